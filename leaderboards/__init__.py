@@ -1,0 +1,39 @@
+"""From scores to leaderboards: metrics, intervals, cells, tables and their files.
+
+Works on labels and raw logits only: it never sees a detector and imports no torch. Label 1 =
+AI-generated = positive; a logit above the threshold is called fake.
+"""
+
+from __future__ import annotations
+
+from leaderboards.board import CSV_NAME, MARKDOWN_NAME, Board
+from leaderboards.cells import CLEAN, COLUMNS, ScoreColumn, SeenBy, Status, cell_rows
+from leaderboards.metrics import Metrics, evaluate
+from leaderboards.notes import BoardNotes
+from leaderboards.slicing import NO_DOMAIN, POOLED, Axis, Slice, slices
+from leaderboards.stats import Delong, Interval, auc_interval, delong, wilson
+
+__all__ = [
+    "CLEAN",
+    "COLUMNS",
+    "CSV_NAME",
+    "MARKDOWN_NAME",
+    "NO_DOMAIN",
+    "POOLED",
+    "Axis",
+    "Board",
+    "BoardNotes",
+    "Delong",
+    "Interval",
+    "Metrics",
+    "ScoreColumn",
+    "SeenBy",
+    "Slice",
+    "Status",
+    "auc_interval",
+    "cell_rows",
+    "delong",
+    "evaluate",
+    "slices",
+    "wilson",
+]

@@ -1,0 +1,119 @@
+"""The board: tidy rows and notes, the tables derived from them, and the files written of them."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from leaderboards import tables
+from leaderboards.cells import CLEAN, as_rows
+from leaderboards.notes import BoardNotes
+from leaderboards.render.csv import render_csv
+from leaderboards.render.json import render_json
+from leaderboards.render.markdown import render_markdown
+
+MARKDOWN_NAME = "leaderboard.md"
+CSV_NAME = "leaderboard.csv"
+_KEY = ["detector", "dataset", "generator", "domain", "condition"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Board:
+    """A leaderboard: made from scores only, never from a detector.
+
+    Attributes:
+        rows: One row a cell, as ``leaderboards.cell_rows`` gives them; several such frames may be
+            concatenated (for example cuts by generator and by domain).
+        notes: What a reader must know.
+
+    Raises:
+        ValueError: Columns missing, a cell given twice, or more than one data set.
+    """
+
+    rows: pd.DataFrame
+    notes: BoardNotes
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "rows", as_rows(self.rows))
+        twice = self.rows[self.rows.duplicated(_KEY)]
+        if len(twice):
+            raise ValueError(f"cell given twice: {twice[_KEY].iloc[0].to_dict()}")
+        datasets = sorted(set(self.rows["dataset"]))
+        if len(datasets) > 1:
+            raise ValueError(f"a board is about one data set, got {datasets}; make one for each")
+
+    def headline(self) -> pd.DataFrame:
+        """One row a detector, best first; see ``leaderboards.tables.headline``."""
+        return tables.headline(self.rows)
+
+    def by_generator(self, metric: str = "auc", condition: str = CLEAN) -> pd.DataFrame:
+        """Detector x generator, each generator in all its domains; empty if not cut so."""
+        return tables.matrix(self.rows, "generator", metric, condition)
+
+    def by_domain(self, metric: str = "auc", condition: str = CLEAN) -> pd.DataFrame:
+        """Detector x domain, each domain over all generators; empty if not cut so."""
+        return tables.matrix(self.rows, "domain", metric, condition)
+
+    def by_generator_and_domain(self, metric: str = "auc", condition: str = CLEAN) -> pd.DataFrame:
+        """Detector x "generator / domain"; empty if the cells are not cut so."""
+        return tables.matrix(self.rows, "generator and domain", metric, condition)
+
+    def by_condition(self) -> pd.DataFrame:
+        """One row a detector and condition; see ``leaderboards.tables.by_condition``."""
+        return tables.by_condition(self.rows)
+
+    def failures(self) -> pd.DataFrame:
+        """Cells that are not "ok": detector, generator, domain, condition, status, reason."""
+        return tables.failures(self.rows)
+
+    def to_markdown(self) -> str:
+        """The human's file, headline table first."""
+        return render_markdown(self.rows, self.notes)
+
+    def to_csv(self) -> str:
+        """The tidy file, one row a cell."""
+        return render_csv(self.rows)
+
+    def to_json(self) -> str:
+        """Notes, headline, conditions and cells as one strict JSON document."""
+        return render_json(self.rows, self.notes)
+
+    def write(self, folder: Path) -> tuple[Path, Path]:
+        """Write ``leaderboard.md`` and ``leaderboard.csv``; each appears whole or not at all.
+
+        Args:
+            folder: Created where it does not exist.
+
+        Returns:
+            The two paths, Markdown first.
+
+        Raises:
+            OSError: The folder cannot be made or written; nothing half-written is left.
+        """
+        texts = {MARKDOWN_NAME: self.to_markdown(), CSV_NAME: self.to_csv()}
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, text in texts.items():
+            _write_whole(folder / name, text)
+        return folder / MARKDOWN_NAME, folder / CSV_NAME
+
+
+def _write_whole(path: Path, text: str) -> None:
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+    temporary = Path(name)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        # mkstemp makes files for the owner's eyes only; a board is for others to read.
+        temporary.chmod(0o644)
+        temporary.replace(path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise

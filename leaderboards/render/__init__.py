@@ -1,0 +1,1 @@
+"""Renderers: pure functions from rows and notes to text, one file a format."""

@@ -1,0 +1,63 @@
+"""The tidy CSV of a board: one row a cell, the same bytes for the same rows everywhere."""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Any
+
+import pandas as pd
+
+from leaderboards.cells import COUNT_COLUMNS, TEXT_COLUMNS
+
+UNDEFINED = "n/a"
+
+# What a spreadsheet would run as a formula, also behind apostrophes that an earlier guard put there
+# (so that guarding is one to one and ``unguard`` restores the name).
+_FORMULA = re.compile(r"'*[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
+_NEEDS_QUOTES = re.compile(r'[",\r\n]|^\s|\s$')
+
+
+def render_csv(rows: pd.DataFrame) -> str:
+    """The board's rows as CSV text: UTF-8 safe, LF line ends, undefined as "n/a".
+
+    Metrics have at most seven significant digits; thresholds are exact, so that a decision can be
+    repeated from the file. Text that a spreadsheet would run as a formula gets a leading apostrophe.
+    """
+    lines = [",".join(rows.columns)]
+    texts = [[_cell(name, value) for value in rows[name]] for name in rows.columns]
+    lines += [",".join(cells) for cells in zip(*texts, strict=True)]
+    return "\n".join(lines) + "\n"
+
+
+def guard(text: str) -> str:
+    """Text that no spreadsheet runs, one to one."""
+    return "'" + text if _FORMULA.match(text) else text
+
+
+def unguard(text: str) -> str:
+    """The text that ``guard`` was given."""
+    return text[1:] if text.startswith("'") and _FORMULA.match(text) else text
+
+
+def number(value: float, *, exact: bool = False) -> str:
+    """A float by the board's one rule: seven significant digits, or all of them; nan as "n/a"."""
+    if math.isnan(value):
+        return UNDEFINED
+    # Adding zero turns -0.0 into 0.0: one value, one spelling.
+    return repr(float(value) + 0.0) if exact else format(float(value) + 0.0, ".7g")
+
+
+def _cell(column: str, value: Any) -> str:
+    if column in TEXT_COLUMNS:
+        # CSV readers stop at NUL, quoted or not.
+        return _quoted(guard(value.replace("\0", "\\x00")))
+    if pd.isna(value):
+        return UNDEFINED
+    if column in COUNT_COLUMNS:
+        return str(int(value))
+    return number(float(value), exact=column == "threshold")
+
+
+def _quoted(text: str) -> str:
+    return '"' + text.replace('"', '""') + '"' if _NEEDS_QUOTES.search(text) else text

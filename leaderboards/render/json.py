@@ -1,0 +1,53 @@
+"""The board as one JSON document, for programs: strict JSON, undefined as null."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from leaderboards.notes import BoardNotes
+from leaderboards.tables import by_condition, headline
+
+
+def render_json(rows: pd.DataFrame, notes: BoardNotes) -> str:
+    """Notes, headline, conditions and cells; names verbatim, floats as in the CSV."""
+    document = {
+        "notes": {
+            field.name: _plain(getattr(notes, field.name)) for field in dataclasses.fields(notes)
+        },
+        "headline": _records(headline(rows)),
+        "by_condition": _records(by_condition(rows)),
+        "cells": _records(rows, exact=("threshold",)),
+    }
+    return json.dumps(document, indent=2, ensure_ascii=True, allow_nan=False) + "\n"
+
+
+def _records(frame: pd.DataFrame, exact: tuple[str, ...] = ()) -> list[dict[str, Any]]:
+    names = [str(name) for name in frame.columns]
+    columns = [[_value(v, exact=name in exact) for v in frame[name]] for name in names]
+    return [dict(zip(names, values, strict=True)) for values in zip(*columns, strict=True)]
+
+
+def _value(value: Any, *, exact: bool) -> Any:
+    if isinstance(value, str):
+        return value
+    if value is None or pd.isna(value):
+        return None
+    if isinstance(value, float):
+        if math.isinf(value):
+            return None
+        return float(value) if exact else float(format(value + 0.0, ".7g"))
+    return int(value)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _plain(held) for key, held in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(held) for held in value]
+    return value

@@ -1,0 +1,91 @@
+"""The notes under a board: what each number means, and on what it rests."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pandas as pd
+
+from leaderboards.notes import BoardNotes
+from leaderboards.render.csv import number
+from leaderboards.render.text import UNDEFINED, escape, escape_line, rate, table
+
+_READING = (
+    "Label 1 = AI-generated = positive; an image is called fake where its logit is greater than the "
+    "threshold.",
+    "Brackets hold 95% intervals: Wilson's for rates; for AUC DeLong's on the logit scale, and "
+    "Wilson's for min(real, fake) pairs where DeLong's variance is zero (perfect separation or all "
+    "scores tied).",
+    "† seen: the generator or domain is in the detector's training data, and is left out of the mean "
+    "over unseen. ‡ mixed: some of it is. (?) unknown: the detector's card does not say what it was "
+    "trained on.",
+    "Means are unweighted, over slices. A mean with an unscored or undefined cell is n/a, never a "
+    'mean of the rest; so is the worst slice. "(all)": the detector has no unseen slice, the mean is '
+    "over all of them.",
+    "A drop is clean minus condition over the same slices; positive is worse. Attack success: of the "
+    "attacked images that were right when clean, the share that the attack makes wrong.",
+    "n/a is undefined, not zero: AUC, average precision, precision, F1 and balanced accuracy need "
+    "both classes; precision needs an image called fake.",
+)
+
+
+def legend(rows: pd.DataFrame, notes: BoardNotes) -> list[str]:
+    """The closing sections: how to read, the protocol, detectors, slices, conditions, versions."""
+    lines = ["## Notes", "", *(f"- {line}" for line in _READING)]
+    lines += [f"- {line}" for line in _protocol(notes)]
+    lines += [f"- {escape_line(line)}" for line in notes.extra]
+    lines += ["", "### Detectors", "", *_detectors(rows, notes)]
+    lines += ["### Slices", "", *_slices(rows, notes)]
+    if notes.conditions:
+        lines += ["### Conditions", ""]
+        lines += table(["Condition", "As run"], _pairs(notes.conditions), left=2)
+    if notes.versions:
+        lines += [
+            "### Versions",
+            "",
+            *table(["Package", "Version"], _pairs(notes.versions), left=2),
+        ]
+    return lines
+
+
+def _protocol(notes: BoardNotes) -> list[str]:
+    layout = f", recognised as {escape(notes.layout)}" if notes.layout else ""
+    lines = [
+        f"Threshold policy: {escape(notes.threshold_policy)}.",
+        f"Data: {escape(notes.dataset)}{layout}; {notes.n_images} images scored.",
+        f"Bad images, left out for every detector alike: {notes.bad_images}.",
+        f"Seed {notes.seed}, precision {escape(notes.precision)}, device {escape(notes.device)}.",
+    ]
+    if notes.tool_version:
+        lines.append(f"Made by detector-bench {escape(notes.tool_version)}.")
+    return lines
+
+
+def _detectors(rows: pd.DataFrame, notes: BoardNotes) -> list[str]:
+    thresholds = rows.groupby("detector", sort=False)["threshold"].first()
+    body = [
+        [
+            escape(str(detector)),
+            escape(notes.training.get(str(detector)) or "not stated"),
+            escape(notes.weights.get(str(detector)) or "not stated"),
+            number(float(threshold), exact=True),
+        ]
+        for detector, threshold in thresholds.items()
+    ]
+    return table(["Detector", "Trained on", "Weights (sha256)", "Threshold"], body, left=3)
+
+
+def _slices(rows: pd.DataFrame, notes: BoardNotes) -> list[str]:
+    body: list[list[str]] = []
+    for row in rows.drop_duplicates(["generator", "domain"]).to_dict("records"):
+        n_real, n_fake = int(row["n_real"]), int(row["n_fake"])
+        prior = rate(n_fake / (n_real + n_fake)) if n_real + n_fake else UNDEFINED
+        reals = ", ".join(map(escape, notes.pairing.get(row["generator"], ()))) or "all"
+        names = [escape(row["generator"]), escape(row["domain"])]
+        body.append([*names, reals, str(n_real), str(n_fake), prior])
+    header = ["Generator", "Domain", "Paired reals", "Real", "Fake", "Prior of fake"]
+    return table(header, body, left=3)
+
+
+def _pairs(held: Mapping[str, str]) -> list[list[str]]:
+    return [[escape(key), escape(value)] for key, value in held.items()]

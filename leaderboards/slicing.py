@@ -1,0 +1,165 @@
+"""Which images a cell is made of: by generator, by domain, by both, or pooled."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+Axis = Literal["generator", "domain"]
+
+POOLED = "all"
+NO_DOMAIN = "(no domain)"
+SAMPLE_COLUMNS = ("sample_id", "label", "generator", "domain")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Slice:
+    """The images behind one column of cells.
+
+    Attributes:
+        generator: The generator of the fakes, or "all".
+        domain: The domain of the images, or "all".
+        real_rows: (n_real,) int64 positions in the samples frame, ascending.
+        fake_rows: (n_fake,) int64 positions, ascending.
+        generators: Names of the generators among the fakes, sorted.
+        domains: Names of the domains among all images, sorted; empty where the data tell none.
+    """
+
+    generator: str
+    domain: str
+    real_rows: NDArray[np.int64]
+    fake_rows: NDArray[np.int64]
+    generators: tuple[str, ...]
+    domains: tuple[str, ...]
+
+    @property
+    def rows(self) -> NDArray[np.int64]:
+        """(n_real + n_fake,) positions, reals first."""
+        return np.concatenate([self.real_rows, self.fake_rows])
+
+    @property
+    def labels(self) -> NDArray[np.int64]:
+        """(n_real + n_fake,) labels aligned with ``rows``."""
+        return np.repeat(
+            np.array([0, 1], dtype=np.int64), [len(self.real_rows), len(self.fake_rows)]
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Coded:
+    """A column as integer codes into its sorted names."""
+
+    codes: NDArray[np.int64]
+    names: tuple[str, ...]
+
+    @classmethod
+    def of(cls, column: pd.Series) -> _Coded:
+        codes, names = pd.factorize(column.astype(object), sort=False)
+        order = sorted(range(len(names)), key=lambda i: str(names[i]))
+        rank = np.empty(len(names), dtype=np.int64)
+        rank[order] = np.arange(len(names))
+        return cls(rank[codes], tuple(str(names[i]) for i in order))
+
+    def among(self, rows: NDArray[np.int64]) -> tuple[str, ...]:
+        return tuple(self.names[code] for code in np.unique(self.codes[rows]))
+
+    def mask(self, names: Sequence[str]) -> NDArray[np.bool_]:
+        wanted = [code for code, name in enumerate(self.names) if name in set(names)]
+        return np.isin(self.codes, wanted)
+
+
+def slices(
+    samples: pd.DataFrame,
+    pairing: Mapping[str, Sequence[str]],
+    by: Sequence[Axis] = ("generator",),
+) -> list[Slice]:
+    """Cut the samples into the slices of a table.
+
+    Args:
+        samples: One row an image: ``sample_id``, ``label`` (0/1), ``generator`` (of a real: its
+            source's name), ``domain`` ("" = none told).
+        pairing: Generator to the real sources its fakes are compared with.
+        by: ``("generator",)``: a slice a generator, with its paired reals. ``("domain",)``: all
+            fakes and reals of each domain. Both: each generator in each domain where it has fakes.
+            ``()``: one pooled slice of everything.
+
+    Returns:
+        Slices in order of generator, then domain. A slice may lack one class; its comparing metrics
+        are then undefined.
+
+    Raises:
+        ValueError: A missing column, an unknown or repeated axis, labels other than 0/1, a
+            generator the pairing does not name, or a generator or domain named "all".
+    """
+    axes = _checked_axes(by)
+    missing = [name for name in SAMPLE_COLUMNS if name not in samples.columns]
+    if missing:
+        raise ValueError(f"samples lack the columns {missing}; needed are {list(SAMPLE_COLUMNS)}")
+    label = samples["label"].to_numpy()
+    if not np.isin(label, (0, 1)).all():
+        raise ValueError("labels must be 0 (real) or 1 (AI-generated); mend the samples")
+    cut = _Cut(label == 1, _Coded.of(samples["generator"]), _Coded.of(samples["domain"]))
+    cut.check_names()
+    if "generator" not in axes:
+        everything = np.ones(len(label), dtype=bool)
+        return cut.by_domain(POOLED, everything, split="domain" in axes)
+    found: list[Slice] = []
+    for generator in cut.generator.among(np.flatnonzero(cut.fake)):
+        if generator not in pairing:
+            raise ValueError(
+                f"the pairing names no real source for generator {generator!r}; "
+                f"it knows {sorted(pairing)}"
+            )
+        own = cut.fake & cut.generator.mask([generator])
+        paired = ~cut.fake & cut.generator.mask(pairing[generator])
+        found += cut.by_domain(generator, own | paired, split="domain" in axes)
+    return found
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Cut:
+    fake: NDArray[np.bool_]
+    generator: _Coded
+    domain: _Coded
+
+    def check_names(self) -> None:
+        """Refuse the board's own word for "pooled" as a name in the data."""
+        if POOLED in self.generator.among(np.flatnonzero(self.fake)):
+            raise ValueError('a generator is named "all", the board\'s word for pooled: rename it')
+        if POOLED in self.domain.names:
+            raise ValueError('a domain is named "all", the board\'s word for pooled: rename it')
+
+    def by_domain(self, generator: str, chosen: NDArray[np.bool_], *, split: bool) -> list[Slice]:
+        told = any(self.domain.names)
+        if not (split and told):
+            return [self._slice(generator, POOLED, chosen)]
+        # With a generator given, a domain it has no fakes in is no cell of that generator.
+        holders = chosen if generator == POOLED else chosen & self.fake
+        return [
+            self._slice(generator, domain or NO_DOMAIN, chosen & self.domain.mask([domain]))
+            for domain in self.domain.among(np.flatnonzero(holders))
+        ]
+
+    def _slice(self, generator: str, domain: str, chosen: NDArray[np.bool_]) -> Slice:
+        fake_rows = np.flatnonzero(chosen & self.fake)
+        return Slice(
+            generator=generator,
+            domain=domain,
+            real_rows=np.flatnonzero(chosen & ~self.fake),
+            fake_rows=fake_rows,
+            generators=self.generator.among(fake_rows),
+            domains=tuple(name for name in self.domain.among(np.flatnonzero(chosen)) if name),
+        )
+
+
+def _checked_axes(by: Sequence[Axis]) -> frozenset[str]:
+    axes = frozenset(by)
+    unknown = axes - {"generator", "domain"}
+    if isinstance(by, str) or unknown or len(axes) != len(by):
+        raise ValueError(f'by must hold "generator" and/or "domain", each once, got {by!r}')
+    return axes
