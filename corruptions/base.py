@@ -1,0 +1,101 @@
+"""The protocol of a corruption, and the guarantees that every one of them gets for nothing."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any, ClassVar, Self, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+Image = NDArray[np.uint8]
+
+
+class Corruption(ABC):
+    """A change that an image goes through before a detector sees it; no gradient, no detector.
+
+    A concrete one is a ``@dataclass(frozen=True, slots=True, kw_only=True)`` whose fields are its
+    parameters (``int | float | str | bool | None``, each with a default), checked in
+    ``__post_init__`` with ``ValueError``. It owns the idea (:meth:`apply`); this class owns what
+    must hold for all of them: images keep their type and layout, the caller's array is never
+    written to, and randomness comes from the generator that was handed in and from nowhere else.
+    """
+
+    __slots__ = ()
+
+    name: ClassVar[str]
+    """The name in a condition, such as ``jpeg``."""
+    summary: ClassVar[str]
+    """One line for listings."""
+    severities: ClassVar[tuple[Mapping[str, Any], ...]]
+    """Five sets of parameter overrides, mild to harsh."""
+
+    @property
+    def may_be_identity(self) -> bool:
+        """Whether these parameters may leave every pixel of a set of photographs as it was."""
+        return False
+
+    @property
+    def keeps_size(self) -> bool:
+        """Whether the output always has the height and width of the input."""
+        return True
+
+    @classmethod
+    def at_severity(cls, severity: int) -> Self:
+        """This corruption with the parameters of one of its five severities.
+
+        Args:
+            severity: 1 (mild) to 5 (harsh).
+
+        Raises:
+            ValueError: No such severity.
+        """
+        if isinstance(severity, bool) or severity not in range(1, len(cls.severities) + 1):
+            raise ValueError(
+                f"{cls.name} has severities 1 to {len(cls.severities)}, got {severity!r}"
+            )
+        return cls(**cls.severities[severity - 1])
+
+    @final
+    def __call__(self, image: Image, rng: np.random.Generator) -> Image:
+        """The corrupted image.
+
+        Args:
+            image: Height x width x 3, uint8, RGB; left untouched.
+            rng: The only source of randomness; seed it per image and results do not depend on
+                the order in which images are worked on.
+
+        Returns:
+            Height x width x 3, uint8, RGB, C-contiguous, sharing no memory with the input; the
+            size may differ where :attr:`keeps_size` is false.
+
+        Raises:
+            ValueError: The input or the output is not such an image.
+        """
+        _check(image, f"{self.name} works on")
+        # One decoded image feeds many conditions: a corruption that writes into it would spoil
+        # the ones after it, so it gets a view that refuses.
+        view = image.view()
+        view.flags.writeable = False
+        out = self.apply(view, rng)
+        _check(out, f"{self.name} must return")
+        if self.keeps_size and out.shape != image.shape:
+            raise ValueError(
+                f"{self.name} says it keeps the size, but turned {image.shape[1]}x{image.shape[0]}"
+                f" px into {out.shape[1]}x{out.shape[0]} px"
+            )
+        return out.copy() if np.may_share_memory(out, image) else np.ascontiguousarray(out)
+
+    @abstractmethod
+    def apply(self, image: Image, rng: np.random.Generator, /) -> Image:
+        """The corrupted image; the arrays are as in :meth:`__call__`, the input is read-only."""
+
+
+def _check(image: object, where: str) -> None:
+    """Raises ``ValueError`` unless the image is H x W x 3 uint8 and not empty."""
+    wanted = f"{where} a height x width x 3 uint8 array that is not empty"
+    if not isinstance(image, np.ndarray):
+        raise ValueError(f"{wanted}, got {type(image).__name__}")
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or image.size == 0:
+        raise ValueError(f"{wanted}, got shape {image.shape} and type {image.dtype}")

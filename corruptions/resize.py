@@ -1,0 +1,111 @@
+"""Resizing, by default down and back up: what low resolution leaves of an image."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from PIL import Image as PILImage
+
+from corruptions.base import Corruption, Image
+from corruptions.checks import choice, flag, real, whole
+
+KERNELS = {
+    "nearest": PILImage.Resampling.NEAREST,
+    "box": PILImage.Resampling.BOX,
+    "bilinear": PILImage.Resampling.BILINEAR,
+    "bicubic": PILImage.Resampling.BICUBIC,
+    "lanczos": PILImage.Resampling.LANCZOS,
+}
+SMALLEST_SCALE, LARGEST_SCALE = 0.001, 16.0
+LONGEST_SIZE = 16_384
+MOST_PIXELS = 2**28  # about 800 MB of RGB: a long thin image can grow without bound
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resize(Corruption):
+    """Resampling by Pillow, whose kernels widen when they shrink (no aliasing but for nearest).
+
+    A new side is ``floor(side * factor + 0.5)`` px and at least 1 px. With ``size`` the short side
+    becomes exactly that and the long one keeps the aspect, whether that shrinks or enlarges.
+
+    Attributes:
+        scale: Factor on both sides; 0.5 where neither ``scale`` nor ``size`` is given.
+        size: Short side in px, in place of ``scale``.
+        back: Return to the original size with the same kernel.
+        kernel: ``nearest``, ``box``, ``bilinear``, ``bicubic`` or ``lanczos``.
+    """
+
+    name: ClassVar[str] = "resize"
+    summary: ClassVar[str] = "down (or up) by a factor or to a short side, and back unless told not"
+    severities: ClassVar[tuple[Mapping[str, Any], ...]] = (
+        {"scale": 0.75},
+        {"scale": 0.5},
+        {"scale": 0.375},
+        {"scale": 0.25},
+        {"scale": 0.125},
+    )
+
+    scale: float | None = None
+    size: int | None = None
+    back: bool = True
+    kernel: str = "bilinear"
+
+    def __post_init__(self) -> None:
+        if self.scale is not None and self.size is not None:
+            raise ValueError(
+                f"resize takes scale or size, not both (scale={self.scale!r}, size={self.size!r})"
+            )
+        if self.size is not None:
+            object.__setattr__(self, "size", whole("resize size", self.size, 1, LONGEST_SIZE))
+        else:
+            wanted = 0.5 if self.scale is None else self.scale
+            scale = real("resize scale", wanted, SMALLEST_SCALE, LARGEST_SCALE)
+            object.__setattr__(self, "scale", scale)
+        flag("resize back", self.back)
+        choice("resize kernel", self.kernel, KERNELS)
+
+    @property
+    def keeps_size(self) -> bool:
+        """True where the image returns to its size."""
+        return self.back
+
+    @property
+    def may_be_identity(self) -> bool:
+        """True near scale 1, for a size that all images may have, and for exact round trips."""
+        if self.scale is None:
+            return True
+        # A factor this near 1 rounds to the same side for images of 8 px and more.
+        if abs(self.scale - 1) < 1 / 16:
+            return True
+        return self.back and self.scale > 1 and self.kernel in ("nearest", "box")
+
+    def apply(self, image: Image, _rng: np.random.Generator, /) -> Image:
+        """Resamples once or, with ``back``, twice.
+
+        Raises:
+            ValueError: The image would grow past what memory should hold.
+        """
+        height, width = image.shape[:2]
+        new_width, new_height = self.target(width, height)
+        if new_width * new_height > MOST_PIXELS:
+            raise ValueError(
+                f"resize would turn {width}x{height} px into {new_width}x{new_height} px, more "
+                f"than {MOST_PIXELS} pixels: use a smaller scale or size"
+            )
+        kernel = KERNELS[self.kernel]
+        out = PILImage.fromarray(image).resize((new_width, new_height), kernel)
+        if self.back:
+            out = out.resize((width, height), kernel)
+        return np.array(out, dtype=np.uint8)
+
+    def target(self, width: int, height: int) -> tuple[int, int]:
+        """Width and height in px that an image of this width and height is resized to."""
+        factor = self.size / min(width, height) if self.size is not None else self.scale
+        assert factor is not None
+        return max(1, int(width * factor + 0.5)), max(1, int(height * factor + 0.5))
+
+
+CORRUPTIONS = {"resize": Resize}
