@@ -1,0 +1,294 @@
+"""The protocol of an attack, and the guarantees that make its numbers believable.
+
+An attack sees a *logit function*, never a detector. It returns a moved image; this module brings
+that image into the budget, onto the 8-bit grid, and checks it. What cannot be attacked says so with
+:class:`NotAttackableError`: an attack that found no gradient has shown nothing about robustness.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, cast, final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from attacks.budget import distance, levels_within, on_grid, project, to_grid
+from attacks.checks import choice, flag, real
+
+LogitFn = Callable[[Tensor], Tensor]
+"""``(N, 3, h, w)`` float32 in [0, 1] -> ``(N,)`` float32; > 0 means AI-generated."""
+
+Norm = Literal["linf", "l2"]
+Goal = Literal["evade", "frame", "both"]
+GOALS: tuple[Goal, ...] = ("evade", "frame", "both")
+TOLERANCE = 1e-6
+
+
+class NotAttackableError(ValueError):
+    """The gradient is missing, zero or not finite, so nothing can be said about robustness."""
+
+
+@dataclass(frozen=True, slots=True)
+class ThreatModel:
+    """What the attacker may do, knows, and wants.
+
+    Attributes:
+        norm: How the size of a change is measured.
+        eps: The largest change, in units of [0, 1] (``8/255``, not ``8``).
+        goal: ``evade`` (fakes pass as real), ``frame`` (reals pass as fake) or ``both``.
+        quantize: Whether the result must be a picture that an 8-bit file can hold.
+        knowledge: What the attacker knows of the detector.
+    """
+
+    norm: Norm
+    eps: float
+    goal: Goal
+    quantize: bool
+    knowledge: str = "white-box"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class AttackResult:
+    """The outcome for a batch of N images, in the order given.
+
+    Attributes:
+        adversarial: ``(N, 3, h, w)`` float32 in [0, 1], on the canvas's device.
+        attacked: ``(N,)`` bool; false where the goal leaves the image alone.
+        linf: ``(N,)`` float32, largest change of a value, in units of [0, 1].
+        l2: ``(N,)`` float32, Euclidean length of the change, in units of [0, 1].
+        steps: ``(N,)`` int32, gradients taken for the image.
+        grad_zero: Share in [0, 1] of exactly zero entries in the first input gradient, over the
+            attacked images; nan where no gradient was taken (no attacked image, or eps 0).
+    """
+
+    adversarial: Tensor
+    attacked: Tensor
+    linf: Tensor
+    l2: Tensor
+    steps: Tensor
+    grad_zero: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Perturbed:
+    """What :meth:`Attack.perturb` hands back for M attacked images.
+
+    Attributes:
+        images: ``(M, 3, h, w)``; may lie outside the budget and [0, 1], the base mends that.
+        steps: ``(M,)`` integer, gradients (or queries) spent on each image.
+        grad_zero: As in :class:`AttackResult`; nan for an attack without gradients.
+    """
+
+    images: Tensor
+    steps: Tensor
+    grad_zero: float = float("nan")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attack(ABC):
+    """A search for a small change that turns the detector's verdict.
+
+    A concrete one is a ``@dataclass(frozen=True, slots=True, kw_only=True)`` that adds its own
+    parameters, checks them in :meth:`check`, and searches in :meth:`perturb`.
+
+    Attributes:
+        eps: Budget in units of [0, 1].
+        goal: ``evade`` attacks fakes only, ``frame`` reals only, ``both`` all images.
+        quantize: Round the result to the 8-bit grid, inside the budget.
+    """
+
+    name: ClassVar[str]
+    summary: ClassVar[str]
+    norm: ClassVar[Norm] = "linf"
+    knowledge: ClassVar[str] = "white-box"
+
+    eps: float = 8 / 255
+    goal: str = "both"
+    quantize: bool = True
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "eps", real(f"{self.name} eps", self.eps, 0.0, float("inf")))
+        choice(f"{self.name} goal", self.goal, GOALS)
+        flag(f"{self.name} quantize", self.quantize)
+        if self.norm == "linf" and self.eps > 1:
+            raise ValueError(
+                f"{self.name} eps is in units of [0, 1], got {self.eps:g}: "
+                f"write {self.eps:g}/255 for {self.eps:g} levels of 255"
+            )
+        if self.quantize and self.eps > 0 and levels_within(self.eps) == 0:
+            raise ValueError(
+                f"{self.name} eps={self.eps:g} is less than one level of an 8-bit image "
+                f"(1/255 = {1 / 255:.4g}): use eps >= 1/255, or quantize=false"
+            )
+        self.check()
+
+    def check(self) -> None:  # noqa: B027 - a hook that most need not fill
+        """Checks the parameters a subclass adds.
+
+        Raises:
+            ValueError: One of them is not valid.
+        """
+
+    @property
+    def threat(self) -> ThreatModel:
+        """The threat model, for the board."""
+        return ThreatModel(
+            norm=self.norm,
+            eps=self.eps,
+            goal=cast(Goal, self.goal),
+            quantize=self.quantize,
+            knowledge=self.knowledge,
+        )
+
+    @final
+    def __call__(
+        self,
+        logit_fn: LogitFn,
+        canvas: Tensor,
+        labels: Tensor,
+        seeds: Tensor | NDArray[np.int64] | Sequence[int],
+        threshold: float = 0.0,
+    ) -> AttackResult:
+        """Attacks a batch.
+
+        To keep a batch's shape fixed, pad it by repeating an image and drop what comes back for it.
+
+        Args:
+            logit_fn: ``(N, 3, h, w)`` in [0, 1] -> ``(N,)``; an image is called fake where the
+                logit is above the threshold. Called with the attacked images only.
+            canvas: ``(N, 3, h, w)`` float32 in [0, 1]; on the 8-bit grid where ``quantize``.
+            labels: ``(N,)`` int64, 1 = AI-generated, 0 = real.
+            seeds: ``(N,)`` int64, one an image: the only randomness, so a result does not depend
+                on batch size or order.
+            threshold: Logit above which an image is called fake.
+
+        Raises:
+            NotAttackableError: No usable gradient.
+            ValueError: The inputs are not as stated.
+        """
+        # A caller scoring under no_grad or inference_mode must not read as "no gradient".
+        with torch.inference_mode(False), torch.enable_grad():
+            canvas = canvas.detach().clone()
+            labels = torch.as_tensor(labels).clone().to(canvas.device, torch.int64)
+            seed_list = _check_inputs(canvas, labels, seeds, self.quantize)
+            wanted = _wanted(labels, self.goal)
+            adversarial = canvas.clone()
+            steps = torch.zeros(len(canvas), dtype=torch.int32, device=canvas.device)
+            grad_zero = float("nan")
+            if self.eps > 0 and bool(wanted.any()):
+                chosen = wanted.nonzero().flatten()
+                start = canvas[chosen]
+                done = self.perturb(
+                    _shifted(logit_fn, threshold),
+                    start,
+                    labels[chosen],
+                    [seed_list[i] for i in chosen.tolist()],
+                )
+                adversarial[chosen] = self._guarantee(done.images.detach(), start)
+                steps[chosen] = done.steps.to(steps)
+                grad_zero = done.grad_zero
+            return AttackResult(
+                adversarial=adversarial,
+                attacked=wanted,
+                linf=distance(adversarial, canvas, "linf"),
+                l2=distance(adversarial, canvas, "l2"),
+                steps=steps,
+                grad_zero=grad_zero,
+            )
+
+    @abstractmethod
+    def perturb(
+        self, logit_fn: LogitFn, canvas: Tensor, labels: Tensor, seeds: Sequence[int]
+    ) -> Perturbed:
+        """Searches; called with the images the goal names, at least one, and eps > 0.
+
+        Args:
+            logit_fn: ``(M, 3, h, w)`` in [0, 1] -> ``(M,)``, the threshold taken off: > 0 is fake.
+            canvas: ``(M, 3, h, w)`` float32 in [0, 1].
+            labels: ``(M,)`` int64.
+            seeds: One an image.
+
+        Raises:
+            NotAttackableError: No usable gradient.
+        """
+
+    def _guarantee(self, moved: Tensor, canvas: Tensor) -> Tensor:
+        """The moved images inside budget and range, on the grid where wanted; checked."""
+        if moved.shape != canvas.shape:
+            raise ValueError(
+                f"{self.name} turned a batch of shape {tuple(canvas.shape)} into "
+                f"{tuple(moved.shape)}"
+            )
+        broken = ~torch.isfinite(moved).flatten(1).all(1)
+        if bool(broken.any()):
+            raise NotAttackableError(
+                f"{self.name} gave nan or infinite pixels for {int(broken.sum())} of "
+                f"{len(canvas)} images: nothing is known about the detector's robustness"
+            )
+        inside = project(moved.to(canvas.dtype), canvas, self.eps, self.norm)
+        if self.quantize:
+            inside = to_grid(inside, canvas, self.eps, self.norm)
+        excess = float(distance(inside, canvas, self.norm).max()) - self.eps
+        low, high = float(inside.min()), float(inside.max())
+        if excess > TOLERANCE * max(1.0, self.eps) or low < 0 or high > 1:
+            raise RuntimeError(
+                f"{self.name} left its budget by {excess:g} or the range [0, 1] "
+                f"({low:g} to {high:g}); please report this"
+            )
+        return inside
+
+
+def _shifted(logit_fn: LogitFn, threshold: float) -> LogitFn:
+    """The logit function with the threshold at zero, and with its output's shape checked."""
+    if not np.isfinite(threshold):
+        raise ValueError(f"the threshold must be a finite number, got {threshold!r}")
+
+    def shifted(images: Tensor) -> Tensor:
+        logits = logit_fn(images)
+        if logits.shape != (len(images),):
+            raise ValueError(
+                f"the logit function must give one logit an image, shape ({len(images)},), "
+                f"got {tuple(logits.shape)}"
+            )
+        return logits if threshold == 0 else logits - threshold
+
+    return shifted
+
+
+def _wanted(labels: Tensor, goal: str) -> Tensor:
+    """``(N,)`` bool: the images the goal names."""
+    if goal == "both":
+        return torch.ones_like(labels, dtype=torch.bool)
+    return labels == (1 if goal == "evade" else 0)
+
+
+def _check_inputs(canvas: Tensor, labels: Tensor, seeds: Any, quantize: bool) -> list[int]:
+    """The seeds as integers; raises ``ValueError`` where an input is not as stated."""
+    count = len(canvas) if canvas.ndim else 0
+    if canvas.ndim != 4 or canvas.shape[1] != 3 or canvas.dtype != torch.float32:
+        raise ValueError(
+            f"the canvas must be float32 of shape (N, 3, h, w), got {canvas.dtype} "
+            f"of shape {tuple(canvas.shape)}"
+        )
+    # Written so that nan fails it too.
+    if not bool(((canvas >= 0) & (canvas <= 1)).all()):
+        raise ValueError(
+            "the canvas must be finite and in [0, 1] (normalisation belongs inside the logit "
+            f"function), got {float(canvas.min()):g} to {float(canvas.max()):g}"
+        )
+    if quantize and not on_grid(canvas):
+        raise ValueError(
+            "the canvas is not on the 8-bit grid (k/255), so no 8-bit file holds it: "
+            "round it first, or attack with quantize=false"
+        )
+    if labels.shape != (count,) or not bool(((labels == 0) | (labels == 1)).all()):
+        raise ValueError(f"labels must be {count} values of 0 (real) or 1 (AI-generated)")
+    numbers = [int(seed) for seed in (seeds.tolist() if hasattr(seeds, "tolist") else seeds)]
+    if len(numbers) != count:
+        raise ValueError(f"there must be one seed an image: {len(numbers)} for {count} images")
+    return numbers
