@@ -1,0 +1,115 @@
+"""The detector protocol: one image in, one logit out, > 0 means AI-generated."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import Self, final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from detectors.card import DetectorCard
+from detectors.fit import fit_image
+
+
+class DetectorError(ValueError):
+    """A detector that cannot be built or breaks its contract; the message says the way out."""
+
+
+class UntrainedError(DetectorError):
+    """A detector without trained weights: its scores would be noise that looks like a result."""
+
+
+class Detector(ABC):
+    """A trained model that gives one logit an image.
+
+    A subclass sets ``card`` and implements :meth:`logits`; everything else has a working default.
+    Geometry (:meth:`fit`) is apart from the network so that attacks act on exactly the pixels the
+    network sees, and so that several detectors with the same geometry share the work.
+    """
+
+    card: DetectorCard
+
+    def fit(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Bring one (H, W, 3) uint8 RGB image to the (3, h, w) uint8 canvas (geometry only)."""
+        return fit_image(image, self.card.input)
+
+    @abstractmethod
+    def logits(self, batch: Tensor) -> Tensor:
+        """Score a batch of canvases; normalisation and the rest happen inside.
+
+        Args:
+            batch: (N, 3, h, w) float32 in [0, 1] on the detector's device.
+
+        Returns:
+            (N,) float32 raw logits, never probabilities: sigmoids saturate and tie.
+        """
+
+    def modules(self) -> list[nn.Module]:
+        """The torch modules held as attributes; they are moved to the device and hashed."""
+        return [value for value in vars(self).values() if isinstance(value, nn.Module)]
+
+    def to(self, device: torch.device) -> Self:
+        """Move every module to ``device``, in inference mode and without parameter gradients."""
+        for module in self.modules():
+            module.to(device).eval().requires_grad_(requires_grad=False)
+        return self
+
+    def identity(self) -> str:
+        """A sha256 over all that decides this detector's logits: weights, card and own code.
+
+        Override it, and include whatever else matters, when a detector is more than its torch
+        modules.
+        """
+        digest = hashlib.sha256(self.card.model_dump_json().encode())
+        modules = self.modules()
+        for name in ("base.py", "fit.py", "network.py"):
+            digest.update((Path(__file__).parent / name).read_bytes())
+        for module in modules:
+            digest.update(state_digest(module.state_dict()).encode())
+        own = [cls for cls in type(self).__mro__ if cls not in (Detector, ABC, object)]
+        for cls in [*own, *(type(module) for module in modules)]:
+            digest.update(cls.__qualname__.encode() + _source(cls))
+        return digest.hexdigest()
+
+    @final
+    def checked_logits(self, batch: Tensor) -> Tensor:
+        """:meth:`logits`, held to its contract.
+
+        Raises:
+            DetectorError: If the shape is not (N,) or a logit is not finite.
+        """
+        logits = self.logits(batch)
+        if logits.shape != batch.shape[:1]:
+            raise DetectorError(
+                f"{self.card.name} returned shape {tuple(logits.shape)} for "
+                f"{batch.shape[0]} images: return one logit an image, shape (N,)"
+            )
+        logits = logits.float()
+        if not bool(torch.isfinite(logits).all()):
+            raise DetectorError(f"{self.card.name} returned a logit that is not finite")
+        return logits
+
+
+def _source(cls: type) -> bytes:
+    """The source file of a class: the same weights in other code are another detector."""
+    try:
+        source = inspect.getsourcefile(cls)
+    except TypeError:  # defined in no file, as at a prompt
+        return b""
+    return Path(source).read_bytes() if source and Path(source).is_file() else b""
+
+
+def state_digest(state: dict[str, Tensor]) -> str:
+    """A sha256 over the names, dtypes, shapes and bytes of a state dict, in key order."""
+    digest = hashlib.sha256()
+    for key in sorted(state):
+        tensor = state[key].detach().cpu().contiguous()
+        digest.update(f"{key}\0{tensor.dtype}\0{tuple(tensor.shape)}\0".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,129 @@
+"""What travels with a detector's weights: everything needed to use its number honestly.
+
+The idea of a card bound to the weights follows timm's ``PretrainedCfg``: without input size, fit
+rule, normalisation and label direction a checkpoint is only half published.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+FakeLogit = Literal["z", "-z", "z1-z0", "z0-z1"]
+FitRule = Literal["resize", "shortest-crop", "crop", "native"]
+Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos", "box"]
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class InputSpec(_Frozen):
+    """How an image of any size becomes the detector's canvas.
+
+    Attributes:
+        size: Side of the square canvas in pixels; ``None`` only with ``fit = "native"``.
+        fit: ``resize`` (both sides to ``size``, aspect not kept), ``shortest-crop`` (short side to
+            ``size``, centre crop), ``crop`` (centre crop without resampling; smaller images are
+            mirrored outwards), ``native`` (as it is).
+        interpolation: Pillow's filter for the two rules that resample.
+        mean: Per-channel mean subtracted from RGB in [0, 1], inside the detector.
+        std: Per-channel divisor, inside the detector.
+    """
+
+    size: int | None = Field(default=224, ge=1, le=4096)
+    fit: FitRule = "shortest-crop"
+    interpolation: Interpolation = "bicubic"
+    mean: tuple[float, float, float] = IMAGENET_MEAN
+    std: tuple[float, float, float] = IMAGENET_STD
+
+    @field_validator("std")
+    @classmethod
+    def _positive(cls, value: tuple[float, float, float]) -> tuple[float, float, float]:
+        if min(value) <= 0:
+            raise ValueError(f"std must be positive, got {value}")
+        return value
+
+    def describe(self) -> str:
+        """The fit rule in words, as it stands under a board."""
+        if self.fit == "native":
+            return "native size"
+        words = {
+            "resize": "resize to",
+            "shortest-crop": "short side to, centre crop",
+            "crop": "centre crop",
+        }
+        tail = "" if self.fit == "crop" else f" ({self.interpolation})"
+        return f"{words[self.fit]} {self.size} px{tail}"
+
+
+class WeightsRef(_Frozen):
+    """Where the weights come from.
+
+    Attributes:
+        sha256: Hash of the file, 64 hex digits; empty where the file is the user's own.
+        url: Where it was published; empty where it ships with bench.
+        key_map: Prefixes of the checkpoint's keys and what replaces them, longest first.
+    """
+
+    sha256: str = ""
+    url: str = ""
+    key_map: dict[str, str] = Field(default_factory=dict)
+
+
+class TrainingData(_Frozen):
+    """What the detector saw in training: these generators and domains count as *seen*.
+
+    Attributes:
+        dataset: Name of the training set.
+        generators: Generators whose fakes were trained on.
+        domains: Content or delivery domains trained on; empty where the set names none.
+        digest: Hash of the training data, where known.
+        n_real: Real training images.
+        n_fake: Fake training images.
+    """
+
+    dataset: str = ""
+    generators: tuple[str, ...] = ()
+    domains: tuple[str, ...] = ()
+    digest: str = ""
+    n_real: int | None = None
+    n_fake: int | None = None
+
+
+class DetectorCard(_Frozen):
+    """A detector's identity papers.
+
+    Attributes:
+        name: ``arch`` or ``arch.tag``.
+        arch: The network, by its usual name.
+        reference: Paper or code the architecture comes from.
+        licence: SPDX name of the weights' licence; ``unknown`` where nobody said.
+        fake_logit: How the head's outputs become one logit that is > 0 for AI-generated:
+            ``z`` or ``-z`` for one output, ``z1-z0`` or ``z0-z1`` for two.
+        input: Geometry and normalisation.
+        weights: Origin of the weights; ``None`` where there are none.
+        training_data: What was trained on; ``None`` where unknown, so that nothing counts as
+        unseen. differentiable: False where gradients through the detector mean nothing. training:
+        Free facts of the training run (seed, epochs, date, validation AUC).
+    """
+
+    name: str
+    arch: str
+    reference: str = ""
+    licence: str = "unknown"
+    fake_logit: FakeLogit = "z"
+    input: InputSpec = Field(default_factory=InputSpec)
+    weights: WeightsRef | None = None
+    training_data: TrainingData | None = None
+    differentiable: bool = True
+    training: dict[str, str | int | float | bool | list[str] | None] = Field(default_factory=dict)
+
+    @property
+    def outputs(self) -> int:
+        """How many outputs the head must have for ``fake_logit`` to make sense."""
+        return 1 if self.fake_logit in ("z", "-z") else 2

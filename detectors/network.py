@@ -1,0 +1,155 @@
+"""A detector made of one torch network, its card, and weights read strictly."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import torch
+from pydantic import ValidationError
+from torch import Tensor, nn
+
+from detectors.base import Detector, DetectorError, UntrainedError, state_digest
+from detectors.card import DetectorCard, FakeLogit, InputSpec, WeightsRef
+from detectors.weights import WeightsError, file_sha256, load_strict, read_state, rename
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Architecture:
+    """A network by name, before it has weights.
+
+    Attributes:
+        name: As typed by the user.
+        build: Makes the network with the given number of outputs, untrained, without any download.
+        input: The input rule its paper states.
+        reference: Paper or code.
+        summary: One line for ``bench ls``.
+        fake_logit: The paper's label direction where it has one; a checkpoint's card goes first.
+    """
+
+    name: str
+    build: Callable[[int], nn.Module]
+    input: InputSpec
+    reference: str
+    summary: str
+    fake_logit: FakeLogit | None = None
+
+
+class NetworkDetector(Detector):
+    """Normalise, run the network, and map its head to one logit as the card says."""
+
+    def __init__(self, network: nn.Module, card: DetectorCard) -> None:
+        self.card = card
+        self.network = network
+        self._mean = torch.tensor(card.input.mean).view(1, 3, 1, 1)
+        self._std = torch.tensor(card.input.std).view(1, 3, 1, 1)
+
+    def to(self, device: torch.device) -> Self:
+        """Move the network and its normalisation to ``device``."""
+        super().to(device)
+        self._mean, self._std = self._mean.to(device), self._std.to(device)
+        return self
+
+    def logits(self, batch: Tensor) -> Tensor:
+        """Score (N, 3, h, w) float32 in [0, 1]; returns (N,) float32."""
+        out: Tensor = self.network((batch - self._mean) / self._std)
+        if out.ndim == 1:
+            out = out[:, None]
+        if out.ndim != 2 or out.shape[1] != self.card.outputs:
+            raise DetectorError(
+                f"{self.card.name}: the head gives shape {tuple(out.shape)}, the card's fake_logit "
+                f"{self.card.fake_logit!r} needs (N, {self.card.outputs})"
+            )
+        out = out.float()
+        match self.card.fake_logit:
+            case "z":
+                return out[:, 0]
+            case "-z":
+                return -out[:, 0]
+            case "z1-z0":
+                return out[:, 1] - out[:, 0]
+            case "z0-z1":
+                return out[:, 0] - out[:, 1]
+
+
+def card_beside(weights: Path) -> Path:
+    """Where the card of a weights file is looked for: ``NAME.json`` beside ``NAME.safetensors``."""
+    return weights.with_suffix(".json")
+
+
+def read_card(path: Path) -> DetectorCard:
+    """Read a card from JSON.
+
+    Raises:
+        DetectorError: If it is missing or does not fit the schema; names the key at fault.
+    """
+    try:
+        return DetectorCard.model_validate_json(path.read_bytes())
+    except FileNotFoundError:
+        raise DetectorError(f"no card at {path}") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the file"
+        raise DetectorError(f"card {path}: {where}: {first['msg']}") from error
+
+
+def load_network(
+    arch: Architecture, weights: Path, *, fake_logit: FakeLogit | None = None
+) -> NetworkDetector:
+    """Build ``arch`` and fill it from a weights file and the card beside it.
+
+    Args:
+        arch: The network.
+        weights: ``.safetensors`` or a torch checkpoint.
+        fake_logit: The label direction, where there is no card.
+
+    Raises:
+        WeightsError: If the file does not fit, or nothing says which output means *fake*.
+    """
+    card_path = card_beside(weights)
+    card = read_card(card_path) if card_path.is_file() else None
+    direction = fake_logit or (card.fake_logit if card else arch.fake_logit)
+    if direction is None:
+        raise WeightsError(
+            f"nothing says which output of {weights.name} means AI-generated: pass --fake-logit "
+            f"z|-z|z1-z0|z0-z1, or put a card at {card_path}"
+        )
+    if card is None:
+        card = DetectorCard(
+            name=arch.name, arch=arch.name, reference=arch.reference, input=arch.input
+        )
+    reference = card.weights or WeightsRef()
+    card = card.model_copy(update={"fake_logit": direction})
+    network = arch.build(card.outputs)
+    need = sum(value.numel() for value in network.state_dict().values()) * 8 + (64 << 20)
+    state = rename(read_state(weights, sha256=reference.sha256, max_bytes=need), reference.key_map)
+    load_strict(network, state, weights.name)
+    found = reference.sha256 or file_sha256(weights)
+    card = card.model_copy(update={"weights": reference.model_copy(update={"sha256": found})})
+    return NetworkDetector(network, card)
+
+
+def untrained(arch: Architecture, *, allow: bool, seed: int = 0) -> NetworkDetector:
+    """The network with random weights, for smoke tests only and only when asked.
+
+    Raises:
+        UntrainedError: Unless ``allow``.
+    """
+    if not allow:
+        raise UntrainedError(
+            f"{arch.name} has no trained weights here: pass --weights FILE (or "
+            "--allow-untrained to score noise on purpose)"
+        )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        network = arch.build(1)
+    card = DetectorCard(
+        name=f"{arch.name} (untrained)",
+        arch=arch.name,
+        reference=arch.reference,
+        input=arch.input,
+        weights=WeightsRef(sha256=state_digest(network.state_dict())),
+    )
+    return NetworkDetector(network, card)

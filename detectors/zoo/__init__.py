@@ -1,0 +1,21 @@
+"""Small trained weights that ship with bench, as ``arch.tag``: ``NAME.safetensors`` beside ``NAME.json``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+_FOLDER = Path(__file__).parent
+# The tag meant by the bare architecture name, first one present wins.
+_DEFAULT_TAGS = ("pocket",)
+
+
+def weights() -> dict[str, Path]:
+    """Every shipped weights file by ``arch.tag``."""
+    return {path.stem: path for path in sorted(_FOLDER.glob("*.safetensors"))}
+
+
+def find(name: str) -> Path | None:
+    """The weights of ``arch.tag``, or the default ones of a bare ``arch``; ``None`` where there are none."""
+    shipped = weights()
+    names = [name, *(f"{name}.{tag}" for tag in _DEFAULT_TAGS)]
+    return next((shipped[candidate] for candidate in names if candidate in shipped), None)
