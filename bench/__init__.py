@@ -1,0 +1,37 @@
+"""The harness that tells the truth about detectors of AI-generated images.
+
+    import bench
+
+    scores = bench.run("resnet50", suite="cross-generator")
+    print(bench.leaderboard(scores).to_markdown())
+
+Names are imported on first use: ``import bench`` costs no torch.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from bench.version import __version__
+
+if TYPE_CHECKING:
+    from bench.api import leaderboard, predict, run
+    from bench.errors import BenchError
+    from bench.suite import load_suite
+
+__all__ = ["BenchError", "__version__", "leaderboard", "load_suite", "predict", "run"]
+
+_HOMES = {
+    "BenchError": "bench.errors",
+    "leaderboard": "bench.api",
+    "load_suite": "bench.suite",
+    "predict": "bench.api",
+    "run": "bench.api",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'bench' has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)

@@ -1,0 +1,47 @@
+"""Data sets: indexed into a manifest by a layout, decoded under one policy. Imports no torch."""
+
+from __future__ import annotations
+
+from importlib import resources
+from pathlib import Path
+
+from bench.datasets.cache import default_cache_dir
+from bench.datasets.decode import decode, load
+from bench.datasets.index import Progress, index
+from bench.datasets.manifest import Manifest
+from bench.datasets.policy import (
+    DEFAULT,
+    BadImageError,
+    DecodePolicy,
+    StaleIndexError,
+    codec_versions,
+)
+from bench.datasets.recognise import builtin_layouts
+from bench.datasets.record import FAKE, REAL, SCHEMA, ImageRecord
+from bench.datasets.source import open_bytes
+
+__all__ = [
+    "DEFAULT",
+    "FAKE",
+    "REAL",
+    "SCHEMA",
+    "BadImageError",
+    "DecodePolicy",
+    "ImageRecord",
+    "Manifest",
+    "Progress",
+    "StaleIndexError",
+    "builtin_layouts",
+    "codec_versions",
+    "decode",
+    "default_cache_dir",
+    "index",
+    "load",
+    "open_bytes",
+    "pocket_root",
+]
+
+
+def pocket_root() -> Path:
+    """The folder of the embedded data set, inside the installed package."""
+    return Path(str(resources.files("bench.datasets"))) / "pocket"

@@ -1,0 +1,1 @@
+"""One file a layout; each ends with a literal `LAYOUTS`."""

@@ -1,0 +1,48 @@
+"""What can go wrong in a way a user can mend, and the exit code each carries.
+
+Every error here is one sentence with the way out; the CLI prints it without a traceback.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+EXIT_OK = 0
+EXIT_USAGE = 2
+EXIT_NOTHING = 5
+EXIT_INCOMPLETE = 12
+EXIT_INTERNAL = 70
+
+
+class BenchError(Exception):
+    """Bad input or usage: the message is for the user and says what to do next."""
+
+    exit_code = EXIT_USAGE
+
+
+class NothingSelectedError(BenchError):
+    """The request is well formed and selects no image, no cell or no detector."""
+
+    exit_code = EXIT_NOTHING
+
+
+class DataError(BenchError):
+    """A data set that is missing, ambiguous, damaged, or changed since it was indexed."""
+
+
+class OutputError(BenchError):
+    """A place that cannot be written."""
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """A clause that suggests the known names nearest to ``name``, or lists them all.
+
+    Returns:
+        For example ``"did you mean 'resnet50'?"``; a plain listing where nothing is near.
+    """
+    names = sorted(known)
+    close = difflib.get_close_matches(name, names, n=3, cutoff=0.6)
+    if close:
+        return "did you mean " + " or ".join(repr(c) for c in close) + "?"
+    return "known: " + ", ".join(names) if names else "none is installed"
