@@ -1,0 +1,69 @@
+"""The Python face of bench: the same runs and boards as the command line, as functions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from bench.prediction import Prediction, predict_images
+from bench.prepare import RunRequest
+from bench.report import report
+from bench.resolve import DetectorRequest
+from bench.runner import RunResult, execute
+from bench.suite import Suite, load_suite
+from leaderboards import Board
+
+DetectorLike = str | DetectorRequest
+
+
+def run(
+    detectors: DetectorLike | Sequence[DetectorLike],
+    suite: str | Suite = "cross-generator",
+    **options: Any,
+) -> RunResult:
+    """Run detectors over a suite; the Python form of ``bench run``.
+
+    Args:
+        detectors: One or several names, as after ``--detector``, or requests with weights.
+        suite: A suite's name, the path of a TOML file, or a loaded suite.
+        **options: Any further field of :class:`bench.prepare.RunRequest` (``data``, ``out``,
+            ``limit``, ``device``, ``seed``, ...).
+
+    Returns:
+        The finished run, for :func:`leaderboard`.
+
+    Raises:
+        BenchError: On bad input; the message says the way out.
+    """
+    several = [detectors] if isinstance(detectors, str | DetectorRequest) else list(detectors)
+    for name in ("data", "out", "store", "cache"):
+        if options.get(name) is not None:
+            options[name] = str(options[name]) if name == "data" else Path(options[name])
+    return execute(
+        RunRequest(
+            detectors=tuple(DetectorRequest(d) if isinstance(d, str) else d for d in several),
+            suite=load_suite(suite) if isinstance(suite, str) else suite,
+            **options,
+        )
+    )
+
+
+def leaderboard(run: RunResult | str | Path) -> Board:
+    """The board of a finished run, or of a run's folder (rebuilt from stored scores only)."""
+    return run.board if isinstance(run, RunResult) else report(Path(run)).board
+
+
+def predict(
+    images: str | Path | Sequence[str | Path], detector: DetectorLike, **options: Any
+) -> list[Prediction]:
+    """Score images of your own; the Python form of ``bench predict``.
+
+    Args:
+        images: Files or folders.
+        detector: A name as after ``--detector``, or a request with weights.
+        **options: ``device``, ``batch_size``, ``precision`` and ``allow_untrained``.
+    """
+    paths = [images] if isinstance(images, str | Path) else list(images)
+    request = DetectorRequest(detector) if isinstance(detector, str) else detector
+    return predict_images([Path(path) for path in paths], request, **options)

@@ -1,0 +1,65 @@
+"""Batches of fixed shape: the same images always meet in the same batch, so their bits never change.
+
+A network's logits move by some 1e-5 with the batch size. Batches are therefore formed inside a chunk, in
+manifest order, and the tail is padded; a resumed or distributed run then has the very same batches.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Up to ``size`` canvases of one shape.
+
+    Attributes:
+        rows: Positions in the list the canvases came from; the tail's padding has none.
+        images: (size, 3, h, w) uint8, or float32 in [0, 1] where an attack did not quantise; rows
+            past ``len(rows)`` repeat the last image.
+        index: (size,) the position behind every row, padding included.
+    """
+
+    rows: NDArray[np.int64]
+    images: NDArray[Any]
+    index: NDArray[np.int64]
+
+    def tensor(self, device: torch.device) -> torch.Tensor:
+        """The images as (size, 3, h, w) float32 in [0, 1] on ``device``."""
+        pixels = torch.from_numpy(self.images)
+        if device.type == "cuda":
+            pixels = pixels.pin_memory().to(device, non_blocking=True)
+        return pixels.to(torch.float32).div_(255) if self.images.dtype == np.uint8 else pixels
+
+
+def batches(canvases: Sequence[NDArray[Any] | None], size: int) -> Iterator[Batch]:
+    """Group canvases by shape, in order, and cut each group into batches of ``size``.
+
+    Args:
+        canvases: (3, h, w) uint8, or float32 in [0, 1]; ``None`` where there is no image.
+        size: Images in a batch.
+
+    Yields:
+        Batches; the tail of each group is padded with its last image. Repeating an image, rather
+        than adding a black one, keeps gradients of the padding as well behaved as its neighbour's.
+    """
+    by_shape: dict[tuple[int, ...], list[int]] = {}
+    for position, canvas in enumerate(canvases):
+        if canvas is not None:
+            by_shape.setdefault(canvas.shape, []).append(position)
+    for positions in by_shape.values():
+        for start in range(0, len(positions), size):
+            rows = positions[start : start + size]
+            index = rows + [rows[-1]] * (size - len(rows))
+            chosen = [canvases[i] for i in index]
+            yield Batch(
+                np.asarray(rows, dtype=np.int64),
+                np.stack([canvas for canvas in chosen if canvas is not None]),
+                np.asarray(index, dtype=np.int64),
+            )

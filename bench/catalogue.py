@@ -1,0 +1,150 @@
+"""What can be named: listings and facts for people and scripts."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+from bench import registry
+from bench.data import POCKET, open_data
+from bench.datasets import pocket_root
+from bench.errors import BenchError, nearest
+from bench.progress import Silent
+from bench.suite import load_suite
+from detectors import zoo
+from detectors.network import Architecture, card_beside, read_card
+
+
+def rows(kind: str) -> list[dict[str, Any]]:
+    """One row a name.
+
+    Args:
+        kind: ``detectors``, ``suites``, ``corruptions``, ``attacks``, ``layouts`` or ``datasets``.
+    """
+    listings: dict[str, Callable[[], list[dict[str, Any]]]] = {
+        "detectors": _detectors,
+        "suites": _suites,
+        "corruptions": lambda: _plugins(registry.corruptions()),
+        "attacks": lambda: _plugins(registry.attacks()),
+        "layouts": _layouts,
+        "datasets": _datasets,
+    }
+    return listings[kind]()
+
+
+def facts(name: str) -> dict[str, Any]:
+    """Everything known of one name.
+
+    Raises:
+        BenchError: If nothing is called so; suggests the nearest.
+    """
+    if name == POCKET:
+        return _dataset_facts()
+    if name in registry.suites():
+        suite = load_suite(name)
+        return {"kind": "suite", **suite.model_dump()}
+    for kind, table in (("corruption", registry.corruptions()), ("attack", registry.attacks())):
+        if name in table:
+            return _plugin_facts(kind, name, table[name])
+    if name in registry.layouts():
+        return {"kind": "layout", "name": name, "summary": registry.layouts()[name].summary}
+    if name in registry.detectors() or name in zoo.weights():
+        return _detector_facts(name)
+    known = [
+        *registry.detectors(),
+        *zoo.weights(),
+        *registry.suites(),
+        *registry.corruptions(),
+        *registry.attacks(),
+        *registry.layouts(),
+        POCKET,
+    ]
+    raise BenchError(f"nothing is called {name!r}: {nearest(name, known)}")
+
+
+def _detectors() -> list[dict[str, Any]]:
+    shipped = zoo.weights()
+    listed = [
+        {
+            "name": name,
+            "weights": next(
+                (tag for tag in shipped if zoo.find(name) == shipped[tag]), "none shipped"
+            ),
+            "summary": found.summary
+            if isinstance(found, Architecture)
+            else (found.__doc__ or "").split("\n")[0],
+        }
+        for name, found in registry.detectors().items()
+    ]
+    return [
+        *listed,
+        {"name": "timm/<model>", "weights": "--weights FILE", "summary": "any classifier of timm"},
+        {"name": "path/to/file.py:Name", "weights": "its own", "summary": "your own code"},
+    ]
+
+
+def _suites() -> list[dict[str, Any]]:
+    return [
+        {"name": name, "conditions": len(suite.parsed), "description": suite.description}
+        for name in registry.suites()
+        for suite in [load_suite(name)]
+    ]
+
+
+def _layouts() -> list[dict[str, Any]]:
+    return [{"name": name, "summary": found.summary} for name, found in registry.layouts().items()]
+
+
+def _datasets() -> list[dict[str, Any]]:
+    return [{"name": POCKET, "summary": "embedded smoke-test set", "path": str(pocket_root())}]
+
+
+def _plugins(table: Any) -> list[dict[str, Any]]:
+    return [
+        {"name": name, "parameters": ", ".join(_parameters(plugin)), "summary": plugin.summary}
+        for name, plugin in table.items()
+    ]
+
+
+def _parameters(plugin: type[Any]) -> list[str]:
+    return [f"{field.name}={field.default}" for field in dataclasses.fields(plugin)]
+
+
+def _plugin_facts(kind: str, name: str, plugin: type[Any]) -> dict[str, Any]:
+    found: dict[str, Any] = {"kind": kind, "name": name, "summary": plugin.summary}
+    found["parameters"] = {field.name: field.default for field in dataclasses.fields(plugin)}
+    if severities := getattr(plugin, "severities", None):
+        found["severities"] = [{"severity": i, **s} for i, s in enumerate(severities, start=1)]
+    return found
+
+
+def _detector_facts(name: str) -> dict[str, Any]:
+    weights = zoo.find(name)
+    if weights is not None:
+        return {"kind": "detector", **read_card(card_beside(weights)).model_dump(mode="json")}
+    found = registry.detectors()[name]
+    if isinstance(found, Architecture):
+        return {
+            "kind": "detector",
+            "name": name,
+            "summary": found.summary,
+            "reference": found.reference,
+            "input": found.input.model_dump(mode="json"),
+            "weights": "none shipped: pass --weights FILE",
+        }
+    return {"kind": "detector", "name": name, "summary": found.__doc__ or ""}
+
+
+def _dataset_facts() -> dict[str, Any]:
+    manifest = open_data(POCKET, Silent())
+    return {
+        "kind": "dataset",
+        "name": POCKET,
+        "layout": manifest.layout,
+        "images": len(manifest),
+        "digest": manifest.digest,
+        "pairing": {name: list(sources) for name, sources in manifest.pairing.items()},
+        "counts": manifest.counts().to_dict("records"),
+        "readme": str(pocket_root() / "README.md"),
+    }

@@ -1,0 +1,41 @@
+"""``bench board``: the leaderboard of a run, from its stored scores only."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+from bench.cli.output import put, say
+from bench.errors import EXIT_INCOMPLETE, BenchError
+
+EXAMPLE = "Example: bench board runs/cross-generator --format csv"
+
+
+def command(
+    run: Path = typer.Argument(..., help="The --out folder of a run."),
+    form: str = typer.Option("md", "--format", "-f", help="md, csv or json."),
+    as_json: bool = typer.Option(False, "--json", help="The same as --format json."),
+    write: bool = typer.Option(
+        False,
+        "--write",
+        help="Also write leaderboard.md and leaderboard.csv into the run's folder.",
+    ),
+) -> None:
+    """Rebuild and print a run's leaderboard; no image and no detector is touched."""
+    form = "json" if as_json else form
+    if form not in ("md", "csv", "json"):
+        raise BenchError(f"--format {form}: choose md, csv or json")
+    from bench.report import report
+
+    done = report(run)
+    text = {"md": done.board.to_markdown, "csv": done.board.to_csv, "json": done.board.to_json}[
+        form
+    ]()
+    put(text)
+    if write:
+        for path in done.board.write(run):
+            say(f"written: {path}")
+    if done.incomplete:
+        say(f"{done.incomplete} cells have no result")
+        raise typer.Exit(EXIT_INCOMPLETE)

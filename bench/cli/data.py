@@ -1,0 +1,67 @@
+"""``bench data``: looking at data sets before scoring them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+from bench.cli.output import Bar, put, put_json, say, table
+
+app = typer.Typer(help="Look at data sets.", no_args_is_help=True)
+EXAMPLE = "Example: bench data index /data/GenImage"
+_BAD_SHOWN = 10
+
+
+@app.callback()
+def group() -> None:
+    """Look at data sets."""
+
+
+@app.command("index", epilog=EXAMPLE)
+def index_command(
+    path: str = typer.Argument(..., help="Folder, or CSV, JSONL or Parquet file; or pocket."),
+    layout: str = typer.Option("auto", envvar="BENCH_LAYOUT", help="A layout's name, or auto."),
+    cache: Path | None = typer.Option(
+        None, envvar="BENCH_CACHE", help="Folder of cached manifests; the user's cache by default."
+    ),
+    refresh: bool = typer.Option(False, "--refresh", help="Read every image again."),
+    no_hash: bool = typer.Option(
+        False, "--no-hash", help="Read headers only: quicker, but changed images go unnoticed."
+    ),
+    as_json: bool = typer.Option(False, "--json", help="Print JSON."),
+    quiet: bool = typer.Option(False, "--quiet", "-q", help="No remarks and no progress."),
+) -> None:
+    """Recognise a data set's layout, read every image's header, and say what was found."""
+    from bench.data import open_data
+
+    with Bar(quiet=quiet) as bar:
+        manifest = open_data(
+            path, bar, layout=layout, cache=cache, refresh=refresh, hash_files=not no_hash
+        )
+    counts = manifest.counts()
+    bad = manifest.bad.to_pylist()
+    if as_json:
+        put_json(
+            {
+                "name": manifest.name,
+                "layout": manifest.layout,
+                "recognised": manifest.recognised,
+                "digest": manifest.digest,
+                "images": len(manifest),
+                "counts": counts.to_dict("records"),
+                "pairing": {name: list(sources) for name, sources in manifest.pairing.items()},
+                "bad": bad,
+            }
+        )
+        return
+    put(f"recognised: {manifest.recognised} (layout {manifest.layout})")
+    put(f"images: {len(manifest)}, left out: {len(bad)}, digest {manifest.digest[:12]}\n")
+    shown = counts.assign(label=["fake" if label == 1 else "real" for label in counts["label"]])
+    put(table([{str(k): v for k, v in row.items()} for row in shown.to_dict("records")]))
+    for name, sources in manifest.pairing.items():
+        put(f"paired: {name} with {', '.join(sources)}")
+    for row in bad[:_BAD_SHOWN]:
+        say(f"left out: {row['path']}: {row['reason']}")
+    if len(bad) > _BAD_SHOWN:
+        say(f"left out: {len(bad) - _BAD_SHOWN} more (--json lists all)")

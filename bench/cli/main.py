@@ -1,0 +1,71 @@
+"""``bench``: the root command. Commands import what they need when they are called, so help is instant."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+
+import typer
+
+from bench.cli import board, data, doctor, ls, predict, run, show
+from bench.cli.output import say
+from bench.errors import EXIT_INTERNAL, BenchError
+from bench.version import __version__
+
+EPILOG = (
+    "Exit codes: 0 ok; 2 usage or bad input; 5 nothing selected; 12 some cells or images have no result; "
+    "70 internal error; 130 interrupted."
+)
+
+app = typer.Typer(
+    name="bench",
+    help="The harness that tells the truth about detectors of AI-generated images.",
+    epilog=EPILOG,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+)
+app.command("run", epilog=run.EXAMPLE)(run.command)
+app.command("board", epilog=board.EXAMPLE)(board.command)
+app.command("ls", epilog=ls.EXAMPLE)(ls.command)
+app.command("show", epilog=show.EXAMPLE)(show.command)
+app.command("predict", epilog=predict.EXAMPLE)(predict.command)
+app.command("doctor", epilog=doctor.EXAMPLE)(doctor.command)
+app.add_typer(data.app, name="data")
+
+
+def _version(value: bool) -> None:
+    if value:
+        typer.echo(f"bench {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: bool = typer.Option(
+        False, "--version", callback=_version, is_eager=True, help="Print the version and exit."
+    ),
+) -> None:
+    """The harness that tells the truth about detectors of AI-generated images."""
+    del version
+
+
+def main() -> None:
+    """Run the command line; every way out has its exit code."""
+    try:
+        app()
+    except BenchError as error:
+        say(f"error: {error}")
+        sys.exit(error.exit_code)
+    except BrokenPipeError:  # `bench ... | head` is no error of ours
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    except Exception as error:
+        if os.environ.get("BENCH_DEBUG"):
+            traceback.print_exc()
+        say(
+            f"internal error: {type(error).__name__}: {error} (BENCH_DEBUG=1 shows where; please report it)"
+        )
+        sys.exit(EXIT_INTERNAL)

@@ -1,0 +1,171 @@
+"""``bench run``: score detectors over a suite and write the leaderboard."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from bench.cli import options
+from bench.cli.output import Bar, put, put_json, say, table
+from bench.errors import EXIT_INCOMPLETE, BenchError
+
+if TYPE_CHECKING:
+    from bench.estimate import Estimate
+    from bench.prepare import RunRequest
+
+EXAMPLE = "Example: bench run --detector resnet50 --suite cross-generator --data /data/GenImage"
+EXIT_INTERRUPTED = 130
+
+
+def command(
+    detector: list[str] = typer.Option(
+        [], "--detector", "-d", envvar="BENCH_DETECTOR", help=options.DETECTOR_HELP + " Repeatable."
+    ),
+    suite: str = typer.Option(
+        "cross-generator",
+        "--suite",
+        "-s",
+        envvar="BENCH_SUITE",
+        help="A suite's name or TOML file.",
+    ),
+    data: str | None = typer.Option(
+        None, envvar="BENCH_DATA", help="Folder or file of images; the suite's own set by default."
+    ),
+    layout: str = typer.Option("auto", envvar="BENCH_LAYOUT", help="How the data is laid out."),
+    split: str | None = typer.Option(
+        None, envvar="BENCH_SPLIT", help="Split to score, or all; the suite's by default."
+    ),
+    out: Path | None = typer.Option(
+        None, "--out", "-o", envvar="BENCH_OUT", help="Folder of the results; default runs/<suite>."
+    ),
+    store: Path | None = typer.Option(
+        None,
+        envvar="BENCH_STORE",
+        help="Folder of scores, to share between runs; default <out>/store.",
+    ),
+    weights: list[str] = typer.Option(
+        [], "--weights", "-w", envvar="BENCH_WEIGHTS", help=options.WEIGHTS_HELP
+    ),
+    fake_logit: str | None = typer.Option(
+        None, envvar="BENCH_FAKE_LOGIT", help=options.FAKE_LOGIT_HELP
+    ),
+    limit: int | None = typer.Option(
+        None, envvar="BENCH_LIMIT", help="Score about N images, stratified; stamped on the board."
+    ),
+    device: str = typer.Option("auto", envvar="BENCH_DEVICE", help=options.DEVICE_HELP),
+    batch_size: str = typer.Option(
+        "auto",
+        envvar="BENCH_BATCH_SIZE",
+        help="Images a batch, or auto (halved when memory runs out).",
+    ),
+    precision: str = typer.Option(
+        "fp32", envvar="BENCH_PRECISION", help="fp32 or bf16, of the forward pass; recorded."
+    ),
+    seed: int = typer.Option(0, envvar="BENCH_SEED", help="Of noise, random starts and --limit."),
+    allow_untrained: bool = typer.Option(
+        False,
+        "--allow-untrained",
+        help="Score detectors without trained weights: noise, on purpose.",
+    ),
+    cache: Path | None = typer.Option(
+        None, envvar="BENCH_CACHE", help="Folder of cached manifests; the user's cache by default."
+    ),
+    dry_run: bool = typer.Option(
+        False,
+        "--dry-run",
+        help="Say what would be done and about how long it takes; score nothing.",
+    ),
+    as_json: bool = typer.Option(False, "--json", help="Print the board (or the dry run) as JSON."),
+    quiet: bool = typer.Option(False, "--quiet", "-q", help="No remarks and no progress."),
+    config: Path | None = typer.Option(
+        None,
+        envvar="BENCH_CONFIG",
+        is_eager=True,
+        callback=options.load_config,
+        help="TOML file with any of these flags; command line > BENCH_* > file.",
+    ),
+) -> None:
+    """Score detectors over a suite; writes leaderboard.md, leaderboard.csv and run.json.
+
+    Scores are kept as they are made: after an interruption the same command goes on where it stopped.
+    """
+    del config
+    if precision not in ("fp32", "bf16"):
+        raise BenchError(f"--precision {precision}: choose fp32 or bf16")
+    files = options.weights_by_detector(detector, weights)
+    direction = options.fake_logit(fake_logit)
+    from bench.prepare import RunRequest
+    from bench.resolve import DetectorRequest
+    from bench.suite import load_suite
+
+    request = RunRequest(
+        detectors=tuple(DetectorRequest(name, files.get(name), direction) for name in detector),
+        suite=load_suite(suite),
+        data=data,
+        layout=layout,
+        split="" if split == "all" else split,
+        out=out,
+        store=store,
+        limit=limit,
+        device=device,
+        batch_size=options.batch_size(batch_size),
+        precision="bf16" if precision == "bf16" else "fp32",
+        seed=seed,
+        allow_untrained=allow_untrained,
+        cache=cache,
+    )
+    try:
+        _dry_run(request, as_json=as_json, quiet=quiet) if dry_run else _run(
+            request, as_json=as_json, quiet=quiet
+        )
+    except KeyboardInterrupt:
+        say("interrupted: what was scored is kept, run the same command to go on")
+        raise typer.Exit(EXIT_INTERRUPTED) from None
+
+
+def _run(request: RunRequest, *, as_json: bool, quiet: bool) -> None:
+    from bench.runner import execute
+
+    with Bar(quiet=quiet) as bar:
+        result = execute(request, bar)
+    put(result.board.to_json() if as_json else result.board.to_markdown())
+    if not quiet:
+        say(f"{result.counts.decoded} images decoded, {result.counts.scored} scored in this run")
+        say(f"written: {result.folder / 'leaderboard.md'}, {result.folder / 'leaderboard.csv'}")
+    if result.report.incomplete:
+        say(f"{result.report.incomplete} cells have no result: see the board's footnotes")
+        raise typer.Exit(EXIT_INCOMPLETE)
+
+
+def _dry_run(request: RunRequest, *, as_json: bool, quiet: bool) -> None:
+    import dataclasses
+
+    from bench.estimate import estimate
+    from bench.prepare import prepare
+
+    with Bar(quiet=quiet) as bar:
+        plan = estimate(prepare(request, bar, dry=True))
+    if as_json:
+        put_json(dataclasses.asdict(plan))
+        return
+    put(table([{"what": name, "value": value} for name, value in _lines(plan)]))
+
+
+def _lines(plan: Estimate) -> list[tuple[str, str]]:
+    limited = f" of {plan.available} (limited)" if plan.images < plan.available else ""
+    seconds = (
+        "n/a" if plan.seconds is None else f"about {plan.seconds / 60:.1f} min of network time"
+    )
+    missing = [(f"missing: {name}", reason) for name, reason in plan.missing_weights.items()]
+    return [
+        ("dataset", plan.dataset),
+        ("images", f"{plan.images}{limited}"),
+        ("detector x condition pairs", str(plan.cells)),
+        ("units of work", f"{plan.units}, {plan.stored} stored already"),
+        ("images to decode", str(plan.decodes)),
+        ("forward passes", f"{plan.forwards} (a gradient counts as three)"),
+        ("estimate", seconds),
+        *missing,
+    ]

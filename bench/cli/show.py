@@ -1,0 +1,44 @@
+"""``bench show``: all there is to know of one name."""
+
+from __future__ import annotations
+
+import typer
+
+from bench.cli.output import put, put_json
+
+EXAMPLE = "Example: bench show resnet50"
+
+
+def command(
+    name: str = typer.Argument(
+        ..., help="A detector, suite, corruption, attack, layout or data set."
+    ),
+    as_json: bool = typer.Option(False, "--json", help="Print JSON."),
+) -> None:
+    """Show a detector's card, a suite's conditions, a plug-in's parameters, or a data set's counts."""
+    from bench import catalogue
+
+    facts = catalogue.facts(name)
+    if as_json:
+        put_json(facts)
+    else:
+        put("\n".join(_lines(facts)))
+
+
+def _lines(value: object, indent: str = "") -> list[str]:
+    """Nested facts as indented lines."""
+    if isinstance(value, dict):
+        lines = []
+        for key, item in value.items():
+            if isinstance(item, dict | list) and item:
+                lines += [f"{indent}{key}:", *_lines(item, indent + "  ")]
+            else:
+                lines.append(f"{indent}{key}: {'none' if item in (None, '', [], {}) else item}")
+        return lines
+    if isinstance(value, list):
+        if all(isinstance(item, dict) for item in value):
+            from bench.cli.output import table
+
+            return [indent + line for line in table(value).splitlines()]
+        return [f"{indent}{item}" for item in value]
+    return [f"{indent}{value}"]

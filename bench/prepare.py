@@ -1,0 +1,181 @@
+"""From a request to everything found, loaded and laid out, so that nothing cheap can fail later."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from bench import plan as planning
+from bench.condition import Condition
+from bench.data import open_data
+from bench.datasets import DecodePolicy, Manifest
+from bench.device import device_name, pick_device, quiet_numerics
+from bench.errors import BenchError, NothingSelectedError
+from bench.plan import Chunk, Plan, PlannedDetector, Settings
+from bench.progress import Progress
+from bench.provenance import scoring_environment
+from bench.resolve import DetectorRequest, resolve
+from bench.store import Store
+from bench.suite import Suite
+from detectors.base import Detector
+
+# Largest batches tried first; an out-of-memory error halves them.
+AUTO_BATCH = {"cpu": 32, "cuda": 128}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunRequest:
+    """Everything a run depends on.
+
+    Attributes:
+        detectors: In board order.
+        suite: The protocol.
+        data: A folder or file; ``None`` takes the suite's data set.
+        layout: Name of the layout, or ``auto``.
+        split: ``None`` takes the suite's; ``""`` takes every image.
+        out: The run's folder; ``None`` is ``runs/<suite>``.
+        store: Folder of score shards; ``None`` is ``<out>/store``.
+        limit: At most about so many images.
+        device: ``auto``, ``cpu`` or ``cuda:N``.
+        batch_size: ``None`` chooses, and halves when memory runs out.
+        precision: Of the forward pass.
+        seed: Of noise, random starts and subsampling.
+        allow_untrained: Score detectors without trained weights, on purpose.
+        cache: Folder of cached manifests; ``None`` is the user's cache.
+    """
+
+    detectors: tuple[DetectorRequest, ...]
+    suite: Suite
+    data: str | None = None
+    layout: str = "auto"
+    split: str | None = None
+    out: Path | None = None
+    store: Path | None = None
+    limit: int | None = None
+    device: str = "auto"
+    batch_size: int | None = None
+    precision: Literal["fp32", "bf16"] = "fp32"
+    seed: int = 0
+    allow_untrained: bool = False
+    cache: Path | None = None
+
+    @property
+    def folder(self) -> Path:
+        """Where the run's files go."""
+        return self.out or Path("runs") / self.suite.name
+
+    def check(self) -> None:
+        """Refuse what contradicts itself, before any work.
+
+        Raises:
+            BenchError: One sentence with the way out.
+        """
+        if not self.detectors:
+            raise NothingSelectedError(
+                "no detector given: pass --detector NAME (see `bench ls detectors`)"
+            )
+        labels = [request.label for request in self.detectors]
+        for label in labels:
+            if labels.count(label) > 1:
+                raise BenchError(f"detector {label!r} is given twice: name each once")
+        if self.limit is not None and self.limit < 2:
+            raise BenchError(f"--limit {self.limit}: give at least 2, one real and one fake image")
+        if self.batch_size is not None and self.batch_size < 1:
+            raise BenchError(f"--batch-size {self.batch_size}: give at least 1, or auto")
+
+
+@dataclass(slots=True)
+class Prepared:
+    """A request with everything found, loaded and laid out."""
+
+    request: RunRequest
+    manifest: Manifest
+    rows: NDArray[np.int64]
+    n_available: int
+    chunks: tuple[Chunk, ...]
+    conditions: dict[str, Condition]
+    detectors: dict[str, Detector]
+    identities: dict[str, str]
+    batch_size: dict[str, int]
+    device: torch.device
+    policy: DecodePolicy
+    missing_weights: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def store(self) -> Store:
+        """Where the scores go."""
+        return Store(self.request.store or self.request.folder / "store")
+
+    def plan(self) -> Plan:
+        """Every unit, with fingerprints for the current batch sizes."""
+        environment = scoring_environment(device_name(self.device), self.request.precision)
+        settings = Settings(self.request.seed, environment, self.policy.digest())
+        planned = [
+            PlannedDetector(label, identity, self.batch_size[label])
+            for label, identity in self.identities.items()
+        ]
+        return planning.build(self.chunks, planned, list(self.conditions.values()), settings)
+
+
+def prepare(request: RunRequest, progress: Progress, *, dry: bool = False) -> Prepared:
+    """Find, load and lay out everything, so that nothing cheap can fail later.
+
+    Args:
+        request: What to run.
+        progress: Told about indexing and loading.
+        dry: Note detectors without weights instead of refusing them.
+
+    Raises:
+        BenchError: On any bad input; nothing has been written then.
+    """
+    request.check()
+    device = pick_device(request.device)
+    quiet_numerics(device)
+    manifest = open_data(
+        request.data or request.suite.dataset, progress, layout=request.layout, cache=request.cache
+    )
+    progress.note(f"{manifest.name}: recognised as {manifest.recognised}; {len(manifest)} images")
+    split = request.suite.split if request.split is None else request.split
+    everything = planning.select(manifest, split, None, request.seed)
+    rows = planning.select(manifest, split, request.limit, request.seed)
+    found = _load(request, device, dry=dry)
+    size = request.batch_size or AUTO_BATCH[device.type]
+    return Prepared(
+        request=request,
+        manifest=manifest,
+        rows=rows,
+        n_available=len(everything),
+        chunks=planning.cut(manifest, rows),
+        conditions={str(condition): condition for condition in request.suite.parsed},
+        detectors=found.detectors,
+        identities={label: detector.identity() for label, detector in found.detectors.items()},
+        batch_size=dict.fromkeys(found.detectors, size),
+        device=device,
+        policy=DecodePolicy(),
+        missing_weights=found.missing,
+    )
+
+
+@dataclass(slots=True)
+class _Loaded:
+    detectors: dict[str, Detector] = field(default_factory=dict)
+    missing: dict[str, str] = field(default_factory=dict)
+
+
+def _load(request: RunRequest, device: torch.device, *, dry: bool) -> _Loaded:
+    loaded = _Loaded()
+    for wanted in request.detectors:
+        try:
+            detector = resolve(wanted, allow_untrained=request.allow_untrained)
+        except BenchError as error:
+            if not dry:
+                raise
+            loaded.missing[wanted.label] = str(error)
+            continue
+        loaded.detectors[wanted.label] = detector.to(device)
+    return loaded

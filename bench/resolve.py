@@ -1,0 +1,136 @@
+"""From what a user types after ``--detector`` to a detector with weights."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bench import registry
+from bench.errors import BenchError, nearest
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+    from detectors.base import Detector
+    from detectors.card import FakeLogit
+    from detectors.network import Architecture
+
+
+@dataclass(frozen=True, slots=True)
+class DetectorRequest:
+    """One detector as asked for.
+
+    Attributes:
+        name: A registered name, ``arch.tag`` of the zoo, ``timm/<model>``, or ``path/to/file.py:Name``.
+        weights: The user's weights file; ``None`` for those that ship.
+        fake_logit: Label direction of a head whose weights come without a card.
+    """
+
+    name: str
+    weights: Path | None = None
+    fake_logit: FakeLogit | None = None
+
+    @property
+    def label(self) -> str:
+        """What boards call it."""
+        return self.name.rpartition(":")[2] if ".py:" in self.name else self.name
+
+
+def resolve(request: DetectorRequest, *, allow_untrained: bool = False) -> Detector:
+    """Build the detector and load its weights, strictly.
+
+    Raises:
+        BenchError: On an unknown name (suggesting the nearest), weights that do not fit, user code that
+            fails, or a detector without trained weights.
+    """
+    from detectors.base import DetectorError  # noqa: PLC0415  (imports torch)
+
+    try:
+        if ".py:" in request.name:
+            return _from_file(request)
+        return _from_registry(request, allow_untrained=allow_untrained)
+    except DetectorError as error:
+        raise BenchError(f"{request.label}: {error}") from error
+
+
+def _from_registry(request: DetectorRequest, *, allow_untrained: bool) -> Detector:
+    from detectors import zoo  # noqa: PLC0415
+    from detectors.network import Architecture, load_network, untrained  # noqa: PLC0415
+
+    found = _architecture(request.name)
+    if not isinstance(found, Architecture):
+        return _call(found, request)
+    weights = request.weights or zoo.find(request.name)
+    if weights is None:
+        return untrained(found, allow=allow_untrained)
+    return load_network(found, weights, fake_logit=request.fake_logit)
+
+
+def _architecture(name: str) -> Architecture | type[Detector]:
+    from detectors import zoo  # noqa: PLC0415
+    from detectors.backbones import PREFIX, timm_architecture  # noqa: PLC0415
+
+    if name.startswith(PREFIX):
+        return timm_architecture(name)
+    table = registry.detectors()
+    if name in table:
+        return table[name]
+    arch = name.partition(".")[0]
+    if arch in table and name in zoo.weights():
+        return table[arch]
+    known = [*table, *zoo.weights(), "timm/<model>", "path/to/file.py:Name"]
+    raise BenchError(f"no detector called {name!r}: {nearest(name, known)}")
+
+
+def _from_file(request: DetectorRequest) -> Detector:
+    path_text, _, attribute = request.name.rpartition(":")
+    path = Path(path_text)
+    if not path.is_file():
+        raise BenchError(f"no file at {path}: check the path in --detector {request.name}")
+    module = _import(path)
+    names = [name for name in vars(module) if not name.startswith("_")]
+    if not hasattr(module, attribute):
+        raise BenchError(f"{path} defines no {attribute!r}: {nearest(attribute, names)}")
+    return _call(getattr(module, attribute), request)
+
+
+def _import(path: Path) -> ModuleType:
+    name = f"bench_user_{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise BenchError(f"{path} is not a Python file")
+    module = importlib.util.module_from_spec(spec)
+    # Dataclasses and pickling look a class's module up by name while the file is still being run.
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:  # user code may raise anything
+        del sys.modules[name]
+        raise BenchError(f"{path} cannot be imported ({type(error).__name__}: {error})") from error
+    return module
+
+
+def _call(factory: Any, request: DetectorRequest) -> Detector:
+    from detectors.base import Detector  # noqa: PLC0415
+    from detectors.network import Architecture, load_network, untrained  # noqa: PLC0415
+
+    if isinstance(factory, Architecture):
+        if request.weights is None:
+            return untrained(factory, allow=False)
+        return load_network(factory, request.weights, fake_logit=request.fake_logit)
+    arguments = {} if request.weights is None else {"weights": request.weights}
+    try:
+        detector = factory(**arguments) if callable(factory) else factory
+    except Exception as error:  # user code may raise anything
+        raise BenchError(
+            f"{request.name} failed while being built ({type(error).__name__}: {error})"
+        ) from error
+    if not isinstance(detector, Detector) or not hasattr(detector, "card"):
+        raise BenchError(
+            f"{request.name} is not a detector: derive from detectors.Detector, set `card`, "
+            "implement logits(batch)"
+        )
+    return detector

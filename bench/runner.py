@@ -1,0 +1,207 @@
+"""A run: resolve, plan, score what the store lacks, report. Resuming is running the same command again."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from bench.condition import Condition
+from bench.datasets import Manifest
+from bench.device import device_name
+from bench.engine import BatchTooLargeError, Counts, DecodedChunk, Engine, Failed, decode_chunk
+from bench.errors import BenchError
+from bench.files import ensure_writable
+from bench.plan import Chunk, Plan, weight, work
+from bench.prepare import Prepared, RunRequest, prepare
+from bench.progress import Progress, Silent
+from bench.provenance import git_state, scoring_environment, versions
+from bench.report import Report, report
+from bench.rundir import ConditionRecord, DetectorRecord, Failure, RunDir, RunSpec
+from leaderboards import Board
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """A finished run.
+
+    Attributes:
+        folder: Where its files are.
+        report: Board, images left out, number of incomplete cells.
+        counts: Images decoded and scored by this call; both zero where everything was stored.
+    """
+
+    folder: Path
+    report: Report
+    counts: Counts
+
+    @property
+    def board(self) -> Board:
+        """The leaderboard."""
+        return self.report.board
+
+
+def execute(request: RunRequest, progress: Progress | None = None) -> RunResult:
+    """Score everything the store lacks and write the board.
+
+    Args:
+        request: What to run.
+        progress: Told how it goes on; silent by default.
+
+    Returns:
+        The finished run. Cells that failed are in the board, with their reason.
+
+    Raises:
+        BenchError: On bad input, before any work; nothing half-written is left.
+    """
+    progress = progress or Silent()
+    prepared = prepare(request, progress)
+    folder = RunDir(request.folder)
+    ensure_writable(folder.root)
+    prepared.store.prepare()
+    counts = Counts()
+    with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
+        while True:
+            plan = prepared.plan()
+            folder.begin(_spec(prepared), prepared.manifest, prepared.rows, plan)
+            try:
+                failures = _score(prepared, plan, pool, counts, progress)
+                break
+            except BatchTooLargeError as error:
+                _halve(prepared, error, progress)
+    first = report_with(folder, failures, prepared.manifest)
+    first.board.write(folder.root)
+    return RunResult(folder.root, first, counts)
+
+
+def report_with(folder: RunDir, failures: Sequence[Failure], manifest: Manifest) -> Report:
+    """Record the failures, build the report, and list every image that was left out."""
+    folder.end(failures, [])
+    done = report(folder.root)
+    indexed = [(row["path"], row["reason"]) for row in manifest.bad.to_pylist()]
+    folder.end(failures, sorted({*indexed, *done.bad}))
+    return done
+
+
+def _halve(prepared: Prepared, error: BatchTooLargeError, progress: Progress) -> None:
+    size = prepared.batch_size[error.detector]
+    if size == 1:
+        raise BenchError(
+            f"{error.detector} does not fit the memory of {prepared.device} even one image at a time: "
+            "use another --device"
+        ) from error
+    prepared.batch_size[error.detector] = size // 2
+    if prepared.device.type == "cuda":
+        torch.cuda.empty_cache()
+    progress.note(f"{error.detector}: out of memory, going on with batches of {size // 2}")
+
+
+def _score(
+    prepared: Prepared, plan: Plan, pool: Executor, counts: Counts, progress: Progress
+) -> list[Failure]:
+    """Score the units the store lacks, chunk by chunk; the next chunk is decoded meanwhile."""
+    store = prepared.store
+    todo = {
+        chunk.index: [u for u in plan.by_chunk[chunk.index] if not store.has(u.fingerprint)]
+        for chunk in plan.chunks
+    }
+    total, left = len(plan.units), sum(len(units) for units in todo.values())
+    if left < total:
+        progress.note(f"{total - left} of {total} units are stored already")
+    progress.start("scoring", work(plan.chunks, todo, prepared.conditions))
+    engine = Engine(
+        detectors=prepared.detectors,
+        conditions=prepared.conditions,
+        batch_size=prepared.batch_size,
+        device=prepared.device,
+        precision=prepared.request.precision,
+        seed=prepared.request.seed,
+        pool=pool,
+        counts=counts,
+    )
+    failures: dict[tuple[str, str], Failure] = {}
+    chunks = [chunk for chunk in plan.chunks if todo[chunk.index]]
+    for chunk, decoded in _ahead(prepared, chunks, pool):
+        units = [u for u in todo[chunk.index] if (u.detector, u.condition) not in failures]
+        for outcome in engine.score(decoded, units):
+            unit = outcome.unit
+            if isinstance(outcome, Failed):
+                key = (unit.detector, unit.condition)
+                failures[key] = Failure(
+                    detector=key[0], condition=key[1], status=outcome.status, reason=outcome.reason
+                )
+                progress.note(f"{key[0]} under {key[1]}: {outcome.status}: {outcome.reason}")
+            else:
+                store.write(unit.fingerprint, outcome.scores)
+            progress.advance(len(chunk.rows) * weight(prepared.conditions[unit.condition]))
+    return list(failures.values())
+
+
+def _ahead(
+    prepared: Prepared, chunks: Sequence[Chunk], pool: Executor
+) -> Iterator[tuple[Chunk, DecodedChunk]]:
+    """Decode one chunk ahead of the one in work: two chunks in memory, never more."""
+
+    def decode(chunk: Chunk) -> DecodedChunk:
+        return decode_chunk(prepared.manifest, chunk, prepared.policy, pool)
+
+    with ThreadPoolExecutor(max_workers=1) as reader:
+        pending: Future[DecodedChunk] | None = None
+        for position, chunk in enumerate(chunks):
+            decoded = pending.result() if pending else decode(chunk)
+            following = chunks[position + 1] if position + 1 < len(chunks) else None
+            pending = reader.submit(decode, following) if following else None
+            yield chunk, decoded
+
+
+def _spec(prepared: Prepared) -> RunSpec:
+    request, manifest = prepared.request, prepared.manifest
+    environment = scoring_environment(device_name(prepared.device), request.precision)
+    store, folder = prepared.store.root, request.folder
+    return RunSpec(
+        suite=request.suite,
+        dataset=manifest.name,
+        layout=manifest.layout,
+        pairing={name: tuple(sources) for name, sources in manifest.pairing.items()},
+        manifest_digest=manifest.digest,
+        split=request.suite.split if request.split is None else request.split,
+        limit=request.limit,
+        n_images=len(prepared.rows),
+        n_available=prepared.n_available,
+        detectors=tuple(
+            DetectorRecord(
+                label=wanted.label,
+                requested=wanted.name,
+                identity=prepared.identities[wanted.label],
+                batch_size=prepared.batch_size[wanted.label],
+                card=prepared.detectors[wanted.label].card.model_dump(mode="json"),
+            )
+            for wanted in request.detectors
+        ),
+        conditions=tuple(_condition_record(c) for c in prepared.conditions.values()),
+        seed=request.seed,
+        precision=request.precision,
+        device=prepared.device.type,
+        environment=environment,
+        decode=dataclasses.asdict(prepared.policy),
+        versions=versions(),
+        git=git_state(),
+        store=os.path.relpath(store, folder)
+        if store.is_relative_to(folder)
+        else str(store.resolve()),
+    )
+
+
+def _condition_record(condition: Condition) -> ConditionRecord:
+    corruptions = [*condition.before, *condition.after]
+    return ConditionRecord(
+        spelled=str(condition),
+        resolved=condition.resolved,
+        attack=condition.attack is not None,
+        must_change=any(not getattr(step.plugin, "may_be_identity", False) for step in corruptions),
+    )

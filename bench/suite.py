@@ -1,0 +1,78 @@
+"""A suite says which data, which slices, which conditions and which threshold; it holds no code."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from bench import registry
+from bench.condition import Condition, parse
+from bench.errors import BenchError
+
+Slicing = Literal["generator", "domain", "generator*domain", "pooled"]
+
+
+class Suite(BaseModel):
+    """A protocol, as written in one TOML file.
+
+    Attributes:
+        name: What the board calls it.
+        description: One or two sentences: the question it answers.
+        source: Where the protocol comes from; empty for our own.
+        dataset: Name of an embedded set, or a path, used when the command names no data.
+        split: Split to score; ``""`` for all of it.
+        slices: How images become cells: one cell a generator (its fakes and the reals paired with
+            it), one a domain, one a pair of both, or everything pooled.
+        conditions: Conditions in any spelling; kept in order, made canonical.
+        threshold: Policy by which a logit becomes a verdict; ``0`` is the trained decision point.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    name: Annotated[str, Field(min_length=1)]
+    description: str = ""
+    source: str = ""
+    dataset: str = "pocket"
+    split: str = "test"
+    slices: Annotated[list[Slicing], Field(min_length=1)]
+    conditions: Annotated[list[str], Field(min_length=1)]
+    threshold: Literal["0"] = "0"
+
+    @field_validator("conditions")
+    @classmethod
+    def _canonical(cls, value: list[str]) -> list[str]:
+        spelled = [str(parse(text)) for text in value]
+        twice = {text for text in spelled if spelled.count(text) > 1}
+        if twice:
+            raise ValueError(f"{sorted(twice)[0]} stands twice")
+        return spelled
+
+    @property
+    def parsed(self) -> list[Condition]:
+        """The conditions as objects, ``clean`` first: every drop is measured against it."""
+        spelled = ["clean", *(text for text in self.conditions if text != "clean")]
+        return [parse(text) for text in spelled]
+
+
+def load_suite(name_or_path: str) -> Suite:
+    """Find a suite by name or read one from a TOML file.
+
+    Raises:
+        BenchError: If there is none, or the file is not a suite; names the file and the key.
+    """
+    path = Path(name_or_path)
+    if path.suffix != ".toml":
+        path = registry.lookup(registry.suites(), name_or_path, "suite")
+    try:
+        return Suite.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        raise BenchError(f"no suite file at {path}: check the path") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+        raise BenchError(f"{path} cannot be read as TOML: {error}") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        raise BenchError(f"{path}: {key}: {first['msg']}") from error

@@ -1,0 +1,265 @@
+"""The command line as people and scripts meet it: data on stdout, talk on stderr, documented exit codes."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import subprocess
+import sys
+
+import pytest
+from PIL import Image
+
+from bench.cli import main as entry
+
+
+@pytest.fixture
+def cli(monkeypatch, capsys, tmp_path):
+    """Run ``bench ARGS...`` in-process; gives (exit code, stdout, stderr)."""
+    monkeypatch.chdir(tmp_path)
+
+    def call(*args: object):
+        monkeypatch.setattr(sys, "argv", ["bench", *map(str, args)])
+        with pytest.raises(SystemExit) as stop:
+            entry.main()
+        out, err = capsys.readouterr()
+        return (stop.value.code or 0), out, err
+
+    return call
+
+
+def test_run_writes_a_board_and_prints_it(cli, tree, toy, tmp_path):
+    code, out, err = cli("run", "-d", toy(), "--data", tree, "--suite", "smoke")
+    assert code == 0
+    assert out == (tmp_path / "runs" / "smoke" / "leaderboard.md").read_text()
+    assert "48 images" in err
+    for name in ("leaderboard.csv", "run.json", "manifest.parquet", "bad_images.csv"):
+        assert (tmp_path / "runs" / "smoke" / name).is_file()
+    code, out, _ = cli("board", "runs/smoke", "--format", "csv")
+    assert code == 0
+    assert out == (tmp_path / "runs" / "smoke" / "leaderboard.csv").read_text()
+    code, out, _ = cli("board", "runs/smoke", "--json")
+    assert code == 0
+    assert json.loads(out)
+    rows = list(csv.DictReader(io.StringIO((tmp_path / "runs/smoke/leaderboard.csv").read_text())))
+    wanted = (
+        "detector,dataset,generator,domain,condition,seen,n_real,n_fake,threshold,accuracy,balanced_accuracy,"
+        "precision,recall,f1,auc,ap,real_recall,fake_recall,accuracy_lo,accuracy_hi,auc_lo,auc_hi"
+    )
+    assert set(wanted.split(",")) <= set(rows[0])
+
+
+def test_dry_run_scores_nothing_and_says_what_would_be_done(cli, tree, toy, tmp_path):
+    args = (
+        "run",
+        "-d",
+        toy(),
+        "-d",
+        "mobilenetv2_100",
+        "--data",
+        tree,
+        "--suite",
+        "smoke",
+        "--dry-run",
+    )
+    code, out, _ = cli(*args, "--json")
+    plan = json.loads(out)
+    assert code == 0
+    assert plan["images"] == 48
+    assert plan["cells"] == 6
+    assert plan["forwards"] == 48 * (1 + 1 + 4)
+    assert "mobilenetv2_100" in plan["missing_weights"]
+    assert not (tmp_path / "runs").exists()
+    code, out, _ = cli(*args)
+    assert "forward passes" in out
+
+
+@pytest.mark.parametrize(
+    ("args", "code", "says"),
+    [
+        (["run"], 5, "no detector given"),
+        (["run", "-d", "resnet5", "--data", "{tree}"], 2, "did you mean 'resnet50'"),
+        (["run", "-d", "timm/resnet51", "--data", "{tree}"], 2, "timm knows no model"),
+        (["run", "-d", "{toy}", "--suite", "corruption"], 2, "did you mean 'corruptions'"),
+        (["run", "-d", "{toy}", "--data", "{tree}/nowhere"], 2, "nowhere"),
+        (["run", "-d", "{toy}", "--data", "{empty}"], 2, "no image"),
+        (["run", "-d", "{toy}", "-d", "{toy}", "--data", "{tree}"], 2, "given twice"),
+        (["run", "-d", "{toy}", "--data", "{tree}", "--device", "gpu"], 2, "cpu or cuda:N"),
+        (
+            ["run", "-d", "{toy}", "--data", "{tree}", "--device", "cuda:7"],
+            2,
+            "--device cpu or auto",
+        ),
+        (["run", "-d", "{toy}", "--data", "{tree}", "--batch-size", "0"], 2, "--batch-size"),
+        (["run", "-d", "{toy}", "--data", "{tree}", "--limit", "1"], 2, "--limit"),
+        (["run", "-d", "{toy}", "--data", "{tree}", "--precision", "fp8"], 2, "fp32 or bf16"),
+        (["run", "-d", "{toy}", "--data", "{tree}", "--out", "{file}/x"], 2, "cannot write"),
+        (["run", "-d", "{toy}", "--data", "{tree}", "--split", "test"], 0, ""),
+        (["run", "-d", "{toy}", "--data", "{tree}", "--suite", "held-out-domain"], 5, "no domains"),
+        (["run", "-d", "{toy}", "--data", "{tree}", "-w", "x=y.pth"], 2, "not among the detectors"),
+        (["run", "-d", "mobilenetv2_100", "--data", "{tree}"], 2, "--weights FILE"),
+        (["run", "-d", "mobilenetv2_100", "--data", "{tree}", "-w", "{file}"], 2, "--fake-logit"),
+        (
+            [
+                "run",
+                "-d",
+                "mobilenetv2_100",
+                "--data",
+                "{tree}",
+                "-w",
+                "{file}",
+                "--fake-logit",
+                "z",
+            ],
+            2,
+            "weights",
+        ),
+        (["run", "-d", "nowhere.py:Toy", "--data", "{tree}"], 2, "no file at nowhere.py"),
+        (["run", "-d", "{toy}y", "--data", "{tree}"], 2, "did you mean 'Toy'"),
+        (["run", "-d", "{nocard}", "--data", "{tree}"], 2, "is not a detector"),
+        (["run", "-d", "{raises}", "--data", "{tree}"], 12, "no such layer"),
+        (["run", "--config", "nowhere.toml"], 2, "no configuration file"),
+        (["board", "{tree}"], 2, "is not a run"),
+        (["board", "{tree}", "--format", "pdf"], 2, "md, csv or json"),
+        (["show", "resnet5"], 2, "did you mean 'resnet50'"),
+        (["ls", "detectrs"], 2, "detectrs"),
+        (["predict", "nowhere.png", "-d", "{toy}"], 2, "no image at nowhere.png"),
+        (["predict", "{empty}", "-d", "{toy}"], 5, "no image in"),
+        (["predict", "{file}", "-d", "{toy}"], 12, "could not be read"),
+        (["data", "index", "{empty}"], 2, "no image"),
+        (["nonsense"], 2, "nonsense"),
+    ],
+)
+def test_bad_input_is_one_sentence_with_the_way_out(cli, tree, toy, tmp_path, args, code, says):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "file").write_text("not what it should be")
+    places = {
+        "tree": tree,
+        "toy": toy(),
+        "nocard": toy("NoCard"),
+        "raises": toy("Raises"),
+        "empty": tmp_path / "empty",
+        "file": tmp_path / "file",
+    }
+    found, out, err = cli(*(arg.format(**places) for arg in args))
+    assert found == code, err
+    assert says in " ".join(err.split())
+    assert "Traceback" not in err + out
+    if code == 2:
+        assert not list(tmp_path.glob("runs/*/leaderboard*"))
+
+
+def test_config_file_under_environment_under_command_line(cli, tree, toy, tmp_path, monkeypatch):
+    config = tmp_path / "run.toml"
+    config.write_text(
+        f'detector = "{toy()}"\ndata = "{tree}"\nsuite = "smoke"\nlimit = 8\nseed = 1\n'
+    )
+    args = ("run", "--config", config, "--dry-run", "--json")
+    assert json.loads(cli(*args)[1])["images"] == 8
+    monkeypatch.setenv("BENCH_LIMIT", "12")
+    assert json.loads(cli(*args)[1])["images"] == 12
+    assert json.loads(cli(*args, "--limit", "20")[1])["images"] == 20
+    config.write_text("detectr = 'x'\n")
+    code, _, err = cli(*args)
+    assert code == 2
+    assert "did you mean 'detector'" in err
+
+
+def test_predict_scores_ones_own_images(cli, toy, tmp_path):
+    Image.new("RGB", (50, 50), (200, 20, 20)).save(tmp_path / "red.png")
+    Image.new("RGB", (50, 50), (20, 20, 200)).save(tmp_path / "[blue].webp", lossless=True)
+    code, out, _ = cli("predict", "red.png", "[blue].webp", "-d", toy(), "--json")
+    assert code == 0
+    red, blue = json.loads(out)
+    assert red["verdict"] == "AI-generated"
+    assert red["logit"] == pytest.approx(40 * 180 / 255, rel=1e-5)
+    assert blue["verdict"] == "real"
+    code, out, _ = cli("predict", "red.png", "[blue].webp", "-d", toy())
+    assert "[blue].webp" in out
+
+
+def test_data_index_says_what_it_recognised(cli, tree):
+    code, out, _ = cli("data", "index", tree)
+    assert code == 0
+    assert "recognised" in out
+    assert "alpha" in out
+    found = json.loads(cli("data", "index", tree, "--json")[1])
+    assert found["images"] == 48
+    assert set(found["pairing"]) == {"alpha", "beta"}
+
+
+@pytest.mark.parametrize(
+    "kind", ["detectors", "suites", "corruptions", "attacks", "layouts", "datasets"]
+)
+def test_everything_listed_can_be_shown(cli, kind):
+    code, out, _ = cli("ls", kind, "--json")
+    assert code == 0
+    rows = json.loads(out)
+    assert rows
+    for row in rows:
+        if "<" in row["name"] or ":" in row["name"]:
+            continue
+        code, out, err = cli("show", row["name"], "--json")
+        assert code == 0, err
+        assert json.loads(out)
+    assert rows[0]["name"] in cli("ls", kind)[1]
+
+
+def test_doctor_finds_the_five_packages_here(cli, monkeypatch, tmp_path):
+    code, out, err = cli("doctor", "--json")
+    facts = json.loads(out)["facts"]
+    assert "torch" in facts
+    assert "cuda devices" in facts
+    for name in ("bench", "detectors", "attacks", "corruptions", "leaderboards"):
+        assert facts[f"package {name}"].endswith(name)
+    assert code == 0, err
+
+
+def test_doctor_notices_a_package_that_hides_ours(tmp_path):
+    (tmp_path / "attacks").mkdir()
+    (tmp_path / "attacks" / "__init__.py").write_text("")
+    code = "import sys; sys.argv = ['bench', 'doctor']; from bench.cli.main import main; main()"
+    found = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert found.returncode == 2
+    assert "package 'attacks' comes from" in found.stderr
+
+
+@pytest.mark.parametrize(
+    "command", ["run", "board", "ls", "show", "predict", "doctor", "data index"]
+)
+def test_every_command_has_help_with_an_example(cli, command):
+    code, out, _ = cli(*command.split(), "--help")
+    assert code == 0
+    assert f"Example: bench {command.split()[0]}" in " ".join(out.split())
+
+
+def test_help_and_import_need_no_torch():
+    code = (
+        "import sys; sys.argv = ['bench', '--help']\n"
+        "import bench\n"
+        "from bench.cli.main import main\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+        "heavy = {'torch', 'timm', 'pandas', 'numpy', 'sklearn', 'PIL', 'pyarrow'} & set(sys.modules)\n"
+        "sys.exit(f'imported {heavy}' if heavy else 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "Exit codes" in done.stdout
+
+
+def test_rebuilding_a_board_needs_no_torch(cli, tree, toy):
+    cli("run", "-d", toy(), "--data", tree, "--suite", "cross-generator", "-o", "r")
+    code = (
+        "import sys; sys.argv = ['bench', 'board', 'r']\n"
+        "from bench.cli.main import main\n"
+        "try: main()\n"
+        "except SystemExit as stop: assert not stop.code, stop.code\n"
+        "sys.exit('torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("# Leaderboard")

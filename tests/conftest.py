@@ -1,0 +1,92 @@
+"""Small real files every test can make: image trees, a detector whose logit is known in closed form."""
+
+from __future__ import annotations
+
+import sys
+import textwrap
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+sys.dont_write_bytecode = True
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test reads or writes the user's cache or settings."""
+    monkeypatch.setenv("BENCH_CACHE", str(tmp_path_factory.mktemp("cache")))
+    monkeypatch.setenv("COLUMNS", "110")
+
+
+def picture(seed: int, *, fake: bool, size: tuple[int, int] = (40, 48)) -> np.ndarray:
+    """A noisy (H, W, 3) uint8 picture; fakes are redder than reals by some 12 levels."""
+    rng = np.random.default_rng([seed, fake])
+    ramp = np.linspace(60, 160, size[1])[None, :, None]
+    image = ramp + rng.normal(0, 25, (*size, 3)) + rng.normal(0, 3, 3)
+    image[..., 0] += 6 if fake else -6
+    return np.clip(image, 0, 255).astype(np.uint8)
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    """Two generators with 12 real and 12 fake PNGs each: ``<gen>/{real,fake}``."""
+    root = tmp_path / "images"
+    for g, name in enumerate(("alpha", "beta")):
+        for i in range(12):
+            for kind in ("real", "fake"):
+                path = root / name / kind / f"{i:02d}.png"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                Image.fromarray(picture(100 * g + i, fake=kind == "fake")).save(path)
+    return root
+
+
+TOY = '''
+import torch
+from detectors import Detector, DetectorCard, InputSpec, TrainingData
+
+class Toy(Detector):
+    """Logit = 40 * (mean red - mean blue): linear, so every attack has an exact answer."""
+
+    card = DetectorCard(
+        name="toy", arch="toy", fake_logit="z",
+        input=InputSpec(size=32, fit="crop"),
+        training_data=TrainingData(dataset="toy", generators=("alpha",)),
+    )
+
+    def logits(self, batch):
+        means = batch.mean(dim=(2, 3))
+        return 40 * (means[:, 0] - means[:, 2])
+
+class Wrong(Toy):
+    def logits(self, batch):
+        return batch.mean(dim=(2, 3))
+
+class Rounds(Toy):
+    def logits(self, batch):
+        return super().logits(torch.round(batch * 255) / 255)
+
+class Hungry(Toy):
+    def logits(self, batch):
+        if len(batch) > 8:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return super().logits(batch)
+
+class Raises(Toy):
+    def logits(self, batch):
+        raise KeyError("no such layer")
+
+class NoCard(Detector):
+    def logits(self, batch):
+        return batch.mean(dim=(1, 2, 3))
+'''
+
+
+@pytest.fixture
+def toy(tmp_path: Path) -> Callable[[str], str]:
+    """``path/to/toy.py:Name`` of a detector class written for the test."""
+    path = tmp_path / "toy.py"
+    path.write_text(textwrap.dedent(TOY))
+    return lambda name="Toy": f"{path}:{name}"

@@ -1,0 +1,89 @@
+"""Every registered name meets its protocol, whoever wrote it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from bench import registry
+from bench.condition import parse
+from bench.suite import load_suite
+from detectors import zoo
+from detectors.network import Architecture, card_beside, load_network, read_card
+
+PICTURE = np.random.default_rng(0).integers(30, 220, (48, 64, 3), dtype=np.uint8)
+
+
+@pytest.mark.parametrize("name", registry.corruptions())
+def test_corruption(name):
+    kind = registry.corruptions()[name]
+    assert kind.name == name
+    assert kind.summary
+    assert len(kind.severities) == 5
+    changes = []
+    for severity in range(1, 6):
+        condition = parse(f"{name}(severity={severity})")
+        assert parse(str(condition)) == condition
+        plugin = condition.before[0].plugin
+        out = plugin(PICTURE, np.random.default_rng(1))
+        assert out.dtype == np.uint8
+        assert np.array_equal(out, plugin(PICTURE, np.random.default_rng(1)))
+        changes.append(
+            np.abs(out.astype(int) - PICTURE).mean() if out.shape == PICTURE.shape else severity
+        )
+    assert changes == sorted(changes)
+    assert changes[0] > 0
+
+
+def linear(batch):
+    return (batch[:, 0].mean(dim=(1, 2)) - batch[:, 2].mean(dim=(1, 2))) * 40
+
+
+@pytest.mark.parametrize("name", registry.attacks())
+def test_attack(name):
+    kind = registry.attacks()[name]
+    assert kind.name == name
+    assert kind.summary
+    condition = parse(name)
+    assert parse(condition.resolved) == condition
+    canvas = (
+        torch.randint(60, 190, (6, 3, 16, 16), generator=torch.Generator().manual_seed(0)) / 255
+    )
+    labels = torch.tensor([0, 1] * 3)
+    done = condition.attack(linear, canvas, labels, range(6))
+    assert float(done.linf.max()) <= condition.attack.eps + 1e-6
+    toward_wrong = (linear(done.adversarial) - linear(canvas)) * (1 - 2 * labels)
+    assert bool((toward_wrong > 0).all())
+
+
+@pytest.mark.parametrize("name", registry.detectors())
+def test_detector(name):
+    found = registry.detectors()[name]
+    assert isinstance(found, Architecture)
+    assert found.name == name
+    assert found.reference
+    assert found.summary
+    size = min(found.input.size or 64, 64)
+    with torch.inference_mode():
+        assert found.build(2).eval()(torch.rand(2, 3, size, size)).shape == (2, 2)
+
+
+@pytest.mark.parametrize("name", zoo.weights())
+def test_zoo(name):
+    weights = zoo.weights()[name]
+    card = read_card(card_beside(weights))
+    assert card.name == name
+    assert card.licence != "unknown"
+    assert card.training_data
+    assert card.training_data.generators
+    assert card.weights
+    assert card.weights.sha256
+    detector = load_network(registry.detectors()[card.arch], weights).to(torch.device("cpu"))
+    batch = torch.from_numpy(np.stack([detector.fit(PICTURE)] * 2)) / 255
+    assert detector.checked_logits(batch).shape == (2,)
+
+
+@pytest.mark.parametrize("name", registry.suites())
+def test_suite(name):
+    assert load_suite(name).parsed
