@@ -50,7 +50,7 @@ def resolve(request: DetectorRequest, *, allow_untrained: bool = False) -> Detec
 
     try:
         if ".py:" in request.name:
-            return _from_file(request)
+            return _from_file(request, allow_untrained=allow_untrained)
         return _from_registry(request, allow_untrained=allow_untrained)
     except DetectorError as error:
         raise BenchError(f"{request.label}: {error}") from error
@@ -62,7 +62,7 @@ def _from_registry(request: DetectorRequest, *, allow_untrained: bool) -> Detect
 
     found = _architecture(request.name)
     if not isinstance(found, Architecture):
-        return _call(found, request)
+        return _call(found, request, allow_untrained=allow_untrained)
     weights = request.weights or zoo.find(request.name)
     if weights is None:
         return untrained(found, allow=allow_untrained)
@@ -85,7 +85,7 @@ def _architecture(name: str) -> Architecture | type[Detector]:
     raise BenchError(f"no detector called {name!r}: {nearest(name, known)}")
 
 
-def _from_file(request: DetectorRequest) -> Detector:
+def _from_file(request: DetectorRequest, *, allow_untrained: bool) -> Detector:
     path_text, _, attribute = request.name.rpartition(":")
     path = Path(path_text)
     if not path.is_file():
@@ -94,7 +94,7 @@ def _from_file(request: DetectorRequest) -> Detector:
     names = [name for name in vars(module) if not name.startswith("_")]
     if not hasattr(module, attribute):
         raise BenchError(f"{path} defines no {attribute!r}: {nearest(attribute, names)}")
-    return _call(getattr(module, attribute), request)
+    return _call(getattr(module, attribute), request, allow_untrained=allow_untrained)
 
 
 def _import(path: Path) -> ModuleType:
@@ -113,13 +113,17 @@ def _import(path: Path) -> ModuleType:
     return module
 
 
-def _call(factory: Any, request: DetectorRequest) -> Detector:
+def _call(factory: Any, request: DetectorRequest, *, allow_untrained: bool) -> Detector:
     from detectors.base import Detector  # noqa: PLC0415
+    from detectors.card import WeightsRef  # noqa: PLC0415
     from detectors.network import Architecture, load_network, untrained  # noqa: PLC0415
+    from detectors.weights import WeightsError, file_sha256  # noqa: PLC0415
 
+    if request.weights is not None and not request.weights.is_file():
+        raise WeightsError(f"no weights file at {request.weights}: check the path")
     if isinstance(factory, Architecture):
         if request.weights is None:
-            return untrained(factory, allow=False)
+            return untrained(factory, allow=allow_untrained)
         return load_network(factory, request.weights, fake_logit=request.fake_logit)
     arguments = {} if request.weights is None else {"weights": request.weights}
     try:
@@ -133,4 +137,8 @@ def _call(factory: Any, request: DetectorRequest) -> Detector:
             f"{request.name} is not a detector: derive from detectors.Detector, set `card`, "
             "implement logits(batch)"
         )
+    if request.weights is not None and detector.card.weights is None:
+        # Whatever the user's code made of the file, another file is another detector.
+        reference = WeightsRef(sha256=file_sha256(request.weights))
+        detector.card = detector.card.model_copy(update={"weights": reference})
     return detector

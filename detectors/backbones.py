@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable
 from typing import Any
 
@@ -34,8 +35,7 @@ def timm_architecture(name: str) -> Architecture:
 
     model = name.removeprefix(PREFIX)
     if not timm.is_model(model.split(".")[0]):
-        stem = model.split(".")[0][:6]
-        near = timm.list_models(f"*{stem}*")[:4]
+        near = difflib.get_close_matches(model.split(".")[0], timm.list_models(), n=3)
         hint = f"near: {', '.join(PREFIX + n for n in near)}" if near else "see timm.list_models()"
         raise DetectorError(f"timm knows no model {model!r}; {hint}")
     cfg: Any = timm.get_pretrained_cfg(model, allow_unregistered=True)

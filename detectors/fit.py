@@ -69,5 +69,6 @@ def _centre(image: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
         padding = ((rows // 2, rows - rows // 2), (cols // 2, cols - cols // 2), (0, 0))
         image = np.pad(image, padding, mode="symmetric")
         height, width = image.shape[:2]
-    top, left = (height - size) // 2, (width - size) // 2
+    # Half margins round to even, as torchvision's CenterCrop does: published numbers were made with it.
+    top, left = round((height - size) / 2), round((width - size) / 2)
     return image[top : top + size, left : left + size]

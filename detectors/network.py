@@ -110,6 +110,11 @@ def load_network(
     """
     card_path = card_beside(weights)
     card = read_card(card_path) if card_path.is_file() else None
+    if card and fake_logit and fake_logit != card.fake_logit:
+        raise WeightsError(
+            f"--fake-logit {fake_logit} contradicts the card {card_path}, which says "
+            f"{card.fake_logit}: leave the option out, or mend the card"
+        )
     direction = fake_logit or (card.fake_logit if card else arch.fake_logit)
     if direction is None:
         raise WeightsError(

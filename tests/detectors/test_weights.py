@@ -88,6 +88,14 @@ def test_label_direction_is_never_guessed(tmp_path, state):
         load_network(ARCH, path, fake_logit="z")
 
 
+def test_an_option_that_contradicts_the_card_is_refused(tmp_path, state):
+    path = tmp_path / "w.safetensors"
+    save_file(state, path)
+    card(path)
+    with pytest.raises(WeightsError, match="contradicts the card"):
+        load_network(ARCH, path, fake_logit="z0-z1")
+
+
 class Exploit:
     def __reduce__(self):
         return (exec, ("open('/tmp/pwned-by-bench-test', 'w')",))

@@ -1,0 +1,144 @@
+"""Write the set's README.md and ATTRIBUTION.md, and the sample sheet, from what was built."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from .checks import SPLITS, Shortcut, read
+from .photos import PHOTOS
+from .tiles import SIDE
+
+_LICENCE_URLS = {
+    "CC-BY-4.0": "https://creativecommons.org/licenses/by/4.0/",
+    "CC-BY-2.0": "https://creativecommons.org/licenses/by/2.0/",
+    "CC0-1.0": "https://creativecommons.org/publicdomain/zero/1.0/",
+}
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    """Format a Markdown table."""
+    lines = ["| " + " | ".join(header) + " |", "|" + " --- |" * len(header)]
+    lines += ["| " + " | ".join(str(cell) for cell in row) + " |" for row in rows]
+    return "\n".join(lines)
+
+
+def write_attribution(folder: Path) -> None:
+    """Write ATTRIBUTION.md: one row a photograph.
+
+    Args:
+        folder: Where the Parquet files are and the document goes.
+    """
+    counts: Counter[tuple[object, bool]] = Counter()
+    for split in SPLITS:
+        counts.update((row["group"], row["label"] == 1) for row in read(folder, split))
+    rows = [
+        (
+            photo.id,
+            photo.title,
+            photo.author,
+            f"`{photo.file}` in {photo.package}",
+            f"[{photo.licence}]({_LICENCE_URLS[photo.licence]})"
+            if photo.licence in _LICENCE_URLS
+            else photo.licence,
+            photo.split,
+            photo.domain,
+            counts[photo.id, False],
+            counts[photo.id, True],
+        )
+        for photo in PHOTOS
+    ]
+    header = (
+        "photo",
+        "title",
+        "author",
+        "source",
+        "licence",
+        "split",
+        "domain",
+        "real tiles",
+        "fakes",
+    )
+    template = Path(__file__).with_name("attribution.in.md").read_text(encoding="utf-8")
+    text = template.replace("@PHOTOS@", table(header, rows))
+    (folder / "ATTRIBUTION.md").write_text(text, encoding="utf-8")
+
+
+def _counts(folder: Path) -> tuple[str, str]:
+    by_generator: Counter[tuple[object, str]] = Counter()
+    by_domain: Counter[tuple[object, str, object]] = Counter()
+    for split in SPLITS:
+        for row in read(folder, split):
+            by_generator[row["generator"], split] += 1
+            by_domain[row["domain"], split, row["label"]] += 1
+    names = sorted(
+        {name for name, _ in by_generator}, key=lambda name: (name != "photo", str(name))
+    )
+    first = [
+        ("photo (real)" if name == "photo" else name, *(by_generator[name, s] for s in SPLITS))
+        for name in names
+    ]
+    domains = sorted({str(domain) for domain, _, _ in by_domain})
+    second = [
+        (domain, *(f"{by_domain[domain, s, 0]} + {by_domain[domain, s, 1]}" for s in SPLITS))
+        for domain in domains
+    ]
+    return table(("generator", *SPLITS), first), table(("domain (real + fake)", *SPLITS), second)
+
+
+def write_readme(folder: Path, shortcuts: Sequence[Shortcut]) -> None:
+    """Write README.md from its template with counts, shortcut checks and digests.
+
+    Args:
+        folder: Where the Parquet files are and the document goes.
+        shortcuts: What `checks.measure` found.
+    """
+    by_generator, by_domain = _counts(folder)
+    files = []
+    for split in SPLITS:
+        data = (folder / f"pocket-{split}.parquet").read_bytes()
+        files.append(
+            (f"`pocket-{split}.parquet`", f"{len(data):,}", f"`{hashlib.sha256(data).hexdigest()}`")
+        )
+    checks = [
+        (s.generator, f"{s.metadata:.3f}", f"{s.colour:.3f}", f"{s.payload:.3f}") for s in shortcuts
+    ]
+    text = Path(__file__).with_name("readme.in.md").read_text(encoding="utf-8")
+    for mark, value in {
+        "@GENERATORS@": by_generator,
+        "@DOMAINS@": by_domain,
+        "@CHECKS@": table(
+            ("generator", "file metadata", "colour means", "stream size, padding undone"), checks
+        ),
+        "@FILES@": table(("file", "bytes", "sha256"), files),
+    }.items():
+        text = text.replace(mark, value)
+    (folder / "README.md").write_text(text, encoding="utf-8")
+
+
+def write_sheet(folder: Path, target: Path, columns: int = 14) -> None:
+    """Write a sample sheet of the test split: for each generator real tiles, under them their variations.
+
+    Args:
+        folder: Where the Parquet files are.
+        target: PNG file to write.
+        columns: Pairs a row.
+    """
+    rows = read(folder, "test")
+    reals = {row["pair"]: row["bytes"] for row in rows if row["label"] == 0}
+    lines = []
+    for name in sorted({str(row["generator"]) for row in rows if row["label"] == 1}):
+        fakes = [row for row in rows if row["generator"] == name]
+        some = [fakes[i] for i in np.linspace(0, len(fakes) - 1, columns).round().astype(int)]
+        lines += [[reals[row["pair"]] for row in some], [row["bytes"] for row in some]]
+    sheet = Image.new("RGB", (columns * (SIDE + 2), len(lines) * (SIDE + 2)))
+    for y, line in enumerate(lines):
+        for x, data in enumerate(line):
+            sheet.paste(Image.open(io.BytesIO(data)), (x * (SIDE + 2), y * (SIDE + 2)))
+    sheet.save(target)
