@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from bench import registry
+from bench.condition import spell_value
 from bench.data import POCKET, open_data
 from bench.datasets import pocket_root
 from bench.errors import BenchError, nearest
@@ -108,12 +109,15 @@ def _plugins(table: Any) -> list[dict[str, Any]]:
 
 
 def _parameters(plugin: type[Any]) -> list[str]:
-    return [f"{field.name}={field.default}" for field in dataclasses.fields(plugin)]
+    return [f"{field.name}={spell_value(field.default)}" for field in dataclasses.fields(plugin)]
 
 
 def _plugin_facts(kind: str, name: str, plugin: type[Any]) -> dict[str, Any]:
     found: dict[str, Any] = {"kind": kind, "name": name, "summary": plugin.summary}
-    found["parameters"] = {field.name: field.default for field in dataclasses.fields(plugin)}
+    found["parameters"] = {
+        field.name: None if field.default is None else spell_value(field.default)
+        for field in dataclasses.fields(plugin)
+    }
     if severities := getattr(plugin, "severities", None):
         found["severities"] = [{"severity": i, **s} for i, s in enumerate(severities, start=1)]
     return found

@@ -42,7 +42,7 @@ class Step:
     def spell(self, *, resolved: bool = False) -> str:
         """The step as text; ``resolved`` writes every parameter, defaults too."""
         shown = [
-            f"{field.name}={_spell(value)}"
+            f"{field.name}={spell_value(value)}"
             for index, field in enumerate(_fields(self.plugin))
             if (value := getattr(self.plugin, field.name)) is not None
             and (resolved or index == 0 or value != field.default)
@@ -185,7 +185,8 @@ def _coerce(text: str, hint: Any, where: str) -> Any:
     raise BenchError(f"{where}: {text!r} is not {wanted}")
 
 
-def _spell(value: Any) -> str:
+def spell_value(value: Any) -> str:
+    """A parameter's value as it stands in a condition: ``8/255``, ``true``, ``2``."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, float):

@@ -30,7 +30,9 @@ def _lines(value: object, indent: str = "") -> list[str]:
     if isinstance(value, dict):
         lines = []
         for key, item in value.items():
-            if isinstance(item, dict | list) and item:
+            if isinstance(item, list) and item and all(isinstance(n, int | float) for n in item):
+                lines.append(f"{indent}{key}: {', '.join(map(str, item))}")
+            elif isinstance(item, dict | list) and item:
                 lines += [f"{indent}{key}:", *_lines(item, indent + "  ")]
             else:
                 lines.append(f"{indent}{key}: {'none' if item in (None, '', [], {}) else item}")
