@@ -11,6 +11,7 @@ import pandas as pd
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from bench.confounds import format_lines
 from bench.datasets import REAL
 from bench.errors import NothingSelectedError
 from bench.rundir import ConditionRecord, DetectorRecord, RunDir, RunSpec
@@ -95,7 +96,7 @@ def report(folder: Path) -> Report:
         spec.dataset,
         threshold=float(spec.suite.threshold),
     )
-    board = Board(rows, _notes(spec, len(samples), len(bad)))
+    board = Board(rows, _notes(spec, samples, len(bad)))
     return Report(board, tuple(sorted(bad.items())), int((rows["status"] != "ok").sum()))
 
 
@@ -168,7 +169,7 @@ def _seen(record: DetectorRecord) -> SeenBy:
     return SeenBy(frozenset(data.generators), frozenset(data.domains))
 
 
-def _notes(spec: RunSpec, n_images: int, n_bad: int) -> BoardNotes:
+def _notes(spec: RunSpec, samples: pd.DataFrame, n_bad: int) -> BoardNotes:
     cards = {d.label: DetectorCard.model_validate(d.card) for d in spec.detectors}
     wanted = ("bench", "python", "torch", "timm", "numpy", "pillow")
     fits = [
@@ -182,7 +183,7 @@ def _notes(spec: RunSpec, n_images: int, n_bad: int) -> BoardNotes:
         threshold_policy="logit 0, the decision point the detector was trained with; fitted on nothing",
         pairing=spec.pairing,
         limit=spec.limit,
-        n_images=n_images,
+        n_images=len(samples),
         n_available=spec.n_available if spec.limit is not None else None,
         bad_images=n_bad,
         seed=spec.seed,
@@ -195,7 +196,7 @@ def _notes(spec: RunSpec, n_images: int, n_bad: int) -> BoardNotes:
         },
         training={label: _training(card) for label, card in cards.items()},
         conditions={c.spelled: c.resolved for c in spec.conditions},
-        extra=(f"Split: {spec.split or 'all'}.", *_sentences(fits)),
+        extra=(f"Split: {spec.split or 'all'}.", *_sentences(fits), *format_lines(samples)),
     )
 
 
