@@ -194,7 +194,7 @@ class Trainer:
         save_file(state, weights)
         facts = self.facts(data, after) | {
             "weights_sha256": digest(weights),
-            "weights_dtype": "float16" if fp16 else "float32",
+            "weights_dtype": "float16, some float32" if fp16 else "float32",
             "storage_logit_change": round(float(np.abs(after - before).max()), 4),
         }
         text = json.dumps(facts, indent=2) + "\n"
