@@ -1,0 +1,76 @@
+"""What the documents tell a reader to type works as written."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+import typer.main
+
+import bench
+from bench.cli.main import app
+from bench.suite import Suite, load_suite
+from detectors.card import DetectorCard
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def blocks(page, language):
+    return re.findall(rf"```{language}\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+
+
+def commands(page):
+    for block in blocks(page, "sh"):
+        for line in block.replace("\\\n", " ").splitlines():
+            for part in line.split("#")[0].split("&&"):
+                words = shlex.split(part)
+                if words and Path(words[0]).name == "bench":
+                    yield words[1:]
+
+
+def test_the_quick_start_s_own_detector_runs(tree, tmp_path):
+    code = next(
+        block
+        for block in blocks(ROOT / "docs" / "quickstart.md", "python")
+        if "class Mine" in block
+    )
+    (tmp_path / "mine.py").write_text(code)
+    suite = Suite(name="one", slices=["generator"], conditions=["clean", "fgsm(eps=4/255)"])
+    run = bench.run(f"{tmp_path / 'mine.py'}:Mine", suite=suite, data=tree, out=tmp_path / "out")
+    assert set(run.board.rows["status"]) == {"ok"}
+
+
+def test_the_quick_start_s_card_and_table_are_valid(tmp_path, tree):
+    page = ROOT / "docs" / "quickstart.md"
+    assert DetectorCard.model_validate(json.loads(blocks(page, "json")[0])).training_data
+    assert blocks(page, "csv")[0].startswith("path,label,generator,domain,split\n")
+
+
+def test_the_suite_in_the_guide_is_a_suite(tmp_path):
+    (tmp_path / "s.toml").write_text(blocks(ROOT / "docs" / "extending.md", "toml")[0])
+    assert load_suite(str(tmp_path / "s.toml")).name == "my-suite"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_command_shown_exists_with_the_options_shown(page):
+    root = typer.main.get_command(app)
+    for words in commands(page):
+        command = root
+        while hasattr(command, "commands"):
+            assert words[0] in command.commands, words
+            command = command.commands[words.pop(0)]
+        known = {option for parameter in command.params for option in parameter.opts}
+        shown = {
+            word for word in words if word.startswith("-") and not re.fullmatch(r"-?z.*", word)
+        }
+        assert shown <= known | {"--help"}, (page.name, shown - known)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_link_to_a_file_leads_somewhere(page):
+    for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", page.read_text(encoding="utf-8")):
+        assert (page.parent / target).exists(), target
