@@ -9,9 +9,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import settings
 from PIL import Image
 
 sys.dont_write_bytecode = True
+
+# The same examples every time, and no deadline: a busy machine is no failure.
+settings.register_profile("bench", deadline=None, derandomize=True, database=None)
+settings.load_profile("bench")
 
 
 @pytest.fixture(autouse=True)
