@@ -243,7 +243,7 @@ def test_kill_at_any_moment_then_the_same_command_gives_the_same_bytes(tree, toy
     process = subprocess.Popen(command("killed"))
     store = tmp_path / "killed" / "store"
     deadline = time.monotonic() + 60
-    while len(list(store.rglob("*.parquet"))) < 20 and time.monotonic() < deadline:
+    while len(list(store.rglob("[!.]*.parquet"))) < 20 and time.monotonic() < deadline:
         time.sleep(0.01)
     os.kill(process.pid, signal.SIGKILL)
     process.wait()

@@ -11,15 +11,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from bench.data import POCKET
-from bench.resolve import DetectorRequest, resolve
+from detectors import backbones, paper_cnns
 from detectors.card import DetectorCard, InputSpec, TrainingData, WeightsRef
+from detectors.network import load_network
 from detectors.weights import file_sha256
 
-_REFERENCES = {
-    "resnet50": "He et al. 2016, arXiv:1512.03385",
-    "genimage-cnn": "Tiny-GenImage study, Babes-Bolyai University",
-}
+POCKET = "pocket"
+_ARCHITECTURES = {**backbones.DETECTORS, **paper_cnns.DETECTORS}
 _FAKE_LOGIT = {"resnet50": "z", "genimage-cnn": "z1-z0"}
 _KEPT = (
     "seed", "epochs", "optimizer", "lr", "weight_decay", "batch", "augmentation", "best_of", "date",
@@ -38,7 +36,7 @@ def card_of(record: dict[str, Any], weights: Path) -> DetectorCard:
     return DetectorCard(
         name=f"{name}.{POCKET}",
         arch=name,
-        reference=_REFERENCES[name],
+        reference=_ARCHITECTURES[name].reference,
         licence="Apache-2.0",
         fake_logit=_FAKE_LOGIT[name],
         input=InputSpec(size=record["side"], fit="crop", mean=record["mean"], std=record["std"]),
@@ -66,7 +64,7 @@ def main() -> None:
     target = zoo / f"{card.name}.safetensors"
     shutil.copyfile(weights, target)
     target.with_suffix(".json").write_text(card.model_dump_json(indent=2) + "\n", encoding="utf-8")
-    print(resolve(DetectorRequest(card.name)).identity())
+    print(load_network(_ARCHITECTURES[card.arch], target).identity())
 
 
 if __name__ == "__main__":
