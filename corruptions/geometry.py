@@ -25,7 +25,8 @@ AXES = ("horizontal", "vertical")
 class Rotate(Corruption):
     """Rotation about the centre at the same size; the border repeats, so no corner turns black.
 
-    Within a level of Pillow's ``rotate`` of the picture padded with its border.
+    Equal to Pillow's ``rotate`` of the picture padded with its border (``nearest``: but for pixels that lie
+    between two, one in a thousand).
 
     Attributes:
         angle: Degrees, counter-clockwise, -45 to 45.
