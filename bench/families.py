@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from typing import Any
 
 from bench.condition import Condition, Step
 
@@ -12,10 +13,10 @@ def curves(conditions: Sequence[Condition]) -> dict[str, tuple[str, int]]:
     """Condition to (family, strength), for every chain of corruptions without an attack.
 
     A family is what is left of a chain when its numbers are taken out: ``jpeg(quality=90)`` and
-    ``jpeg(quality=30)`` are ``jpeg``, ``resize(size=112,back=false)`` and ``resize(size=64,back=false)``
-    are ``resize(size,back=false)``; a chain alone in its family keeps its own name. Strength counts from 1, mild to harsh: by the number itself where a
-    family differs in one number whose direction the corruption's severities give, else in the
-    suite's order.
+    ``jpeg(quality=30)`` are ``jpeg``; ``resize(size=112,back=false)`` and
+    ``resize(size=64,back=false)`` are ``resize(size,back=false)``; a chain alone in its family keeps
+    its own name. Strength counts from 1, mild to harsh: by the number itself where a family differs
+    in one number whose direction the corruption's severities give, else in the suite's order.
     """
     groups: dict[str, list[Condition]] = {}
     for condition in conditions:
@@ -39,7 +40,7 @@ def _name(members: Sequence[Condition]) -> str:
     for position, step in enumerate(members[0].steps):
         named = {name for at, name in varying if at == position}
         # The parameter a corruption is about goes without saying: ``jpeg``, not ``jpeg(quality)``.
-        if named == {dataclasses.fields(step.plugin)[0].name}:
+        if named == {_fields(step)[0].name}:
             named = set()
         parts.append(_spell(step, named))
     return "+".join(parts)
@@ -48,7 +49,7 @@ def _name(members: Sequence[Condition]) -> str:
 def _spell(step: Step, named: set[str]) -> str:
     """The step without its numbers: the ones in ``named`` by name, words as they are."""
     shown = []
-    for index, field in enumerate(dataclasses.fields(step.plugin)):
+    for index, field in enumerate(_fields(step)):
         value = getattr(step.plugin, field.name)
         if _is_number(value):
             shown += [field.name] if field.name in named else []
@@ -74,19 +75,19 @@ def _by_strength(members: Sequence[Condition]) -> list[Condition]:
         return list(members)
     position, name = varying[0]
     severities = getattr(members[0].steps[position].plugin, "severities", ())
-    ends = [severities[i].get(name) for i in (0, -1)] if severities else [None, None]
-    if None in ends or ends[0] == ends[1]:
+    if not severities or any(name not in severities[end] for end in (0, -1)):
         return list(members)
-    return sorted(
-        members,
-        key=lambda c: getattr(c.steps[position].plugin, name),
-        reverse=ends[0] > ends[1],
-    )
+    falls = severities[0][name] > severities[-1][name]
+    return sorted(members, key=lambda c: getattr(c.steps[position].plugin, name), reverse=falls)
 
 
 def _numbers(step: Step) -> list[str]:
-    fields = dataclasses.fields(step.plugin)
-    return [f.name for f in fields if _is_number(getattr(step.plugin, f.name))]
+    return [f.name for f in _fields(step) if _is_number(getattr(step.plugin, f.name))]
+
+
+def _fields(step: Step) -> tuple[dataclasses.Field[Any], ...]:
+    plugin: Any = step.plugin
+    return dataclasses.fields(plugin)
 
 
 def _is_number(value: object) -> bool:

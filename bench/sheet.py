@@ -50,7 +50,9 @@ def draw(name: str, path: Path) -> list[str]:
         condition = Condition((Step(name, kind.at_severity(severity)),))
         rng = generator_for(0, str(condition), "sheet")
         panels.append((str(condition), kind.at_severity(severity)(sample, rng)))
-    sheet = PILImage.new("RGB", (GAP + len(panels) * (PANEL + GAP), PANEL + 3 * GAP + 2 * LINE), "white")
+    sheet = PILImage.new(
+        "RGB", (GAP + len(panels) * (PANEL + GAP), PANEL + 3 * GAP + 2 * LINE), "white"
+    )
     for position, (title, picture) in enumerate(panels):
         _panel(sheet, GAP + position * (PANEL + GAP), title, picture, sample)
     write_atomic(path, lambda stream: sheet.save(stream, format="PNG"))

@@ -53,7 +53,9 @@ class Webp(Corruption):
         Raises:
             ValueError: A side is longer than a WebP can hold, or this Pillow has no WebP.
         """
-        return _round_trip(image, "WebP", LONGEST_WEBP_SIDE, quality=self.quality, method=self.method)
+        return _round_trip(
+            image, "WebP", LONGEST_WEBP_SIDE, quality=self.quality, method=self.method
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

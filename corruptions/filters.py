@@ -88,8 +88,9 @@ class Sharpen(Corruption):
         return self.amount < 0.1 or self.sigma < 0.3
 
     def apply(self, image: Image, rng: np.random.Generator, /) -> Image:
-        """image + amount * (image - blurred), clipped and rounded."""
-        values = image - Blur(sigma=self.sigma)(image, rng).astype(np.float32)
+        """The picture + amount * (picture - blurred), clipped and rounded."""
+        blurred = Blur(sigma=self.sigma)(image, rng)
+        values = np.subtract(image, blurred, dtype=np.float32)
         values *= np.float32(self.amount)
         values += image
         np.clip(values, 0, 255, out=values)

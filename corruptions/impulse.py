@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from corruptions.base import Corruption, Image
 from corruptions.checks import real
@@ -131,9 +132,14 @@ class Speckle(Corruption):
         return _rounded(values)
 
 
-def _rounded(values: np.ndarray[Any, np.dtype[np.float32]]) -> Image:
+def _rounded(values: NDArray[np.float32]) -> Image:
     np.clip(values, 0, 255, out=values)
-    return np.rint(values, out=values).astype(np.uint8)
+    np.rint(values, out=values)
+    return values.astype(np.uint8)
 
 
-CORRUPTIONS = {"shot-noise": ShotNoise, "salt-pepper": SaltPepper, "speckle": Speckle}
+CORRUPTIONS: Mapping[str, type[Corruption]] = {
+    "shot-noise": ShotNoise,
+    "salt-pepper": SaltPepper,
+    "speckle": Speckle,
+}

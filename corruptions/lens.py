@@ -56,12 +56,12 @@ class DefocusBlur(Corruption):
         summed, count = _disk_sums(image, self.radius, spare)
         summed *= np.float32(1 / count)
         height, width = image.shape[:2]
-        down = sum(
-            summed[i : i + height] * weight for i, weight in enumerate(soft)
-        )
-        across = sum(
-            down[:, i : i + width] * weight for i, weight in enumerate(soft)
-        )
+        down = np.zeros((height, *summed.shape[1:]), dtype=np.float32)
+        for i, weight in enumerate(soft):
+            down += summed[i : i + height] * weight
+        across = np.zeros(image.shape, dtype=np.float32)
+        for i, weight in enumerate(soft):
+            across += down[:, i : i + width] * weight
         return np.rint(across).astype(np.uint8)
 
 
@@ -145,10 +145,12 @@ class MotionBlur(Corruption):
 def _rim(radius: int, alias: float) -> NDArray[np.float32]:
     """The softening Gaussian's weights along one side; its width is ImageNet-C's."""
     half = 1 if radius <= 8 else 2
-    if alias == 0:
-        return np.eye(1, 2 * half + 1, half, dtype=np.float32)[0]
-    weights = np.exp(-0.5 * (np.arange(-half, half + 1) / alias) ** 2)
-    return (weights / weights.sum()).astype(np.float32)
+    away = np.arange(-half, half + 1)
+    weights: NDArray[np.float64] = (
+        np.exp(-0.5 * (away / alias) ** 2) if alias else 1.0 * (away == 0)
+    )
+    weights /= weights.sum()
+    return weights.astype(np.float32)
 
 
 def _disk_sums(image: Image, radius: int, spare: int) -> tuple[NDArray[np.float32], int]:

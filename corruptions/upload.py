@@ -171,8 +171,8 @@ class Upload(Corruption):
             height, width = image.shape[:2]
             scale = chosen.scale(width, height)
             if scale < 1:
-                size = (max(1, int(side * scale + 0.5)) for side in (width, height))
-                shrunk = PILImage.fromarray(image).resize(tuple(size), KERNELS[chosen.kernel])
+                wide, tall = (max(1, int(side * scale + 0.5)) for side in (width, height))
+                shrunk = PILImage.fromarray(image).resize((wide, tall), KERNELS[chosen.kernel])
                 image = np.array(shrunk, dtype=np.uint8)
             image = chosen.codec(image, rng)
         return image

@@ -94,7 +94,9 @@ def by_family(rows: pd.DataFrame, curves: Curves) -> pd.DataFrame:
                 row[f"{metric}_area"] = area([float((after + drops)[0]), *after.tolist()])
             found.append(row)
     columns = ["detector", "family", "basis", "conditions", "n_not_ok"]
-    columns += [f"{m}_{part}" for m in METRICS for part in ("drops", "mean_drop", "worst_drop", "area")]
+    columns += [
+        f"{m}_{part}" for m in METRICS for part in ("drops", "mean_drop", "worst_drop", "area")
+    ]
     return pd.DataFrame(found, columns=columns)
 
 

@@ -73,6 +73,8 @@ def test_bad_parameters(make, message):
 
 
 def test_a_side_no_webp_can_hold(rng):
-    with pytest.raises(ValueError, match="a WebP holds at most 16383 px a side, the image has 16384x1"):
+    with pytest.raises(
+        ValueError, match="a WebP holds at most 16383 px a side, the image has 16384x1"
+    ):
         Webp()(np.zeros((1, 16384, 3), np.uint8), rng)
     assert Webp()(np.zeros((1, 16383, 3), np.uint8), rng).shape == (1, 16383, 3)

@@ -71,7 +71,9 @@ def test_gamma_is_skimage_within_one_level(pictures, rng, gamma):
 def test_grayscale_and_posterize_are_pillow_bit_for_bit(pictures, rng):
     for image in pictures:
         picture = Image.fromarray(image)
-        assert np.array_equal(Grayscale()(image, rng), np.asarray(picture.convert("L").convert("RGB")))
+        assert np.array_equal(
+            Grayscale()(image, rng), np.asarray(picture.convert("L").convert("RGB"))
+        )
         assert np.array_equal(Saturation(factor=0)(image, rng), Grayscale()(image, rng))
         for bits in range(1, 8):
             theirs = np.asarray(ImageOps.posterize(picture, bits))

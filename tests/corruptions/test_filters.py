@@ -16,7 +16,12 @@ from corruptions.filters import Median, Pixelate, Sharpen
 
 @pytest.mark.parametrize("size", [3, 5, 7, 9, 11, 15])
 def test_median_is_scipy_bit_for_bit(photo, rng, size):
-    pictures = [photo[:50, :70], photo[:1, :9], photo[:2, :3], rng.integers(0, 256, (30, 31, 3), np.uint8)]
+    pictures = [
+        photo[:50, :70],
+        photo[:1, :9],
+        photo[:2, :3],
+        rng.integers(0, 256, (30, 31, 3), np.uint8),
+    ]
     for image in pictures:
         theirs = ndimage.median_filter(image, (size, size, 1), mode="nearest")
         assert np.array_equal(Median(size=size)(np.ascontiguousarray(image), rng), theirs)
@@ -34,7 +39,9 @@ def test_merges_sort_every_pair_of_sorted_runs():
     for left, right in itertools.product(range(1, 9), repeat=2):
         network = ranks._merge(list(range(left)), list(range(left, left + right)))
         for ones in itertools.product(range(left + 1), range(right + 1)):
-            values = [0] * (left - ones[0]) + [1] * ones[0] + [0] * (right - ones[1]) + [1] * ones[1]
+            values = (
+                [0] * (left - ones[0]) + [1] * ones[0] + [0] * (right - ones[1]) + [1] * ones[1]
+            )
             for low, high in network:
                 if values[low] > values[high]:
                     values[low], values[high] = values[high], values[low]
@@ -45,7 +52,9 @@ def test_merges_sort_every_pair_of_sorted_runs():
 def test_pixelate_is_the_papers_bit_for_bit(photo, rng, scale):
     image = np.ascontiguousarray(photo[:224, :224])
     small = Image.fromarray(image).resize((int(224 * scale), int(224 * scale)), Image.BOX)
-    assert np.array_equal(Pixelate(scale=scale)(image, rng), np.asarray(small.resize((224, 224), Image.BOX)))
+    assert np.array_equal(
+        Pixelate(scale=scale)(image, rng), np.asarray(small.resize((224, 224), Image.BOX))
+    )
 
 
 @pytest.mark.parametrize(("amount", "sigma"), [(0.5, 1), (1, 2), (3, 1)])

@@ -22,7 +22,9 @@ def test_crops_are_where_they_say(photo, rng):
     }
     for anchor, part in expected.items():
         assert np.array_equal(Crop(fraction=0.8, anchor=anchor)(photo, rng), part), anchor
-        back = np.asarray(Image.fromarray(np.ascontiguousarray(part)).resize((321, 240), Image.BILINEAR))
+        back = np.asarray(
+            Image.fromarray(np.ascontiguousarray(part)).resize((321, 240), Image.BILINEAR)
+        )
         assert np.array_equal(Crop(anchor=anchor, back=True)(photo, rng), back)
     assert Crop(size=100)(photo, rng).shape == (100, 100, 3)
     assert Crop(size=300)(photo, rng).shape == (240, 300, 3)
@@ -33,7 +35,9 @@ def test_random_crops_are_seeded_and_go_everywhere(rng):
     crop = Crop(size=6, anchor="random")
     corners = {int(crop(image, np.random.default_rng(s))[0, 0, 0]) for s in range(200)}
     assert corners == {8 * y + x for y in range(3) for x in range(3)}
-    assert np.array_equal(crop(image, np.random.default_rng(4)), crop(image, np.random.default_rng(4)))
+    assert np.array_equal(
+        crop(image, np.random.default_rng(4)), crop(image, np.random.default_rng(4))
+    )
 
 
 @pytest.mark.parametrize("side", ["height", "width", "both"])

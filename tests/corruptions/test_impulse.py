@@ -22,9 +22,12 @@ def test_shot_noise_counts_photons(photons):
     np.add.at(expected, levels, stats.poisson.pmf(counts, 128 / 255 * photons) * GRAY.size)
     assert seen[expected < 1e-9].sum() == 0
     common = expected > 50
-    assert stats.chisquare(
-        seen[common], expected[common] * seen[common].sum() / expected[common].sum()
-    ).pvalue > 0.001
+    assert (
+        stats.chisquare(
+            seen[common], expected[common] * seen[common].sum() / expected[common].sum()
+        ).pvalue
+        > 0.001
+    )
 
 
 @pytest.mark.parametrize("amount", [0.03, 0.06, 0.09, 0.17, 0.27])

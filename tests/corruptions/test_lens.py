@@ -37,7 +37,11 @@ def filtered(image: np.ndarray, kernel: np.ndarray) -> np.ndarray:
 def test_defocus_is_scipy_within_one_level(photo, rng, radius, alias):
     kernel = imagenet_c_disk(radius, max(alias, 1e-3))
     assert kernel.sum() == pytest.approx(1)
-    for image in (photo[:90, :120], photo[:3, :40], rng.integers(0, 256, (31, 33, 3), dtype=np.uint8)):
+    for image in (
+        photo[:90, :120],
+        photo[:3, :40],
+        rng.integers(0, 256, (31, 33, 3), dtype=np.uint8),
+    ):
         ours = DefocusBlur(radius=radius, alias=alias)(np.ascontiguousarray(image), rng)
         gap = np.abs(ours - filtered(image, kernel))
         assert gap.max() <= 1
@@ -56,7 +60,9 @@ def test_motion_is_scipy_within_one_level(photo, rng, radius, sigma, angle):
         kernel[y, x] += math.exp(-(i**2) / (2 * sigma**2))
     kernel /= kernel.sum()
     image = np.ascontiguousarray(photo[:70, :90])
-    gap = np.abs(MotionBlur(radius=radius, sigma=sigma, angle=angle)(image, rng) - filtered(image, kernel))
+    gap = np.abs(
+        MotionBlur(radius=radius, sigma=sigma, angle=angle)(image, rng) - filtered(image, kernel)
+    )
     assert gap.max() <= 1
     assert (gap > 0).mean() < 0.01
 
@@ -86,7 +92,9 @@ def test_rows_do_not_depend_on_blocks(photo, rng, monkeypatch):
     whole = [c(photo, rng) for c in corruptions]
     for size in (1, 321 * 12 * 7, 2**30):
         monkeypatch.setattr("corruptions.lens.BLOCK_BYTES", size)
-        assert all(np.array_equal(c(photo, rng), w) for c, w in zip(corruptions, whole, strict=True))
+        assert all(
+            np.array_equal(c(photo, rng), w) for c, w in zip(corruptions, whole, strict=True)
+        )
 
 
 @pytest.mark.parametrize(

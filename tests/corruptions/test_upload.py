@@ -25,7 +25,12 @@ def test_an_upload_is_pillow_by_hand(rng):
     twice = encoded(once, format="JPEG", quality=80, subsampling="4:2:0")
     assert np.array_equal(Upload(platform="facebook")(image, rng), np.asarray(once))
     assert np.array_equal(Upload(platform="facebook", times=2)(image, rng), np.asarray(twice))
-    webp = encoded(Image.fromarray(image).resize((1080, 540), Image.LANCZOS), format="WEBP", quality=75, method=4)
+    webp = encoded(
+        Image.fromarray(image).resize((1080, 540), Image.LANCZOS),
+        format="WEBP",
+        quality=75,
+        method=4,
+    )
     assert np.array_equal(Upload(platform="reddit")(image, rng), np.asarray(webp))
 
 
