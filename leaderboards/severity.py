@@ -66,7 +66,7 @@ def by_family(rows: pd.DataFrame, curves: Curves) -> pd.DataFrame:
         Columns ``detector, family, basis, conditions, n_not_ok`` and per metric ``<m>_drops`` (a
         tuple, mild to harsh), ``<m>_mean_drop``, ``<m>_worst_drop`` and ``<m>_area``: the area under the
         metric over strength, clean included, strengths equally spaced, divided by the span, so it
-        is a mean of the metric. A drop is clean minus condition on the basis that
+        is a mean of the metric; nan for a single strength. A drop is clean minus condition on the basis that
         ``leaderboards.tables.by_condition`` states; nan as soon as one of the family is.
     """
     table = by_condition(rows)
@@ -91,7 +91,8 @@ def by_family(rows: pd.DataFrame, curves: Curves) -> pd.DataFrame:
                 row[f"{metric}_mean_drop"] = float(drops.mean())
                 row[f"{metric}_worst_drop"] = float(drops.max())
                 # The clean mean over the same slices: the condition's mean plus its drop.
-                row[f"{metric}_area"] = area([float((after + drops)[0]), *after.tolist()])
+                points = [float((after + drops)[0]), *after.tolist()]
+                row[f"{metric}_area"] = area(points) if len(members) > 1 else NAN
             found.append(row)
     columns = ["detector", "family", "basis", "conditions", "n_not_ok"]
     columns += [

@@ -37,8 +37,8 @@ def severity_section(rows: pd.DataFrame, notes: BoardNotes) -> list[str]:
     lines += [
         "Drop: clean minus corrupted over the same slices; positive is worse, and it need not grow with "
         "strength. Area: under the metric from clean to the harshest strength, strengths equally "
-        "spaced, over the span. Mean corruption degradation: each corruption's mean drop, averaged "
-        "over corruptions, each counted once.",
+        "spaced, over the span; n/a for a single strength. Mean corruption degradation: each "
+        "corruption's mean drop, averaged over corruptions, each counted once.",
         "",
     ]
     return lines
