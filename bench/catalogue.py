@@ -120,6 +120,9 @@ def _plugin_facts(kind: str, name: str, plugin: type[Any]) -> dict[str, Any]:
     }
     if severities := getattr(plugin, "severities", None):
         found["severities"] = [{"severity": i, **s} for i, s in enumerate(severities, start=1)]
+    # What a parameter's values stand for, where a plug-in has a table of it (platforms of upload).
+    if table := getattr(plugin, "table", None):
+        found["table"] = table()
     return found
 
 

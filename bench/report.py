@@ -196,7 +196,13 @@ def _notes(spec: RunSpec, samples: pd.DataFrame, n_bad: int) -> BoardNotes:
         },
         training={label: _training(card) for label, card in cards.items()},
         conditions={c.spelled: c.resolved for c in spec.conditions},
-        extra=(f"Split: {spec.split or 'all'}.", *_sentences(fits), *format_lines(samples)),
+        curves={c.spelled: (c.family, c.strength) for c in spec.conditions if c.family},
+        extra=(
+            f"Split: {spec.split or 'all'}.",
+            *_sentences(fits),
+            *format_lines(samples),
+            *spec.suite.remarks,
+        ),
     )
 
 

@@ -44,12 +44,14 @@ class DetectorRecord(_Record):
 
 
 class ConditionRecord(_Record):
-    """One condition: as spelled, with every parameter, and what its steps promise."""
+    """One condition: as spelled, with every parameter, what its steps promise, its severity curve."""
 
     spelled: str
     resolved: str
     attack: bool
     must_change: bool
+    family: str = ""
+    strength: int = 0
 
 
 class Failure(_Record):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +16,7 @@ from bench.datasets import Manifest
 from bench.device import device_name
 from bench.engine import BatchTooLargeError, Counts, DecodedChunk, Engine, Failed, decode_chunk
 from bench.errors import BenchError
+from bench.families import curves
 from bench.files import ensure_writable
 from bench.plan import Chunk, Plan, weight, work
 from bench.prepare import Prepared, RunRequest, prepare
@@ -163,6 +164,7 @@ def _spec(prepared: Prepared) -> RunSpec:
     request, manifest = prepared.request, prepared.manifest
     environment = scoring_environment(device_name(prepared.device), request.precision)
     store, folder = prepared.store.root, request.folder
+    along = curves(list(prepared.conditions.values()))
     return RunSpec(
         suite=request.suite,
         dataset=manifest.name,
@@ -183,7 +185,7 @@ def _spec(prepared: Prepared) -> RunSpec:
             )
             for wanted in request.detectors
         ),
-        conditions=tuple(_condition_record(c) for c in prepared.conditions.values()),
+        conditions=tuple(_condition_record(c, along) for c in prepared.conditions.values()),
         seed=request.seed,
         precision=request.precision,
         device=prepared.device.type,
@@ -197,11 +199,17 @@ def _spec(prepared: Prepared) -> RunSpec:
     )
 
 
-def _condition_record(condition: Condition) -> ConditionRecord:
+def _condition_record(
+    condition: Condition, along: Mapping[str, tuple[str, int]]
+) -> ConditionRecord:
     corruptions = [*condition.before, *condition.after]
+    family, strength = along.get(str(condition), ("", 0))
+    told = [done for step in corruptions if (done := getattr(step.plugin, "as_done", ""))]
     return ConditionRecord(
         spelled=str(condition),
-        resolved=condition.resolved,
+        resolved=": ".join([condition.resolved, *(["; then ".join(told)] if told else [])]),
+        family=family,
+        strength=strength,
         attack=condition.attack is not None,
         must_change=any(not getattr(step.plugin, "may_be_identity", False) for step in corruptions),
     )

@@ -22,6 +22,8 @@ class Suite(BaseModel):
         name: What the board calls it.
         description: One or two sentences: the question it answers.
         source: Where the protocol comes from; empty for our own.
+        exact: What is as in the source, a line each; printed under the board.
+        assumed: What is not, or is not stated there, a line each; printed under the board.
         dataset: Name of an embedded set, or a path, used when the command names no data.
         split: Split to score; ``""`` for all of it.
         slices: How images become cells: one cell a generator (its fakes and the reals paired with
@@ -35,6 +37,8 @@ class Suite(BaseModel):
     name: Annotated[str, Field(min_length=1)]
     description: str = ""
     source: str = ""
+    exact: list[str] = []
+    assumed: list[str] = []
     dataset: str = "pocket"
     split: str = "test"
     slices: Annotated[list[Slicing], Field(min_length=1)]
@@ -49,6 +53,13 @@ class Suite(BaseModel):
         if twice:
             raise ValueError(f"{sorted(twice)[0]} stands twice")
         return spelled
+
+    @property
+    def remarks(self) -> list[str]:
+        """Source, what is exact and what is assumed, as lines for the board."""
+        lines = [f"Protocol after: {self.source}"] if self.source else []
+        lines += [f"Exact: {line}" for line in self.exact]
+        return lines + [f"Assumed: {line}" for line in self.assumed]
 
     @property
     def parsed(self) -> list[Condition]:

@@ -30,6 +30,8 @@ class Corruption(ABC):
     """One line for listings."""
     severities: ClassVar[tuple[Mapping[str, Any], ...]]
     """Five sets of parameter overrides, mild to harsh."""
+    one_strength: ClassVar[bool] = False
+    """True where there is nothing to turn up (a flip): its five severities are then the same."""
 
     @property
     def may_be_identity(self) -> bool:
@@ -40,6 +42,11 @@ class Corruption(ABC):
     def keeps_size(self) -> bool:
         """Whether the output always has the height and width of the input."""
         return True
+
+    @property
+    def as_done(self) -> str:
+        """What the parameters stand for, where a name hides it (a platform's chain); else ""."""
+        return ""
 
     @classmethod
     def at_severity(cls, severity: int) -> Self:

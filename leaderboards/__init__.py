@@ -6,7 +6,7 @@ AI-generated = positive; a logit above the threshold is called fake.
 
 from __future__ import annotations
 
-from leaderboards.board import CSV_NAME, MARKDOWN_NAME, Board
+from leaderboards.board import CSV_NAME, MARKDOWN_NAME, SEVERITY_NAME, Board
 from leaderboards.cells import CLEAN, COLUMNS, ScoreColumn, SeenBy, Status, cell_rows
 from leaderboards.metrics import Metrics, evaluate
 from leaderboards.notes import BoardNotes
@@ -20,6 +20,7 @@ __all__ = [
     "MARKDOWN_NAME",
     "NO_DOMAIN",
     "POOLED",
+    "SEVERITY_NAME",
     "Axis",
     "Board",
     "BoardNotes",

@@ -16,9 +16,11 @@ from leaderboards.notes import BoardNotes
 from leaderboards.render.csv import render_csv
 from leaderboards.render.json import render_json
 from leaderboards.render.markdown import render_markdown
+from leaderboards.render.severity import severity_csv
 
 MARKDOWN_NAME = "leaderboard.md"
 CSV_NAME = "leaderboard.csv"
+SEVERITY_NAME = "severity.csv"
 _KEY = ["detector", "dataset", "generator", "domain", "condition"]
 
 
@@ -86,6 +88,8 @@ class Board:
     def write(self, folder: Path) -> tuple[Path, Path]:
         """Write ``leaderboard.md`` and ``leaderboard.csv``; each appears whole or not at all.
 
+        Where a corruption was run at two strengths or more, its curves go to ``severity.csv``.
+
         Args:
             folder: Created where it does not exist.
 
@@ -96,6 +100,8 @@ class Board:
             OSError: The folder cannot be made or written; nothing half-written is left.
         """
         texts = {MARKDOWN_NAME: self.to_markdown(), CSV_NAME: self.to_csv()}
+        if curves := severity_csv(self.rows, self.notes):
+            texts[SEVERITY_NAME] = curves
         folder.mkdir(parents=True, exist_ok=True)
         for name, text in texts.items():
             _write_whole(folder / name, text)

@@ -28,6 +28,8 @@ class BoardNotes:
         weights: Detector to the digest of its weights.
         training: Detector to its training data, in words; "" where its card does not say.
         conditions: Condition as spelt to the parameters it was run with.
+        curves: Condition to its corruption's family and its strength there, from 1 (mild) on; what
+            the severity tables rest on.
         extra: Further lines, one remark each.
     """
 
@@ -48,4 +50,5 @@ class BoardNotes:
     weights: Mapping[str, str] = field(default_factory=dict)
     training: Mapping[str, str] = field(default_factory=dict)
     conditions: Mapping[str, str] = field(default_factory=dict)
+    curves: Mapping[str, tuple[str, int]] = field(default_factory=dict)
     extra: tuple[str, ...] = ()

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
+from sklearn.datasets import load_sample_images
 
 from bench import registry
 from bench.condition import parse
@@ -12,6 +15,7 @@ from bench.suite import load_suite
 from detectors import zoo
 from detectors.network import Architecture, card_beside, load_network, read_card
 
+PHOTO = np.ascontiguousarray(load_sample_images().images[0][100:220, 200:361])
 PICTURE = np.random.default_rng(0).integers(30, 220, (48, 64, 3), dtype=np.uint8)
 
 
@@ -21,19 +25,28 @@ def test_corruption(name):
     assert kind.name == name
     assert kind.summary
     assert len(kind.severities) == 5
-    changes = []
-    for severity in range(1, 6):
-        condition = parse(f"{name}(severity={severity})")
-        assert parse(str(condition)) == condition
-        plugin = condition.before[0].plugin
-        out = plugin(PICTURE, np.random.default_rng(1))
-        assert out.dtype == np.uint8
-        assert np.array_equal(out, plugin(PICTURE, np.random.default_rng(1)))
-        changes.append(
-            np.abs(out.astype(int) - PICTURE).mean() if out.shape == PICTURE.shape else severity
-        )
-    assert changes == sorted(changes)
-    assert changes[0] > 0
+    for picture in (PHOTO, PICTURE):
+        changes = [harm(name, severity, picture) for severity in range(1, 6)]
+        assert changes[0] > 0
+        if kind.one_strength:
+            assert all(not severity for severity in kind.severities)
+            assert len(set(changes)) == 1
+        else:
+            assert all(mild < harsh for mild, harsh in itertools.pairwise(changes)), changes
+
+
+def harm(name, severity, picture):
+    """Mean absolute change in levels; where the size changes, how far the area is from the picture's."""
+    condition = parse(f"{name}(severity={severity})")
+    assert parse(str(condition)) == condition
+    assert parse(condition.resolved) == condition
+    plugin = condition.before[0].plugin
+    out = plugin(picture, np.random.default_rng(1))
+    assert out.dtype == np.uint8
+    assert np.array_equal(out, plugin(picture, np.random.default_rng(1)))
+    if out.shape == picture.shape:
+        return np.abs(out.astype(int) - picture).mean()
+    return abs(np.log(out.size / picture.size))
 
 
 def linear(batch):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import typer
 
-from bench.cli.output import put, put_json
+from bench.cli.output import put, put_json, say
 
-EXAMPLE = "Example: bench show resnet50"
+EXAMPLE = "Example: bench show jpeg --sheet jpeg.png"
 
 
 def command(
@@ -14,6 +16,9 @@ def command(
         ..., help="A detector, suite, corruption, attack, layout or data set."
     ),
     as_json: bool = typer.Option(False, "--json", help="Print JSON."),
+    sheet: Path | None = typer.Option(
+        None, help="Of a corruption: draw its severities on a sample tile into this PNG."
+    ),
 ) -> None:
     """Show a detector's card, a suite's conditions, a plug-in's parameters, or a data set's counts."""
     from bench import catalogue
@@ -23,6 +28,10 @@ def command(
         put_json(facts)
     else:
         put("\n".join(_lines(facts)))
+    if sheet is not None:
+        from bench.sheet import draw
+
+        say(f"written: {sheet} ({', '.join(draw(name, sheet))})")
 
 
 def _lines(value: object, indent: str = "") -> list[str]:

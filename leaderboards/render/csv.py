@@ -49,12 +49,12 @@ def number(value: float, *, exact: bool = False) -> str:
 
 
 def _cell(column: str, value: Any) -> str:
-    if column in TEXT_COLUMNS:
+    if column in TEXT_COLUMNS or isinstance(value, str):
         # CSV readers stop at NUL, quoted or not.
         return _quoted(guard(value.replace("\0", "\\x00")))
     if pd.isna(value):
         return UNDEFINED
-    if column in COUNT_COLUMNS:
+    if column in COUNT_COLUMNS or column == "strength":
         return str(int(value))
     return number(float(value), exact=column == "threshold")
 

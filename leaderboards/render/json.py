@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 
 from leaderboards.notes import BoardNotes
+from leaderboards.severity import curve_rows
 from leaderboards.tables import by_condition, headline
 
 
@@ -22,6 +23,7 @@ def render_json(rows: pd.DataFrame, notes: BoardNotes) -> str:
         },
         "headline": _records(headline(rows)),
         "by_condition": _records(by_condition(rows)),
+        "severity": _records(curve_rows(rows, notes.curves)),
         "cells": _records(rows, exact=("threshold",)),
     }
     return json.dumps(document, indent=2, ensure_ascii=True, allow_nan=False) + "\n"

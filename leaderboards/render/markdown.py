@@ -10,6 +10,7 @@ import pandas as pd
 from leaderboards.cells import CLEAN
 from leaderboards.notes import BoardNotes
 from leaderboards.render.legend import legend
+from leaderboards.render.severity import severity_section
 from leaderboards.render.text import UNDEFINED, escape, rate, table, with_interval
 from leaderboards.slicing import POOLED
 from leaderboards.tables import (
@@ -35,6 +36,7 @@ def render_markdown(rows: pd.DataFrame, notes: BoardNotes) -> str:
     for family in FAMILIES:
         lines += _by_slice(rows, family)
     lines += _by_condition(rows)
+    lines += severity_section(rows, notes)
     lines += _failures(rows)
     lines += legend(rows, notes)
     return "\n".join(lines).rstrip("\n") + "\n"

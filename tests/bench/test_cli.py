@@ -263,3 +263,49 @@ def test_rebuilding_a_board_needs_no_torch(cli, tree, toy):
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("# Leaderboard")
+
+
+def test_show_draws_the_severities_of_a_corruption(cli, tmp_path):
+    code, out, err = cli("show", "jpeg", "--sheet", "jpeg.png")
+    assert code == 0
+    assert "quality" in out
+    assert "jpeg(quality=30)" in err
+    with Image.open(tmp_path / "jpeg.png") as sheet:
+        assert sheet.size[0] > 5 * sheet.size[1] - 100
+    code, _, err = cli("show", "jpeg", "--sheet", "jpeg.gif")
+    assert code != 0
+    assert "ends in .png" in err
+    code, _, err = cli("show", "pgd", "--sheet", "pgd.png")
+    assert code != 0
+    assert "no corruption called 'pgd'" in err
+
+
+def test_show_lists_what_platforms_rest_on(cli):
+    code, out, _ = cli("show", "upload", "--json")
+    assert code == 0
+    rows = {row["platform"]: row for row in json.loads(out)["table"]}
+    assert rows["whatsapp"]["sourced"] == "nothing"
+    assert "1280 px" in rows["telegram"]["chain"]
+
+
+def test_a_run_with_strengths_writes_curves_and_what_the_protocol_assumes(cli, tree, toy, tmp_path):
+    suite = tmp_path / "mine.toml"
+    suite.write_text(
+        'name = "mine"\nsource = "a paper"\nexact = ["the numbers"]\nassumed = ["the order"]\n'
+        'slices = ["generator"]\n'
+        'conditions = ["jpeg(quality=90)", "jpeg(quality=30)", "upload(platform=reddit)", "fgsm"]\n'
+    )
+    code, out, _ = cli("run", "-d", toy(), "--data", tree, "--suite", suite, "-o", "r")
+    assert code == 0
+    for text in (
+        "Protocol after: a paper",
+        "Exact: the numbers",
+        "Assumed: the order",
+        "WebP quality 75",
+    ):
+        assert text in out
+    assert "## Severity: drop of AUC by strength" in out
+    curve = list(csv.DictReader((tmp_path / "r" / "severity.csv").open()))
+    assert {row["family"] for row in curve} == {"jpeg"}
+    assert {row["strength"] for row in curve} == {"0", "1", "2"}
+    assert cli("board", "r")[1] == out

@@ -6,7 +6,10 @@ from bench import registry
 from bench.errors import BenchError
 from bench.suite import load_suite
 
-SHIPPED = ("smoke", "cross-generator", "held-out-domain", "corruptions", "adversarial", "full")
+SHIPPED = (
+    "smoke", "cross-generator", "held-out-domain", "corruptions", "adversarial", "full",
+    "genimage-degraded", "ufd-robustness", "sidbench", "imagenet-c", "laundering", "social",
+)  # fmt: skip
 
 
 @pytest.mark.parametrize("name", SHIPPED)

@@ -17,6 +17,7 @@ class ChannelSwap(Corruption):
     name: ClassVar[str] = "channel-swap"
     summary: ClassVar[str] = "red and blue exchanged"
     severities: ClassVar = ({}, {}, {}, {}, {})
+    one_strength: ClassVar[bool] = True
 
     def apply(self, image: Image, rng: np.random.Generator) -> Image:
         """(H, W, 3) uint8 RGB to BGR."""

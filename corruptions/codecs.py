@@ -1,0 +1,122 @@
+"""WebP and AVIF compression: encode, decode, keep the pixels."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from PIL import Image as PILImage
+from PIL import features
+
+from corruptions.base import Corruption, Image
+from corruptions.checks import choice, whole
+from corruptions.jpeg import SUBSAMPLINGS
+
+LONGEST_WEBP_SIDE = 16_383  # 14 bits a side in the bitstream, RFC 9649 section 2.5
+LONGEST_AVIF_SIDE = 65_535  # 16 bits a side in an AV1 sequence header
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Webp(Corruption):
+    """Lossy WebP by Pillow's libwebp, equal bit for bit to saving and opening with Pillow.
+
+    Chroma is always 4:2:0: the lossy format knows nothing else.
+
+    Attributes:
+        quality: 0 (worst) to 100, on libwebp's scale, which is not JPEG's.
+        method: Effort of the encoder, 0 (fast) to 6 (small); it changes the pixels.
+    """
+
+    name: ClassVar[str] = "webp"
+    summary: ClassVar[str] = "lossy WebP round trip at a stated quality"
+    severities: ClassVar[tuple[Mapping[str, Any], ...]] = (
+        {"quality": 95},
+        {"quality": 85},
+        {"quality": 75},
+        {"quality": 50},
+        {"quality": 30},
+    )
+
+    quality: int = 75
+    method: int = 4
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "quality", whole("webp quality", self.quality, 0, 100))
+        object.__setattr__(self, "method", whole("webp method", self.method, 0, 6))
+
+    def apply(self, image: Image, _rng: np.random.Generator, /) -> Image:
+        """Encodes and decodes in memory.
+
+        Raises:
+            ValueError: A side is longer than a WebP can hold, or this Pillow has no WebP.
+        """
+        return _round_trip(
+            image, "WebP", LONGEST_WEBP_SIDE, quality=self.quality, method=self.method
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Avif(Corruption):
+    """AVIF by Pillow's libavif, equal bit for bit to saving and opening with Pillow.
+
+    Attributes:
+        quality: 0 (worst) to 100, on libavif's scale, which is neither JPEG's nor WebP's.
+        subsampling: Chroma subsampling: ``4:4:4`` (none), ``4:2:2`` or ``4:2:0``.
+        speed: 0 (slow) to 10 (fast); it changes the pixels.
+    """
+
+    name: ClassVar[str] = "avif"
+    summary: ClassVar[str] = "AVIF round trip at a stated quality and chroma subsampling"
+    severities: ClassVar[tuple[Mapping[str, Any], ...]] = (
+        {"quality": 90},
+        {"quality": 75},
+        {"quality": 60},
+        {"quality": 45},
+        {"quality": 30},
+    )
+
+    quality: int = 75
+    subsampling: str = "4:2:0"
+    speed: int = 6
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "quality", whole("avif quality", self.quality, 0, 100))
+        choice("avif subsampling", self.subsampling, SUBSAMPLINGS)
+        object.__setattr__(self, "speed", whole("avif speed", self.speed, 0, 10))
+
+    def apply(self, image: Image, _rng: np.random.Generator, /) -> Image:
+        """Encodes and decodes in memory, on one thread: images are spread over threads already.
+
+        Raises:
+            ValueError: A side is longer than an AVIF can hold, or this Pillow has no AVIF.
+        """
+        return _round_trip(
+            image,
+            "AVIF",
+            LONGEST_AVIF_SIDE,
+            quality=self.quality,
+            subsampling=self.subsampling,
+            speed=self.speed,
+            max_threads=1,
+        )
+
+
+def _round_trip(image: Image, codec: str, longest: int, **options: Any) -> Image:
+    """The image saved with Pillow and opened again, RGB."""
+    if not features.check(codec.lower()):
+        raise ValueError(f"this Pillow is built without {codec}: install Pillow's own wheel")
+    height, width = image.shape[:2]
+    if max(height, width) > longest:
+        raise ValueError(
+            f"a {codec} holds at most {longest} px a side, the image has {width}x{height}"
+        )
+    buffer = io.BytesIO()
+    PILImage.fromarray(image).save(buffer, format=codec.upper(), **options)
+    with PILImage.open(buffer, formats=(codec.upper(),)) as decoded:
+        return np.array(decoded.convert("RGB"), dtype=np.uint8)
+
+
+CORRUPTIONS = {"webp": Webp, "avif": Avif}
