@@ -26,6 +26,7 @@ from leaderboards import (
     Slice,
     Status,
     cell_rows,
+    extras,
     slices,
 )
 
@@ -88,15 +89,13 @@ def report(folder: Path) -> Report:
     keep = ~samples["sample_id"].isin(bad).to_numpy()
     samples = samples[keep].reset_index(drop=True)
     cuts = _slices(samples, spec)
+    scores = [_column(*column, keep=keep) for column in columns]
+    seen = {d.label: _seen(d) for d in spec.detectors}
     rows = cell_rows(
-        samples,
-        cuts,
-        [_column(*column, keep=keep) for column in columns],
-        {d.label: _seen(d) for d in spec.detectors},
-        spec.dataset,
-        threshold=float(spec.suite.threshold),
+        samples, cuts, scores, seen, spec.dataset, threshold=float(spec.suite.threshold)
     )
-    board = Board(rows, _notes(spec, samples, len(bad)))
+    notes = _notes(spec, samples, len(bad))
+    board = Board(rows, notes, extras(samples, cuts, scores, rows, seen))
     return Report(board, tuple(sorted(bad.items())), int((rows["status"] != "ok").sum()))
 
 
