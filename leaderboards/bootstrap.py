@@ -47,7 +47,7 @@ class Bootstrapped(NamedTuple):
 
 
 def resamples(
-    labels: NDArray[Any],
+    strata: NDArray[Any],
     n_resamples: int,
     seed: int,
     clusters: NDArray[np.int64] | None = None,
@@ -55,21 +55,20 @@ def resamples(
     """How often each image is drawn, resample by resample.
 
     Args:
-        labels: (n,) 0 or 1.
+        strata: (n,) labels, or codes of whatever was gathered apart.
         n_resamples: Rows.
         seed: The same seed gives the same rows.
-        clusters: (n,) codes; whole clusters are drawn. None: images, each class apart.
+        clusters: (n,) codes; whole clusters are drawn. None: images, each stratum apart.
 
     Returns:
         (n_resamples, n) float32 whole numbers.
     """
     rng = np.random.default_rng(seed)
-    fake = is_fake_mask(labels)
     if clusters is not None:
         _, codes = np.unique(clusters, return_inverse=True)
         return np.ascontiguousarray(_counts(rng, int(codes.max()) + 1, n_resamples)[:, codes])
-    weights = np.empty((n_resamples, fake.size), dtype=np.float32)
-    for mask in (fake, ~fake):
+    weights = np.empty((n_resamples, len(strata)), dtype=np.float32)
+    for mask in (strata == code for code in np.unique(strata)):
         weights[:, mask] = _counts(rng, int(np.count_nonzero(mask)), n_resamples)
     return weights
 

@@ -34,7 +34,8 @@ def tpr_at_fpr(groups: TieGroups, fpr: float) -> Estimate:
 
     Undefined with fewer than ``1 / fpr`` reals: so low a rate cannot be set with them. The interval
     joins Wilson's for the fakes with the distribution-free interval for the threshold (the binomial
-    bounds on the rank of the reals' quantile), by the square root of the sum of squares.
+    bounds on the rank of the reals' quantile), by the square root of the sum of squares; it is
+    undefined where all reals may lie below the true threshold (368 reals are needed at 1%).
 
     Source:
         Zou and Donner (2008), Statistics in Medicine 27, 1693-1702, for joining the two.
@@ -46,6 +47,8 @@ def tpr_at_fpr(groups: TieGroups, fpr: float) -> Estimate:
     least, most = _allowed_bounds(n_real, fpr)
     found = [_fakes_above(groups, k) for k in (allowed, least, most)]
     value = found[0] / n_fake
+    if not least:
+        return Estimate(value, NAN, NAN)
     of_fakes = wilson(found[0], n_fake)
     low, high = (k / n_fake for k in found[1:])
     lo = value - math.hypot(value - of_fakes.lo, value - low)

@@ -33,6 +33,7 @@ def test_working_points_equal_scikit_learn(decimals):
         assert m.partial_auc == pytest.approx(roc_auc_score(labels, logits, max_fpr=0.1))
         assert m.brier == pytest.approx(brier_score_loss(labels, expit(logits)))
         assert m.tpr_at_5_fpr_lo <= m.tpr_at_5_fpr <= m.tpr_at_5_fpr_hi
+        assert math.isnan(m.tpr_at_1_fpr_lo)
 
 
 def test_the_equal_error_rate_by_hand():
@@ -62,7 +63,7 @@ def test_what_is_undefined_is_nan():
 
 
 def test_perfection_is_no_certainty():
-    labels = np.repeat([0, 1], [200, 100])
+    labels = np.repeat([0, 1], [400, 100])
     m = evaluate(labels, labels * 2.0 - 1)
     assert (m.f1, m.f1_hi, m.tpr_at_1_fpr, m.balanced_accuracy_hi) == (1, 1, 1, 1)
     assert 0.9 < m.f1_lo < 1
