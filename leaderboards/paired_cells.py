@@ -118,7 +118,9 @@ def paired_tests(
     tests = []
     for cell, (values, gaps) in zip(cells, draws, strict=True):
         found = Difference(values[1] - values[0], _variance(gaps), _least(cell))
-        tests.append(Tested(cell.name, cell.counts, values, found, cell.identical, found.p_two_sided))
+        tests.append(
+            Tested(cell.name, cell.counts, values, found, cell.identical, found.p_two_sided)
+        )
     for detector in detectors:
         own = [i for i, cell in enumerate(cells) if cell.name[0] == detector]
         gap = np.mean([draws[i][1] for i in own], axis=0)

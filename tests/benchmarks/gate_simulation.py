@@ -21,7 +21,12 @@ from leaderboards.paired_cells import PairedCell
 def coverage(runs=2000):
     """Share of 95% intervals that hold the truth; binormal scores with unit variances."""
     print(f"coverage of 95% intervals over {runs} draws (aim: 93-97%)")
-    for n_real, n_fake, shift in ((400, 200, 1.5), (1000, 1000, 1.5), (1000, 500, 2.5), (2000, 2000, 1.0)):
+    for n_real, n_fake, shift in (
+        (400, 200, 1.5),
+        (1000, 1000, 1.5),
+        (1000, 500, 2.5),
+        (2000, 2000, 1.0),
+    ):
         rng = np.random.default_rng(1)
         labels = np.repeat([0, 1], [n_real, n_fake])
         at = 0.5
@@ -79,7 +84,7 @@ def cells_of(rng, n, drops, correlation):
 
 def gate(runs=200):
     """False alarms with nothing changed, and misses of a .03 drop on 4 of 24 cells."""
-    where = {k: 0.03 for k in (2, 8, 14, 20)}
+    where = dict.fromkeys((2, 8, 14, 20), 0.03)
     for title, n, drops in (
         ("nothing changed, 500 + 500", 500, {}),
         ("nothing changed, 2,000 + 2,000", 2000, {}),
@@ -132,7 +137,9 @@ def speed():
     board = Board(rows, BoardNotes(suite="s", dataset="data", pairing=pairing), more)
     text = board.to_markdown() + board.to_csv()
     took = time.perf_counter() - start
-    print(f"board of {len(rows)} cells from {labels.size * 20:,} scores: {took:.1f} s ({len(text):,} bytes)")
+    print(
+        f"board of {len(rows)} cells from {labels.size * 20:,} scores: {took:.1f} s ({len(text):,} bytes)"
+    )
     cells = [
         PairedCell((f"{c}", cut.generator, "all", "x"), cut.rows, cut.labels, columns[c].logits,
                    columns[c + 10].logits)
@@ -143,7 +150,10 @@ def speed():
         start = time.perf_counter()
         judge(cells, Rules(metric=metric), strata)
         took = time.perf_counter() - start
-        print(f"paired tests of {len(cells)} cells of 2,000 scores, {metric}: {took:.1f} s", flush=True)
+        print(
+            f"paired tests of {len(cells)} cells of 2,000 scores, {metric}: {took:.1f} s",
+            flush=True,
+        )
 
 
 if __name__ == "__main__":
