@@ -73,7 +73,7 @@ def _notes(spec: RunSpec, samples: pd.DataFrame, n_bad: int) -> BoardNotes:
         suite=spec.suite.name,
         dataset=spec.dataset,
         layout=spec.layout,
-        threshold_policy="logit 0, the decision point the detector was trained with; fitted on nothing",
+        threshold_policy=spec.suite.policy.told,
         pairing=spec.pairing,
         limit=spec.limit,
         n_images=len(samples),
@@ -89,8 +89,26 @@ def _notes(spec: RunSpec, samples: pd.DataFrame, n_bad: int) -> BoardNotes:
         },
         training={label: _training(card) for label, card in cards.items()},
         conditions={c.spelled: c.resolved for c in spec.conditions},
-        extra=(f"Split: {spec.split or 'all'}.", *_sentences(fits), *format_lines(samples)),
+        extra=(
+            f"Split: {spec.split or 'all'}.",
+            *_sentences(_chosen(spec)),
+            *_sentences(fits),
+            *format_lines(samples),
+        ),
     )
+
+
+def _chosen(spec: RunSpec) -> Iterable[str]:
+    for label, record in spec.thresholds.items():
+        only = (
+            f" (only {', '.join(record.generators)}: its training data)"
+            if record.generators
+            else ""
+        )
+        yield (
+            f"{label}: threshold {record.value:.6g}, chosen on {record.n_real} real and {record.n_fake} "
+            f"fake images{only}"
+        )
 
 
 def _training(card: DetectorCard) -> str:

@@ -52,6 +52,22 @@ class ConditionRecord(_Record):
     must_change: bool
 
 
+class ThresholdRecord(_Record):
+    """A chosen threshold, and the images it was chosen on.
+
+    Attributes:
+        value: Logit above which an image is called fake.
+        n_real: Real images it was chosen on.
+        n_fake: Fake images.
+        generators: The generators among them, where only those of the training data counted.
+    """
+
+    value: float
+    n_real: int
+    n_fake: int
+    generators: tuple[str, ...] = ()
+
+
 class Failure(_Record):
     """Why one detector has no scores under one condition."""
 
@@ -76,6 +92,7 @@ class RunSpec(_Record):
     n_available: int
     detectors: tuple[DetectorRecord, ...]
     conditions: tuple[ConditionRecord, ...]
+    thresholds: dict[str, ThresholdRecord] = {}
     seed: int
     precision: Literal["fp32", "bf16"]
     device: str

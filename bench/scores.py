@@ -96,6 +96,11 @@ def load_run(folder: Path) -> tuple[RunSpec, Scored]:
     spec, samples = run.spec(), run.manifest().to_pandas()
     store, units = Store(run.store(spec)), run.units().to_pandas()
     failures = {(f.detector, f.condition): f for f in run.failures()}
+    chosen = spec.thresholds
+    unknown = 0.0 if spec.suite.policy.kind == "zero" else np.nan
+    thresholds = {
+        d.label: chosen[d.label].value if d.label in chosen else unknown for d in spec.detectors
+    }
     columns: list[tuple[str, ConditionRecord, _Gathered, Status, str]] = []
     bad: dict[str, str] = {}
     for (detector, condition), part in units.groupby(["detector", "condition"], sort=False):
@@ -105,6 +110,8 @@ def load_run(folder: Path) -> tuple[RunSpec, Scored]:
         status, reason = _status(record, gathered)
         if failure := failures.get((detector, condition)):
             status, reason = failure.status, failure.reason
+        elif np.isnan(thresholds[detector]):
+            status, reason = "failed", "its threshold is not chosen yet: run the same command again"
         columns.append((detector, record, gathered, status, reason))
     keep = ~samples["sample_id"].isin(bad).to_numpy()
     scored = Scored(
@@ -124,7 +131,7 @@ def load_run(folder: Path) -> tuple[RunSpec, Scored]:
         pairing=spec.pairing,
         samples=samples[keep].reset_index(drop=True),
         columns=tuple(_column(*column, keep=keep) for column in columns),
-        thresholds={d.label: 0.0 for d in spec.detectors},
+        thresholds=thresholds,
         bad=bad,
     )  # fmt: skip
     return spec, scored

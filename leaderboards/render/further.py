@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import pandas as pd
 
@@ -69,3 +70,22 @@ def _sources(extras: Extras) -> list[str]:
         return []
     header = ["Real source", "Images", *map(escape, detectors)]
     return ["## False-positive rate by real source, clean", "", *table(header, list(body.values()))]
+
+
+ORACLE = "ORACLE threshold"
+_TOUCHED = ("ccuracy", "ttack success", "alse-positive")
+
+
+def labelled_oracle(lines: Sequence[str]) -> list[str]:
+    """The board's lines with a label on every table whose numbers rest on an oracle threshold."""
+    warning = (
+        f"> **{ORACLE}: fitted on the very images that are scored.** Accuracy, attack success and "
+        "false-positive rates are upper bounds that no user reaches; AUC does not depend on it."
+    )
+    heads = [at for at, line in enumerate(lines) if line.startswith("#")]
+    found = list(lines)
+    for at, end in zip(heads, [*heads[1:], len(lines)], strict=True):
+        section = [lines[at], *(line for line in lines[at:end] if line.startswith("| "))][:2]
+        if any(word in text for word in _TOUCHED for text in section):
+            found[at] += f" ({ORACLE})"
+    return [*found[:1], "", warning, *found[1:]]

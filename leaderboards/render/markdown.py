@@ -10,7 +10,7 @@ import pandas as pd
 from leaderboards.cells import CLEAN
 from leaderboards.extras import Extras
 from leaderboards.notes import BoardNotes
-from leaderboards.render.further import further
+from leaderboards.render.further import further, labelled_oracle
 from leaderboards.render.legend import legend
 from leaderboards.render.text import UNDEFINED, escape, rate, table, with_interval
 from leaderboards.slicing import POOLED
@@ -39,6 +39,8 @@ def render_markdown(rows: pd.DataFrame, notes: BoardNotes, extras: Extras | None
     lines += _by_condition(rows)
     lines += further(rows, extras)
     lines += _failures(rows)
+    if "oracle" in set(rows["threshold_policy"]):
+        lines = labelled_oracle(lines)
     lines += legend(rows, notes)
     return "\n".join(lines).rstrip("\n") + "\n"
 
