@@ -8,7 +8,7 @@ import traceback
 
 import typer
 
-from bench.cli import baseline, board, data, doctor, gate, ls, predict, run, show
+from bench.cli import baseline, board, compare, data, doctor, export, gate, ls, predict, run, show
 from bench.cli.output import say
 from bench.errors import EXIT_INTERNAL, BenchError
 from bench.version import __version__
@@ -30,6 +30,8 @@ app = typer.Typer(
 )
 app.command("run", epilog=run.EXAMPLE)(run.command)
 app.command("board", epilog=board.EXAMPLE)(board.command)
+app.command("compare", epilog=compare.EXAMPLE)(compare.command)
+app.command("export", epilog=export.EXAMPLE)(export.command)
 app.command("gate", epilog=gate.EXAMPLE)(gate.command)
 app.add_typer(baseline.app, name="baseline")
 app.command("ls", epilog=ls.EXAMPLE)(ls.command)

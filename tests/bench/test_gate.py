@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import shutil
 import sys
@@ -314,3 +316,44 @@ def test_a_dropped_detector_is_a_hole_not_a_pass(cli, world, tmp_path):
     code, out, _ = cli("gate", world / "Net", "-b", tmp_path / "two")
     assert code == 12
     assert "not run" in out
+
+
+def test_compare_pairs_detectors_of_several_runs(cli, world):
+    code, out, _ = cli(
+        "compare", world / "Net", world / "Other", world / "Worse", "--format", "csv"
+    )
+    assert code == 0
+    rows = list(csv.DictReader(io.StringIO(out)))
+    assert len(rows) == 2 * (4 + 1)
+    by = {(r["detector"], r["generator"], r["condition"]): r for r in rows}
+    worse = by["Worse", "(macro mean)", ""]
+    assert float(worse["difference_hi"]) < 0
+    assert float(worse["p"]) <= float(worse["p_bh"]) <= float(worse["p_holm"]) < 0.05
+    assert float(by["Other", "(macro mean)", ""]["p_holm"]) > 0.05
+    code, out, _ = cli("compare", world / "Net", world / "Net")
+    assert code == 0
+    assert "Net (" in out
+    code, _, err = cli("compare", world / "Net")
+    assert (code, "one detector only" in err) == (5, True)
+    assert cli("compare", world / "Net", world / "Other", "--metric", "nothing")[0] == 2
+
+
+def test_export_writes_every_format(cli, world, tmp_path):
+    for form, start in (
+        ("latex", "% suite"),
+        ("csv", "detector,"),
+        ("md", "# Leaderboard"),
+        ("json", "{"),
+    ):
+        code, out, err = cli("export", world / "Net", "--format", form)
+        assert code == 0, err
+        assert out.startswith(start)
+    code, out, _ = cli("export", world / "Net", "--format", "hf", "--dataset-id", "me/set")
+    assert code == 0
+    assert '"id": "me/set"' in out
+    assert cli("export", world / "Net", "-f", "hf", "-o", tmp_path / "hub")[0] == 0
+    assert (tmp_path / "hub" / ".eval_results" / "detector-bench.yaml").is_file()
+    assert (tmp_path / "hub" / "model-index.yml").is_file()
+    assert cli("export", world / "Net", "--format", "pdf")[0] == 2
+    assert cli("export", world / "Net", "--format", "latex", "--metric", "beauty")[0] == 2
+    assert cli("export", world / "Net", "--format", "hf", "-d", "Nets")[0] == 2
