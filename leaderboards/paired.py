@@ -20,6 +20,8 @@ from scipy.special import bdtr, ndtr, ndtri
 from leaderboards.ranking import is_fake_mask, tie_groups
 from leaderboards.stats import NAN, Interval, wilson
 
+_ROUNDING = 1e-24
+
 
 class Influence(NamedTuple):
     """An estimate, and what each image contributes to its error.
@@ -41,7 +43,7 @@ class Difference:
     Attributes:
         value: The difference.
         variance: Of the difference; nan where undefined.
-        floor_sd: Least standard error to believe: where no image tells the two apart, a variance of
+        floor_sd: Standard error to believe where no image tells the two apart, since a variance of
             zero is no certainty. 0 where the two are identical, image by image.
     """
 
@@ -51,8 +53,10 @@ class Difference:
 
     @property
     def sd(self) -> float:
-        """Standard error, never below ``floor_sd``."""
-        return max(math.sqrt(self.variance), self.floor_sd) if self.defined else NAN
+        """Standard error; ``floor_sd`` where the variance is zero."""
+        if not self.defined:
+            return NAN
+        return math.sqrt(self.variance) if self.variance > _ROUNDING else self.floor_sd
 
     @property
     def defined(self) -> bool:
@@ -187,7 +191,7 @@ def difference(
         baseline: Of one detector.
         candidate: Of the other, image by image on the same ones.
         clusters: From ``cluster_codes``.
-        pairs: Independent units behind the estimate, for the least standard error; None: the two
+        pairs: Independent units behind the estimate, for ``floor_sd``; None: the two
             are known to be identical image by image, and certainty is right.
     """
     parts = candidate.parts - baseline.parts

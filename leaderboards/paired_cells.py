@@ -170,7 +170,7 @@ def _macro_test(
     labels = np.concatenate([cell.labels for cell in cells])
     _, first = np.unique(rows, return_index=True)
     fakes = int(np.count_nonzero(labels[first] == 1))
-    # The cells' least errors are independent unknowns of a mean.
+    # What no cell has seen is an unknown of each, apart from the others.
     least = math.sqrt(sum(test.found.floor_sd**2 for test in tests)) / len(tests)
     return Tested(
         (detector, MACRO, "", ""),

@@ -39,9 +39,9 @@ class Worse(Net):
         return 0.1 * good + torch.sin(1e5 * batch.mean(dim=(1, 2, 3)))
 
 class Other(Net):
-    """Scores of its own, about as good."""
+    """Sees every second row and column: scores of its own, nearly as good."""
     def logits(self, batch):
-        means = batch[:, :, 1:, 1:].mean(dim=(2, 3))
+        means = batch[:, :, ::2, ::2].mean(dim=(2, 3))
         return 39 * (means[:, 0] - means[:, 2])
 '''
 
