@@ -14,7 +14,6 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtri
 
 from leaderboards.multiplicity import holm
 from leaderboards.paired_cells import PairedCell, Tested, paired_tests
@@ -150,8 +149,8 @@ def _decide(test: Tested, p_adjusted: float, rules: Rules, n_tests: int) -> Verd
     found, (n_real, n_fake) = test.found, test.counts
     lo, hi = found.interval()
     lower = found.lower(1 - rules.level)
-    strict = float(ndtri(1 - rules.level / (2 * n_tests)))
-    blind = not found.defined or (strict + float(ndtri(POWER))) * found.sd > rules.blind
+    strict = found.quantile(1 - rules.level / (2 * n_tests))
+    blind = not found.defined or (strict + found.quantile(POWER)) * found.sd > rules.blind
     few = min(n_real, n_fake) < rules.min_images and not test.identical
     decision: Decision = "INCONCLUSIVE"
     needed: int | None = None
@@ -188,7 +187,7 @@ def _needed(test: Tested, rules: Rules, strict: float) -> int | None:
     """Images at which the present difference would be decided, its error shrinking as 1/sqrt(n)."""
     change, sd = test.found.value, test.found.sd
     if change > -rules.margin:
-        ratio = float(ndtri(1 - rules.level)) * sd / (change + rules.margin)
+        ratio = test.found.quantile(1 - rules.level) * sd / (change + rules.margin)
     elif change < -rules.margin:
         ratio = strict * sd / -change
     else:

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import bdtr, ndtr, ndtri
+from scipy.special import bdtr, ndtr, ndtri, stdtr, stdtrit
 
 from leaderboards.ranking import is_fake_mask, tie_groups
 from leaderboards.stats import NAN, Interval, wilson
@@ -45,11 +45,14 @@ class Difference:
         variance: Of the difference; nan where undefined.
         floor_sd: Standard error to believe where no image tells the two apart, since a variance of
             zero is no certainty. 0 where the two are identical, image by image.
+        df: Degrees of freedom behind the variance: clusters less one, or infinite without clusters.
+            Few clusters tell little of how clusters differ, and Student's t says so.
     """
 
     value: float
     variance: float
     floor_sd: float = 0.0
+    df: float = math.inf
 
     @property
     def sd(self) -> float:
@@ -75,15 +78,20 @@ class Difference:
             return NAN
         if self.sd == 0:
             return 0.5 if self.value == 0 else float(self.value > 0)
-        return float(ndtr(self.value / self.sd))
+        at = self.value / self.sd
+        return float(ndtr(at) if math.isinf(self.df) else stdtr(self.df, at))
+
+    def quantile(self, probability: float) -> float:
+        """Of the normal distribution, or of Student's with ``df`` degrees of freedom."""
+        return float(ndtri(probability) if math.isinf(self.df) else stdtrit(self.df, probability))
 
     def lower(self, confidence: float = 0.95) -> float:
         """The one-sided lower bound."""
-        return self.value - float(ndtri(confidence)) * self.sd
+        return self.value - self.quantile(confidence) * self.sd
 
     def interval(self, confidence: float = 0.95) -> Interval:
         """The two-sided interval, inside [-1, 1]."""
-        half = float(ndtri(0.5 + confidence / 2)) * self.sd
+        half = self.quantile(0.5 + confidence / 2) * self.sd
         if math.isnan(half):
             return Interval(NAN, NAN)
         return Interval(max(-1.0, self.value - half), min(1.0, self.value + half))
@@ -200,7 +208,17 @@ def difference(
         # Nothing seen in so many trials bounds the unseen rate as Wilson's interval does.
         z = float(ndtri(0.975))
         least = wilson(0, pairs).hi / z if pairs else 1.0
-    return Difference(candidate.value - baseline.value, variance_of(parts, clusters), least)
+    return Difference(
+        candidate.value - baseline.value,
+        variance_of(parts, clusters),
+        least,
+        degrees_of_freedom(clusters),
+    )
+
+
+def degrees_of_freedom(clusters: NDArray[np.int64] | None) -> float:
+    """Behind a variance over clusters: their number less one; infinite without clusters."""
+    return math.inf if clusters is None else float(np.unique(clusters).size - 1)
 
 
 def paired_delong(

@@ -17,10 +17,10 @@ from leaderboards.paired import (
     Difference,
     Influence,
     auc_influence,
+    degrees_of_freedom,
     difference,
     mcnemar,
     share_influence,
-    variance_of,
 )
 from leaderboards.stats import NAN
 
@@ -106,10 +106,10 @@ def paired_tests(
                 mean_influence(len(strata), [(cells[i].rows, by[i][side]) for i in own])
                 for side in (0, 1)
             ]
-            found = Difference(
-                means[1].value - means[0].value,
-                variance_of(means[1].parts - means[0].parts, clusters),
-            )
+            rows = np.unique(np.concatenate([cells[i].rows for i in own]))
+            used = None if clusters is None else clusters[rows]
+            before, after = (Influence(mean.value, mean.parts[rows]) for mean in means)
+            found = difference(before, after, used)
             tests.append(
                 _macro_test(detector, [cells[i] for i in own], [tests[i] for i in own], found)
             )
@@ -117,7 +117,10 @@ def paired_tests(
     draws = _resampled(cells, metric, strata, clusters, seed)
     tests = []
     for cell, (values, gaps) in zip(cells, draws, strict=True):
-        found = Difference(values[1] - values[0], _variance(gaps), _least(cell))
+        own_clusters = None if clusters is None else clusters[cell.rows]
+        found = Difference(
+            values[1] - values[0], _variance(gaps), _least(cell), degrees_of_freedom(own_clusters)
+        )
         tests.append(
             Tested(cell.name, cell.counts, values, found, cell.identical, found.p_two_sided)
         )
@@ -125,7 +128,8 @@ def paired_tests(
         own = [i for i, cell in enumerate(cells) if cell.name[0] == detector]
         gap = np.mean([draws[i][1] for i in own], axis=0)
         value = float(np.mean([tests[i].found.value for i in own]))
-        mean = Difference(value, _variance(gap))
+        # The images of the cells together hold at least the clusters of any one of them.
+        mean = Difference(value, _variance(gap), df=max(tests[i].found.df for i in own))
         tests.append(_macro_test(detector, [cells[i] for i in own], [tests[i] for i in own], mean))
     return tests
 
@@ -205,8 +209,9 @@ def _resampled(
     function = STATISTICS[metric]
 
     def both(cell: PairedCell, weights: NDArray[np.float32]) -> list[NDArray[np.float64]]:
+        own = np.take(weights, cell.rows, axis=1)
         return [
-            function(cell.labels, logits[cell.rows], weights[:, cell.rows], at)
+            function(cell.labels, logits[cell.rows], own, at)
             for logits, at in zip((cell.baseline, cell.candidate), cell.thresholds, strict=True)
         ]
 

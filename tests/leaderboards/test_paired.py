@@ -6,12 +6,13 @@ import math
 
 import numpy as np
 import pytest
-from scipy.stats import binomtest, false_discovery_control
+from scipy.stats import binomtest, false_discovery_control, ttest_1samp
 from sklearn.metrics import f1_score, roc_auc_score, roc_curve
 
 from leaderboards.bootstrap import STATISTICS, paired_bootstrap, resamples
 from leaderboards.multiplicity import benjamini_hochberg, holm, rank_groups
 from leaderboards.paired import (
+    Influence,
     auc_influence,
     cluster_codes,
     difference,
@@ -243,3 +244,18 @@ def test_delong_equals_two_published_packages():
         assert (one.value, one.value - half, one.value + half) == pytest.approx(
             (auc, lo, hi), abs=1e-9
         )
+
+
+def test_few_clusters_are_judged_by_student_s_t():
+    """A constant difference of clusters is their one-sample t test."""
+    rng = np.random.default_rng(4)
+    lead = rng.normal(0.3, 0.5, 6)
+    clusters = np.repeat(np.arange(6), 200)
+    parts = (np.repeat(lead, 200) - lead.mean()) / clusters.size
+    found = difference(
+        Influence(0.0, np.zeros(clusters.size)), Influence(float(lead.mean()), parts), clusters
+    )
+    expected = ttest_1samp(lead, 0)
+    assert found.df == 5
+    assert found.p_two_sided == pytest.approx(expected.pvalue, rel=0.01)
+    assert tuple(found.interval()) == pytest.approx(tuple(expected.confidence_interval()), rel=0.01)
