@@ -71,7 +71,6 @@ def update(run: Path, folder: Path, reason: str) -> Path:
         "schema_version": SCHEMA_VERSION,
         "bench": __version__,
         "reason": reason.strip(),
-        "git": spec.git,
         "suite": spec.suite.name,
         "dataset": scored.dataset,
         "manifest_digest": spec.manifest_digest,

@@ -79,7 +79,11 @@ def compare(paths: Sequence[Path], metric: str = "auc") -> Comparison:
         paired = pair(reference_run, run, [(reference, name)])
         tests += _renamed(paired, metric, label)
         lacking += [((label, *key[1:]), reason) for key, reason in paired.lacking.items()]
-        notes += [f"{label}: {note}" for note in paired.notes if not note.startswith("not gated")]
+        notes += [
+            f"{label}: {note}"
+            for note in paired.notes
+            if not note.startswith("not gated") and " is held against " not in note
+        ]
     p = [test.p for test in tests]
     contrasts = tuple(
         Contrast(labels[0], test, float(a), float(b))
