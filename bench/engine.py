@@ -112,6 +112,7 @@ class Engine:
         precision: ``fp32``, or ``bf16`` for the forward pass; gradients of attacks are always fp32.
         seed: The run's.
         pool: Threads for corruptions and geometry.
+        thresholds: By label, where it is not 0: attacks must know when they have won.
     """
 
     detectors: Mapping[str, Detector]
@@ -121,6 +122,7 @@ class Engine:
     precision: Literal["fp32", "bf16"]
     seed: int
     pool: Executor
+    thresholds: Mapping[str, float] = field(default_factory=dict)
     counts: Counts = field(default_factory=Counts)
 
     def score(self, chunk: DecodedChunk, units: Sequence[Unit]) -> Iterator[Scored | Failed]:
@@ -241,6 +243,7 @@ class Engine:
                 batch.tensor(self.device),
                 torch.tensor([r.label for r in records], device=self.device),
                 [seed_for(self.seed, purpose, r.sample_id) for r in records],
+                threshold=self.thresholds.get(unit.detector, 0.0),
             )
             count = len(batch.rows)
             attacked = done.attacked[:count].cpu().numpy()

@@ -11,6 +11,8 @@ from collections.abc import Iterable
 EXIT_OK = 0
 EXIT_USAGE = 2
 EXIT_NOTHING = 5
+EXIT_REGRESSION = 10
+EXIT_INCONCLUSIVE = 11
 EXIT_INCOMPLETE = 12
 EXIT_INTERNAL = 70
 
@@ -25,6 +27,18 @@ class NothingSelectedError(BenchError):
     """The request is well formed and selects no image, no cell or no detector."""
 
     exit_code = EXIT_NOTHING
+
+
+class NoBaselineError(BenchError):
+    """Nothing to hold a candidate against; never a pass."""
+
+    exit_code = EXIT_INCONCLUSIVE
+
+
+class IncompleteError(BenchError):
+    """What is asked for needs scores that are not all there."""
+
+    exit_code = EXIT_INCOMPLETE
 
 
 class DataError(BenchError):

@@ -45,20 +45,30 @@ class Estimate:
 def estimate(prepared: Prepared) -> Estimate:
     """Lay out the plan, look at the store, and time a batch of each detector."""
     plan, store = prepared.plan(), prepared.store
-    todo = [unit for unit in plan.units if not store.has(unit.fingerprint)]
-    sizes = {chunk.index: len(chunk.rows) for chunk in plan.chunks}
+    # Thresholds are chosen on images of their own, or (by an oracle) on clean ones that are planned anyway.
+    own = {unit.fingerprint for unit in plan.units}
+    first = [unit for unit in prepared.calibration_plan().units if unit.fingerprint not in own]
+    todo = [unit for unit in (*plan.units, *first) if not store.has(unit.fingerprint)]
+    sizes = {chunk.digest: len(chunk.rows) for chunk in (*prepared.chunks, *prepared.calibration)}
+    digests = {
+        unit.fingerprint: chunks[unit.chunk].digest
+        for units, chunks in ((plan.units, prepared.chunks), (first, prepared.calibration))
+        for unit in units
+    }
     passes = dict.fromkeys(prepared.detectors, 0)
     for unit in todo:
-        passes[unit.detector] += sizes[unit.chunk] * weight(prepared.conditions[unit.condition])
+        passes[unit.detector] += sizes[digests[unit.fingerprint]] * weight(
+            prepared.conditions[unit.condition]
+        )
     rates = {label: _seconds_an_image(prepared, label) for label, count in passes.items() if count}
     return Estimate(
         dataset=prepared.manifest.name,
         images=len(prepared.rows),
         available=prepared.n_available,
         cells=len(prepared.request.detectors) * len(prepared.conditions),
-        units=len(plan.units),
-        stored=len(plan.units) - len(todo),
-        decodes=sum(sizes[index] for index in {unit.chunk for unit in todo}),
+        units=len(plan.units) + len(first),
+        stored=len(plan.units) + len(first) - len(todo),
+        decodes=sum(sizes[digest] for digest in {digests[unit.fingerprint] for unit in todo}),
         forwards=sum(passes.values()),
         missing_weights=prepared.missing_weights,
         seconds=sum(rates[label] * passes[label] for label in rates) if passes else None,

@@ -69,11 +69,12 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class PlannedDetector:
-    """What the plan needs to know of a detector: its name, identity and batch shape."""
+    """What the plan needs to know of a detector: name, identity, batch shape, decision point."""
 
     label: str
     identity: str
     batch_size: int
+    threshold: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +187,10 @@ def build(
         "decode": settings.decode,
     }
     codes = {
-        str(condition): [condition.resolved, *(source_digest(s.plugin) for s in condition.steps)]
+        str(condition): _Code(
+            (condition.resolved, *(source_digest(s.plugin) for s in condition.steps)),
+            condition.attack is not None,
+        )
         for condition in conditions
     }
     by_chunk = {
@@ -206,16 +210,25 @@ def build(
     return Plan(tuple(chunks), units, sum(len(chunk.rows) for chunk in chunks), by_chunk)
 
 
+@dataclass(frozen=True, slots=True)
+class _Code:
+    steps: tuple[str, ...]
+    attacks: bool
+
+
 def _unit_fingerprint(
-    common: Mapping[str, Any], chunk: Chunk, detector: PlannedDetector, code: Sequence[str]
+    common: Mapping[str, Any], chunk: Chunk, detector: PlannedDetector, code: _Code
 ) -> str:
+    # Only an attack needs to know which side of the threshold an image is on.
+    moved = {"threshold": detector.threshold} if code.attacks and detector.threshold else {}
     return fingerprint(
         {
             **common,
             "chunk": chunk.digest,
             "detector": detector.identity,
             "batch_size": detector.batch_size,
-            "condition": list(code),
+            "condition": list(code.steps),
+            **moved,
         }
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -11,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from bench import plan as planning
+from bench.calibration import calibration_chunks
 from bench.condition import Condition
 from bench.data import open_data
 from bench.datasets import DecodePolicy, Manifest
@@ -20,6 +22,7 @@ from bench.plan import Chunk, Plan, PlannedDetector, Settings
 from bench.progress import Progress
 from bench.provenance import scoring_environment
 from bench.resolve import DetectorRequest, resolve
+from bench.rundir import ThresholdRecord
 from bench.store import Store
 from bench.suite import Suite
 from detectors.base import Detector
@@ -104,7 +107,9 @@ class Prepared:
     batch_size: dict[str, int]
     device: torch.device
     policy: DecodePolicy
+    calibration: tuple[Chunk, ...] = ()
     missing_weights: dict[str, str] = field(default_factory=dict)
+    thresholds: dict[str, ThresholdRecord] = field(default_factory=dict)
 
     @property
     def store(self) -> Store:
@@ -112,14 +117,25 @@ class Prepared:
         return Store(self.request.store or self.request.folder / "store")
 
     def plan(self) -> Plan:
-        """Every unit, with fingerprints for the current batch sizes."""
+        """Every unit, with fingerprints for the current batch sizes and thresholds."""
+        return self._plan(self.chunks, list(self.conditions.values()))
+
+    def calibration_plan(self) -> Plan:
+        """The units that thresholds are chosen from: clean, on the calibration images."""
+        return self._plan(self.calibration, [self.conditions["clean"]])
+
+    def _plan(self, chunks: Sequence[Chunk], conditions: Sequence[Condition]) -> Plan:
         environment = scoring_environment(device_name(self.device), self.request.precision)
         settings = Settings(self.request.seed, environment, self.policy.digest())
         planned = [
-            PlannedDetector(label, identity, self.batch_size[label])
+            PlannedDetector(label, identity, self.batch_size[label], self._threshold(label))
             for label, identity in self.identities.items()
         ]
-        return planning.build(self.chunks, planned, list(self.conditions.values()), settings)
+        return planning.build(chunks, planned, conditions, settings)
+
+    def _threshold(self, label: str) -> float:
+        record = self.thresholds.get(label)
+        return 0.0 if record is None else record.value
 
 
 def prepare(request: RunRequest, progress: Progress, *, dry: bool = False) -> Prepared:
@@ -143,6 +159,9 @@ def prepare(request: RunRequest, progress: Progress, *, dry: bool = False) -> Pr
     split = request.suite.split if request.split is None else request.split
     everything = planning.select(manifest, split, None, request.seed)
     rows = planning.select(manifest, split, request.limit, request.seed)
+    chunks = planning.cut(manifest, rows)
+    policy = request.suite.policy
+    calibration = calibration_chunks(manifest, policy, chunks, request.limit, request.seed)
     found = _load(request, device, dry=dry)
     size = request.batch_size or AUTO_BATCH[device.type]
     return Prepared(
@@ -150,7 +169,8 @@ def prepare(request: RunRequest, progress: Progress, *, dry: bool = False) -> Pr
         manifest=manifest,
         rows=rows,
         n_available=len(everything),
-        chunks=planning.cut(manifest, rows),
+        chunks=chunks,
+        calibration=calibration,
         conditions={str(condition): condition for condition in request.suite.parsed},
         detectors=found.detectors,
         identities={label: detector.identity() for label, detector in found.detectors.items()},

@@ -3,50 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
-import pyarrow.compute as pc
-from numpy.typing import NDArray
 
 from bench.confounds import format_lines
-from bench.datasets import REAL
-from bench.errors import NothingSelectedError
-from bench.rundir import ConditionRecord, DetectorRecord, RunDir, RunSpec
-from bench.store import ShardDamagedError, Store
+from bench.rundir import DetectorRecord, RunSpec
+from bench.scores import load_run
 from detectors.card import DetectorCard
-from leaderboards import (
-    Axis,
-    Board,
-    BoardNotes,
-    ScoreColumn,
-    SeenBy,
-    Slice,
-    Status,
-    cell_rows,
-    slices,
-)
-
-_AXES: dict[str, tuple[Axis, ...]] = {
-    "generator": ("generator",),
-    "domain": ("domain",),
-    "generator*domain": ("generator", "domain"),
-    "pooled": (),
-}
-
-
-@dataclass(slots=True)
-class _Gathered:
-    """The shards of one detector under one condition, in manifest order."""
-
-    logit: NDArray[np.float32]
-    linf: NDArray[np.float32]
-    l2: NDArray[np.float32]
-    changed: bool = False
-    missing: int = 0
-    bad: dict[str, str] = field(default_factory=dict)
+from leaderboards import Board, BoardNotes, SeenBy, cell_rows, extras
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,95 +37,22 @@ def report(folder: Path) -> Report:
         BenchError: If the folder is no run.
         NothingSelectedError: If its slices are empty.
     """
-    run = RunDir(folder)
-    spec, samples = run.spec(), run.manifest().to_pandas()
-    store, units = Store(run.store(spec)), run.units().to_pandas()
-    failures = {(f.detector, f.condition): f for f in run.failures()}
-    columns: list[tuple[str, ConditionRecord, _Gathered, Status, str]] = []
-    bad: dict[str, str] = {}
-    for (detector, condition), part in units.groupby(["detector", "condition"], sort=False):
-        gathered = _gather(store, part, len(samples))
-        bad |= gathered.bad
-        record = next(c for c in spec.conditions if c.spelled == condition)
-        status, reason = _status(record, gathered)
-        if failure := failures.get((detector, condition)):
-            status, reason = failure.status, failure.reason
-        columns.append((detector, record, gathered, status, reason))
-    keep = ~samples["sample_id"].isin(bad).to_numpy()
-    samples = samples[keep].reset_index(drop=True)
-    cuts = _slices(samples, spec)
+    spec, scored = load_run(folder)
+    samples, cuts = scored.samples, scored.slices()
+    seen = {d.label: _seen(d) for d in spec.detectors}
     rows = cell_rows(
         samples,
         cuts,
-        [_column(*column, keep=keep) for column in columns],
-        {d.label: _seen(d) for d in spec.detectors},
+        scored.columns,
+        seen,
         spec.dataset,
-        threshold=float(spec.suite.threshold),
+        threshold=scored.thresholds,
+        policy=spec.suite.threshold,
     )
-    board = Board(rows, _notes(spec, samples, len(bad)))
-    return Report(board, tuple(sorted(bad.items())), int((rows["status"] != "ok").sum()))
-
-
-def _gather(store: Store, part: pd.DataFrame, n: int) -> _Gathered:
-    blank = np.full(n, np.nan, dtype=np.float32)
-    found = _Gathered(blank, blank.copy(), blank.copy())
-    for unit in part.itertuples(index=False):
-        try:
-            shard = store.read(str(unit.fingerprint))
-        except (FileNotFoundError, ShardDamagedError):
-            found.missing += 1
-            continue
-        rows = slice(unit.start, unit.stop)
-        for name in ("logit", "linf", "l2"):
-            getattr(found, name)[rows] = shard[name].to_numpy()
-        found.changed |= bool(pc.any(shard["changed"]).as_py())
-        reasons = zip(shard["sample_id"].to_pylist(), shard["bad"].to_pylist(), strict=True)
-        found.bad |= {sample: reason for sample, reason in reasons if reason is not None}
-    return found
-
-
-def _status(record: ConditionRecord, found: _Gathered) -> tuple[Status, str]:
-    if found.missing:
-        return "incomplete", f"{found.missing} units are not scored yet: run the same command again"
-    if record.must_change and not found.changed:
-        return "failed", "the corruption left every pixel of every image as it was"
-    return "ok", ""
-
-
-def _column(
-    detector: str,
-    record: ConditionRecord,
-    found: _Gathered,
-    status: Status,
-    reason: str,
-    *,
-    keep: NDArray[np.bool_],
-) -> ScoreColumn:
-    return ScoreColumn(
-        detector=detector,
-        condition=record.spelled,
-        logits=found.logit[keep],
-        status=status,
-        reason=reason,
-        linf=found.linf[keep] if record.attack else None,
-        l2=found.l2[keep] if record.attack else None,
-    )
-
-
-def _slices(samples: pd.DataFrame, spec: RunSpec) -> list[Slice]:
-    """Every cut the suite names; a cut by domain is left out where the data set names no domains."""
-    named = bool((samples["domain"] != "").any())
-    wanted = [cut for cut in spec.suite.slices if named or "domain" not in cut]
-    if not wanted:
-        raise NothingSelectedError(
-            f"suite {spec.suite.name!r} cuts by domain, and {spec.dataset} names no domains: use "
-            "--layout domains, or a manifest with a domain column"
-        )
-    if samples.empty or (samples["label"] == REAL).all():
-        raise NothingSelectedError(
-            f"{spec.dataset} has no fake image left to score in split {spec.split!r}"
-        )
-    return [cut for name in wanted for cut in slices(samples, spec.pairing, _AXES[name])]
+    notes = _notes(spec, samples, len(scored.bad))
+    board = Board(rows, notes, extras(samples, cuts, scored.columns, rows, seen))
+    incomplete = int((rows["status"] != "ok").sum())
+    return Report(board, tuple(sorted(scored.bad.items())), incomplete)
 
 
 def _seen(record: DetectorRecord) -> SeenBy:
@@ -180,7 +73,7 @@ def _notes(spec: RunSpec, samples: pd.DataFrame, n_bad: int) -> BoardNotes:
         suite=spec.suite.name,
         dataset=spec.dataset,
         layout=spec.layout,
-        threshold_policy="logit 0, the decision point the detector was trained with; fitted on nothing",
+        threshold_policy=spec.suite.policy.told,
         pairing=spec.pairing,
         limit=spec.limit,
         n_images=len(samples),
@@ -199,11 +92,25 @@ def _notes(spec: RunSpec, samples: pd.DataFrame, n_bad: int) -> BoardNotes:
         curves={c.spelled: (c.family, c.strength) for c in spec.conditions if c.family},
         extra=(
             f"Split: {spec.split or 'all'}.",
+            *_sentences(_chosen(spec)),
             *_sentences(fits),
             *format_lines(samples),
             *spec.suite.remarks,
         ),
     )
+
+
+def _chosen(spec: RunSpec) -> Iterable[str]:
+    for label, record in spec.thresholds.items():
+        only = (
+            f" (only {', '.join(record.generators)}: its training data)"
+            if record.generators
+            else ""
+        )
+        yield (
+            f"{label}: threshold {record.value:.6g}, chosen on {record.n_real} real and {record.n_fake} "
+            f"fake images{only}"
+        )
 
 
 def _training(card: DetectorCard) -> str:

@@ -54,6 +54,22 @@ class ConditionRecord(_Record):
     strength: int = 0
 
 
+class ThresholdRecord(_Record):
+    """A chosen threshold, and the images it was chosen on.
+
+    Attributes:
+        value: Logit above which an image is called fake.
+        n_real: Real images it was chosen on.
+        n_fake: Fake images.
+        generators: The generators among them, where only those of the training data counted.
+    """
+
+    value: float
+    n_real: int
+    n_fake: int
+    generators: tuple[str, ...] = ()
+
+
 class Failure(_Record):
     """Why one detector has no scores under one condition."""
 
@@ -78,6 +94,7 @@ class RunSpec(_Record):
     n_available: int
     detectors: tuple[DetectorRecord, ...]
     conditions: tuple[ConditionRecord, ...]
+    thresholds: dict[str, ThresholdRecord] = {}
     seed: int
     precision: Literal["fp32", "bf16"]
     device: str

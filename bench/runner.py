@@ -11,6 +11,7 @@ from pathlib import Path
 
 import torch
 
+from bench import calibration
 from bench.condition import Condition
 from bench.datasets import Manifest
 from bench.device import device_name
@@ -68,10 +69,13 @@ def execute(request: RunRequest, progress: Progress | None = None) -> RunResult:
     counts = Counts()
     with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
         while True:
-            plan = prepared.plan()
-            folder.begin(_spec(prepared), prepared.manifest, prepared.rows, plan)
+            # Recorded before the thresholds are known too, so that a killed run can be looked at.
+            folder.begin(_spec(prepared), prepared.manifest, prepared.rows, prepared.plan())
             try:
-                failures = _score(prepared, plan, pool, counts, progress)
+                known = _thresholds(prepared, pool, counts, progress)
+                plan = prepared.plan()
+                folder.begin(_spec(prepared), prepared.manifest, prepared.rows, plan)
+                failures = _score(prepared, plan, pool, counts, progress, known=known)
                 break
             except BatchTooLargeError as error:
                 _halve(prepared, error, progress)
@@ -102,8 +106,34 @@ def _halve(prepared: Prepared, error: BatchTooLargeError, progress: Progress) ->
     progress.note(f"{error.detector}: out of memory, going on with batches of {size // 2}")
 
 
+def _thresholds(
+    prepared: Prepared, pool: Executor, counts: Counts, progress: Progress
+) -> list[Failure]:
+    """Choose the thresholds the suite asks for; gives the cells of detectors that have none."""
+    policy = prepared.request.suite.policy
+    if policy.kind == "zero":
+        return []
+    prepared.thresholds = {}
+    plan = prepared.calibration_plan()
+    reasons = {f.detector: f.reason for f in _score(prepared, plan, pool, counts, progress)}
+    cards = {label: detector.card for label, detector in prepared.detectors.items()}
+    prepared.thresholds, failed = calibration.choose(
+        prepared.manifest, policy, plan, prepared.store, cards
+    )
+    told = [(label, reasons.get(label, reason)) for label, reason in failed]
+    for label, record in prepared.thresholds.items():
+        progress.note(f"{label}: threshold {record.value:g} by {policy}")
+    return calibration.failures(told, list(prepared.conditions))
+
+
 def _score(
-    prepared: Prepared, plan: Plan, pool: Executor, counts: Counts, progress: Progress
+    prepared: Prepared,
+    plan: Plan,
+    pool: Executor,
+    counts: Counts,
+    progress: Progress,
+    *,
+    known: Sequence[Failure] = (),
 ) -> list[Failure]:
     """Score the units the store lacks, chunk by chunk; the next chunk is decoded meanwhile."""
     store = prepared.store
@@ -123,9 +153,10 @@ def _score(
         precision=prepared.request.precision,
         seed=prepared.request.seed,
         pool=pool,
+        thresholds={label: record.value for label, record in prepared.thresholds.items()},
         counts=counts,
     )
-    failures: dict[tuple[str, str], Failure] = {}
+    failures = {(failure.detector, failure.condition): failure for failure in known}
     chunks = [chunk for chunk in plan.chunks if todo[chunk.index]]
     for chunk, decoded in _ahead(prepared, chunks, pool):
         units = [u for u in todo[chunk.index] if (u.detector, u.condition) not in failures]
@@ -185,6 +216,7 @@ def _spec(prepared: Prepared) -> RunSpec:
             )
             for wanted in request.detectors
         ),
+        thresholds=dict(prepared.thresholds),
         conditions=tuple(_condition_record(c, along) for c in prepared.conditions.values()),
         seed=request.seed,
         precision=request.precision,

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from bench import registry
 from bench.condition import Condition, parse
 from bench.errors import BenchError
+from bench.threshold import Policy, parse_policy
 
 Slicing = Literal["generator", "domain", "generator*domain", "pooled"]
 
@@ -29,7 +30,8 @@ class Suite(BaseModel):
         slices: How images become cells: one cell a generator (its fakes and the reals paired with
             it), one a domain, one a pair of both, or everything pooled.
         conditions: Conditions in any spelling; kept in order, made canonical.
-        threshold: Policy by which a logit becomes a verdict; ``0`` is the trained decision point.
+        threshold: Policy by which a logit becomes a verdict, made canonical: ``0`` (the trained decision
+            point), ``calibrate(split=val, by=balanced-accuracy)``, ``fpr(0.01, split=val)``, ``oracle``.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -43,7 +45,7 @@ class Suite(BaseModel):
     split: str = "test"
     slices: Annotated[list[Slicing], Field(min_length=1)]
     conditions: Annotated[list[str], Field(min_length=1)]
-    threshold: Literal["0"] = "0"
+    threshold: str = "0"
 
     @field_validator("conditions")
     @classmethod
@@ -53,6 +55,27 @@ class Suite(BaseModel):
         if twice:
             raise ValueError(f"{sorted(twice)[0]} stands twice")
         return spelled
+
+    @field_validator("threshold")
+    @classmethod
+    def _policy(cls, value: str) -> str:
+        return str(parse_policy(value))
+
+    @property
+    def policy(self) -> Policy:
+        """The threshold policy as an object."""
+        return parse_policy(self.threshold)
+
+    def with_threshold(self, text: str) -> Suite:
+        """The same suite under another threshold policy.
+
+        Raises:
+            BenchError: If it is none.
+        """
+        try:
+            return self.model_copy(update={"threshold": str(parse_policy(text))})
+        except ValueError as error:
+            raise BenchError(f"--threshold: {error}") from None
 
     @property
     def remarks(self) -> list[str]:

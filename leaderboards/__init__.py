@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from leaderboards.board import CSV_NAME, MARKDOWN_NAME, SEVERITY_NAME, Board
 from leaderboards.cells import CLEAN, COLUMNS, ScoreColumn, SeenBy, Status, cell_rows
+from leaderboards.extras import Extras, extras
 from leaderboards.metrics import Metrics, evaluate
 from leaderboards.notes import BoardNotes
 from leaderboards.slicing import NO_DOMAIN, POOLED, Axis, Slice, slices
@@ -25,6 +26,7 @@ __all__ = [
     "Board",
     "BoardNotes",
     "Delong",
+    "Extras",
     "Interval",
     "Metrics",
     "ScoreColumn",
@@ -35,6 +37,7 @@ __all__ = [
     "cell_rows",
     "delong",
     "evaluate",
+    "extras",
     "slices",
     "wilson",
 ]

@@ -12,6 +12,7 @@ import pandas as pd
 
 from leaderboards import tables
 from leaderboards.cells import CLEAN, as_rows
+from leaderboards.extras import Extras
 from leaderboards.notes import BoardNotes
 from leaderboards.render.csv import render_csv
 from leaderboards.render.json import render_json
@@ -32,6 +33,7 @@ class Board:
         rows: One row a cell, as ``leaderboards.cell_rows`` gives them; several such frames may be
             concatenated (for example cuts by generator and by domain).
         notes: What a reader must know.
+        extras: Tables that need the scores themselves, where they were at hand.
 
     Raises:
         ValueError: Columns missing, a cell given twice, or more than one data set.
@@ -39,6 +41,7 @@ class Board:
 
     rows: pd.DataFrame
     notes: BoardNotes
+    extras: Extras | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "rows", as_rows(self.rows))
@@ -75,7 +78,7 @@ class Board:
 
     def to_markdown(self) -> str:
         """The human's file, headline table first."""
-        return render_markdown(self.rows, self.notes)
+        return render_markdown(self.rows, self.notes, self.extras)
 
     def to_csv(self) -> str:
         """The tidy file, one row a cell."""
@@ -83,7 +86,7 @@ class Board:
 
     def to_json(self) -> str:
         """Notes, headline, conditions and cells as one strict JSON document."""
-        return render_json(self.rows, self.notes)
+        return render_json(self.rows, self.notes, self.extras)
 
     def write(self, folder: Path) -> tuple[Path, Path]:
         """Write ``leaderboard.md`` and ``leaderboard.csv``; each appears whole or not at all.

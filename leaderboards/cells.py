@@ -37,10 +37,13 @@ COLUMNS = (
     "precision_lo", "precision_hi", "recall", "recall_lo", "recall_hi", "f1", "auc", "auc_lo",
     "auc_hi", "ap", "real_recall", "real_recall_lo", "real_recall_hi", "fake_recall",
     "fake_recall_lo", "fake_recall_hi", "tp", "fp", "tn", "fn", "attack_success", "median_linf",
-    "median_l2", "reason",
+    "median_l2", "balanced_accuracy_lo", "balanced_accuracy_hi", "f1_lo", "f1_hi", "tpr_at_1_fpr",
+    "tpr_at_1_fpr_lo", "tpr_at_1_fpr_hi", "tpr_at_5_fpr", "tpr_at_5_fpr_lo", "tpr_at_5_fpr_hi",
+    "eer", "partial_auc", "brier", "ece", "threshold_policy", "reason",
 )  # fmt: skip
 TEXT_COLUMNS = (
-    "detector", "dataset", "generator", "domain", "condition", "seen", "status", "reason",
+    "detector", "dataset", "generator", "domain", "condition", "seen", "status",
+    "threshold_policy", "reason",
 )  # fmt: skip
 COUNT_COLUMNS = ("n_real", "n_fake", "tp", "fp", "tn", "fn")
 
@@ -98,6 +101,7 @@ def cell_rows(
     dataset: str,
     *,
     threshold: float | Mapping[str, float] = 0.0,
+    policy: str = "0",
 ) -> pd.DataFrame:
     """Score every slice under every column.
 
@@ -108,6 +112,7 @@ def cell_rows(
         seen: Detector to its training data; a detector not named here is "unknown".
         dataset: The data set's name.
         threshold: One logit, or detector to logit.
+        policy: How the threshold came about, as the suite spells it; stands in every row.
 
     Returns:
         A tidy frame with the columns ``COLUMNS``, one row a cell, in the order of columns, then
@@ -139,6 +144,7 @@ def cell_rows(
                 "n_real": len(cut.real_rows),
                 "n_fake": len(cut.fake_rows),
                 "threshold": at,
+                "threshold_policy": policy,
             }
             rows.append(head | _score(cut, column, clean.get(column.detector), at))
     return as_rows(pd.DataFrame(rows, columns=list(COLUMNS), dtype=object))

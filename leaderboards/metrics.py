@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from leaderboards import operating
 from leaderboards.ranking import is_fake_mask, tie_groups
 from leaderboards.stats import NAN, Interval, auc_interval, delong_of, wilson
 
@@ -21,7 +22,9 @@ class Metrics:
     ``precision``, ``f1``, ``auc``, ``ap``. ``precision`` is also undefined where nothing is called
     fake. ``recall`` is ``fake_recall`` under the name the field uses. ``*_lo`` and ``*_hi`` are 95%
     intervals: Wilson's for rates, DeLong's on the logit scale for the area under the ROC curve
-    (``leaderboards.stats.auc_interval`` says what happens at perfect separation).
+    (``leaderboards.stats.auc_interval`` says what happens at perfect separation). Working points,
+    ``eer``, ``partial_auc``, ``brier`` and ``ece`` are those of ``leaderboards.operating``; the last
+    two read the sigmoid of the logit as a probability, whatever the threshold.
     """
 
     n_real: int
@@ -51,6 +54,20 @@ class Metrics:
     fake_recall: float
     fake_recall_lo: float
     fake_recall_hi: float
+    balanced_accuracy_lo: float
+    balanced_accuracy_hi: float
+    f1_lo: float
+    f1_hi: float
+    tpr_at_1_fpr: float
+    tpr_at_1_fpr_lo: float
+    tpr_at_1_fpr_hi: float
+    tpr_at_5_fpr: float
+    tpr_at_5_fpr_lo: float
+    tpr_at_5_fpr_hi: float
+    eer: float
+    partial_auc: float
+    brier: float
+    ece: float
 
     def as_dict(self) -> dict[str, int | float]:
         """Field name to value, in the order of declaration."""
@@ -112,6 +129,11 @@ def evaluate(labels: NDArray[Any], logits: NDArray[Any], threshold: float = 0.0)
     on_reals = _Rate.of(tn, n_real)
     area = delong_of(groups)
     area_lo, area_hi = auc_interval(area, n_real, n_fake)
+    balanced = operating.mean_of_two(
+        on_fakes.interval, on_reals.interval, (on_fakes.value, on_reals.value)
+    )
+    f1 = operating.f1_interval(tp, fp, n_fake, n_real)
+    at_1, at_5 = (operating.tpr_at_fpr(groups, fpr) for fpr in (0.01, 0.05))
     return Metrics(
         n_real=n_real,
         n_fake=n_fake,
@@ -140,4 +162,18 @@ def evaluate(labels: NDArray[Any], logits: NDArray[Any], threshold: float = 0.0)
         fake_recall=on_fakes.value,
         fake_recall_lo=on_fakes.interval.lo,
         fake_recall_hi=on_fakes.interval.hi,
+        balanced_accuracy_lo=balanced.lo,
+        balanced_accuracy_hi=balanced.hi,
+        f1_lo=f1.lo,
+        f1_hi=f1.hi,
+        tpr_at_1_fpr=at_1.value,
+        tpr_at_1_fpr_lo=at_1.lo,
+        tpr_at_1_fpr_hi=at_1.hi,
+        tpr_at_5_fpr=at_5.value,
+        tpr_at_5_fpr_lo=at_5.lo,
+        tpr_at_5_fpr_hi=at_5.hi,
+        eer=operating.equal_error_rate(groups),
+        partial_auc=operating.partial_auc(groups),
+        brier=operating.brier(fake, logits),
+        ece=operating.calibration_error(fake, logits),
     )

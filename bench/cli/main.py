@@ -8,13 +8,14 @@ import traceback
 
 import typer
 
-from bench.cli import board, data, doctor, ls, predict, run, show
+from bench.cli import baseline, board, compare, data, doctor, export, gate, ls, predict, run, show
 from bench.cli.output import say
 from bench.errors import EXIT_INTERNAL, BenchError
 from bench.version import __version__
 
 EPILOG = (
-    "Exit codes: 0 ok; 2 usage or bad input; 5 nothing selected; 12 some cells or images have no result; "
+    "Exit codes: 0 ok; 2 usage or bad input; 5 nothing selected; 10 regression; "
+    "11 inconclusive or no baseline; 12 some cells or images have no result; "
     "70 internal error; 130 interrupted."
 )
 
@@ -29,6 +30,10 @@ app = typer.Typer(
 )
 app.command("run", epilog=run.EXAMPLE)(run.command)
 app.command("board", epilog=board.EXAMPLE)(board.command)
+app.command("compare", epilog=compare.EXAMPLE)(compare.command)
+app.command("export", epilog=export.EXAMPLE)(export.command)
+app.command("gate", epilog=gate.EXAMPLE)(gate.command)
+app.add_typer(baseline.app, name="baseline")
 app.command("ls", epilog=ls.EXAMPLE)(ls.command)
 app.command("show", epilog=show.EXAMPLE)(show.command)
 app.command("predict", epilog=predict.EXAMPLE)(predict.command)

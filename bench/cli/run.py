@@ -60,6 +60,11 @@ def command(
         envvar="BENCH_BATCH_SIZE",
         help="Images a batch, or auto (halved when memory runs out).",
     ),
+    threshold: str | None = typer.Option(
+        None,
+        envvar="BENCH_THRESHOLD",
+        help="Policy instead of the suite's: 0, 'calibrate(split=val)', 'fpr(0.01, split=val)' or oracle.",
+    ),
     precision: str = typer.Option(
         "fp32", envvar="BENCH_PRECISION", help="fp32 or bf16, of the forward pass; recorded."
     ),
@@ -100,9 +105,12 @@ def command(
     from bench.resolve import DetectorRequest
     from bench.suite import load_suite
 
+    protocol = load_suite(suite)
+    if threshold is not None:
+        protocol = protocol.with_threshold(threshold)
     request = RunRequest(
         detectors=tuple(DetectorRequest(name, files.get(name), direction) for name in detector),
-        suite=load_suite(suite),
+        suite=protocol,
         data=data,
         layout=layout,
         split="" if split == "all" else split,

@@ -51,7 +51,7 @@ def number(value: float, *, exact: bool = False) -> str:
 def _cell(column: str, value: Any) -> str:
     if column in TEXT_COLUMNS or isinstance(value, str):
         # CSV readers stop at NUL, quoted or not.
-        return _quoted(guard(value.replace("\0", "\\x00")))
+        return quoted(guard(value.replace("\0", "\\x00")))
     if pd.isna(value):
         return UNDEFINED
     if column in COUNT_COLUMNS or column == "strength":
@@ -59,5 +59,6 @@ def _cell(column: str, value: Any) -> str:
     return number(float(value), exact=column == "threshold")
 
 
-def _quoted(text: str) -> str:
+def quoted(text: str) -> str:
+    """A CSV field, in quotes where it needs them."""
     return '"' + text.replace('"', '""') + '"' if _NEEDS_QUOTES.search(text) else text

@@ -10,14 +10,15 @@ from typing import Any
 
 import pandas as pd
 
+from leaderboards.extras import Extras
 from leaderboards.notes import BoardNotes
 from leaderboards.severity import curve_rows
 from leaderboards.tables import by_condition, headline
 
 
-def render_json(rows: pd.DataFrame, notes: BoardNotes) -> str:
+def render_json(rows: pd.DataFrame, notes: BoardNotes, extras: Extras | None = None) -> str:
     """Notes, headline, conditions and cells; names verbatim, floats as in the CSV."""
-    document = {
+    document: dict[str, Any] = {
         "notes": {
             field.name: _plain(getattr(notes, field.name)) for field in dataclasses.fields(notes)
         },
@@ -26,6 +27,10 @@ def render_json(rows: pd.DataFrame, notes: BoardNotes) -> str:
         "severity": _records(curve_rows(rows, notes.curves)),
         "cells": _records(rows, exact=("threshold",)),
     }
+    if extras is not None:
+        document["ranks"] = dict(extras.ranks)
+        document["pooled"] = _records(extras.pooled, exact=("threshold",))
+        document["real_sources"] = _records(extras.sources)
     return json.dumps(document, indent=2, ensure_ascii=True, allow_nan=False) + "\n"
 
 

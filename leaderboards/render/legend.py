@@ -24,6 +24,12 @@ _READING = (
     "over all of them.",
     "A drop is clean minus condition over the same slices; positive is worse. Attack success: of the "
     "attacked images that were right when clean, the share that the attack makes wrong.",
+    "Rank: 1 + the number of detectors whose headline AUC is significantly higher (paired on the same "
+    "images, Holm-adjusted at 5%); those that no test tells apart share a rank. Macro: unweighted mean "
+    "over slices; micro: every image once.",
+    "TPR at 1% and 5% FPR: fakes found where at most that share of reals is called fake (n/a with too few "
+    "reals to set the rate). EER: where both error rates meet. Brier score and expected calibration error "
+    "(15 bins) read sigmoid(logit) as a probability, whatever the threshold.",
     "n/a is undefined, not zero: AUC, average precision, precision, F1 and balanced accuracy need "
     "both classes; precision needs an image called fake.",
 )

@@ -8,7 +8,9 @@ from typing import Any
 import pandas as pd
 
 from leaderboards.cells import CLEAN
+from leaderboards.extras import Extras
 from leaderboards.notes import BoardNotes
+from leaderboards.render.further import further, labelled_oracle
 from leaderboards.render.legend import legend
 from leaderboards.render.severity import severity_section
 from leaderboards.render.text import UNDEFINED, escape, rate, table, with_interval
@@ -28,7 +30,7 @@ MARKS = {"seen": " †", "mixed": " ‡", "unknown": " (?)"}
 METRICS = {"auc": "AUC", "accuracy": "Accuracy"}
 
 
-def render_markdown(rows: pd.DataFrame, notes: BoardNotes) -> str:
+def render_markdown(rows: pd.DataFrame, notes: BoardNotes, extras: Extras | None = None) -> str:
     """The whole document; no clock, no path, so the same rows and notes give the same bytes."""
     lines = [f"# Leaderboard: {escape(notes.dataset)}, suite {escape(notes.suite)}", ""]
     lines += _limited(notes)
@@ -37,7 +39,10 @@ def render_markdown(rows: pd.DataFrame, notes: BoardNotes) -> str:
         lines += _by_slice(rows, family)
     lines += _by_condition(rows)
     lines += severity_section(rows, notes)
+    lines += further(rows, extras)
     lines += _failures(rows)
+    if "oracle" in set(rows["threshold_policy"]):
+        lines = labelled_oracle(lines)
     lines += legend(rows, notes)
     return "\n".join(lines).rstrip("\n") + "\n"
 

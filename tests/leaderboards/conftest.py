@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from leaderboards import Board, BoardNotes, ScoreColumn, SeenBy, cell_rows, slices
+from leaderboards import Board, BoardNotes, ScoreColumn, SeenBy, cell_rows, extras, slices
 
 
 @pytest.fixture
@@ -87,7 +87,13 @@ def pocket_rows(pocket, pairing, pocket_columns):
 
 
 @pytest.fixture
-def pocket_board(pocket_rows, pairing):
+def pocket_extras(pocket, pairing, pocket_columns, pocket_rows):
+    seen = {"resnet50": SeenBy(frozenset({"sd14"})), "cnn": SeenBy(known=False)}
+    return extras(pocket, slices(pocket, pairing), pocket_columns, pocket_rows, seen)
+
+
+@pytest.fixture
+def pocket_board(pocket_rows, pairing, pocket_extras):
     notes = BoardNotes(
         suite="full",
         dataset="pocket",
@@ -102,4 +108,4 @@ def pocket_board(pocket_rows, pairing):
         conditions={"jpeg(quality=75)": 'jpeg(quality=75,subsampling="4:2:0")'},
         extra=("Tiles are 64 px.",),
     )
-    return Board(pocket_rows, notes)
+    return Board(pocket_rows, notes, pocket_extras)

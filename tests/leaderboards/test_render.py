@@ -248,7 +248,7 @@ def test_failed_cells_say_so_in_place_of_a_number(pocket, pairing, scores):
 
 
 def test_output_is_the_same_bytes_again(pocket_board, pocket_rows):
-    again = Board(pocket_rows.copy(), pocket_board.notes)
+    again = Board(pocket_rows.copy(), pocket_board.notes, pocket_board.extras)
     assert pocket_board.to_csv() == again.to_csv()
     assert pocket_board.to_markdown() == again.to_markdown()
     assert pocket_board.to_json() == again.to_json()

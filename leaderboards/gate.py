@@ -1,0 +1,199 @@
+"""Has a detector become worse? A verdict a cell, from paired scores, that neither cries wolf nor misses.
+
+A cell FAILS where it dropped by more than the margin and the drop is significant after Holm's
+correction over all tests; it PASSES where a drop beyond the margin is ruled out (one-sided 95% lower
+bound above minus the margin); else it is INCONCLUSIVE, and says how many images would decide.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from leaderboards.multiplicity import holm
+from leaderboards.paired_cells import PairedCell, Tested, paired_tests
+from leaderboards.stats import NAN
+
+Decision = Literal["PASS", "FAIL", "INCONCLUSIVE", "INCOMPLETE"]
+Mode = Literal["regression", "non-inferior"]
+
+POWER = 0.8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """What the gate asks for.
+
+    Attributes:
+        metric: One of ``leaderboards.paired_cells.METRICS``.
+        margin: A drop up to this is no regression.
+        level: Of all tests together (Holm), and of each lower bound.
+        mode: "regression" blocks on FAIL, and where the gate is blind; "non-inferior" wants a PASS
+            everywhere.
+        min_images: Fewer of either class decide nothing.
+        blind: Where a drop of this size would be missed one time in five, the gate has seen too
+            little to let anything through.
+        seed: Of resampling, for metrics that need it.
+    """
+
+    metric: str = "auc"
+    margin: float = 0.01
+    level: float = 0.05
+    mode: Mode = "regression"
+    min_images: int = 20
+    blind: float = 0.1
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """One row of the gate's table.
+
+    Attributes:
+        name: Detector, generator, domain, condition; generator ``(macro mean)`` for the mean of a
+            detector's cells.
+        decision: PASS, FAIL, INCONCLUSIVE or INCOMPLETE.
+        reason: One sentence.
+        n_real: Real images.
+        n_fake: Fake images.
+        baseline: The metric then.
+        candidate: The metric now.
+        change: Candidate minus baseline.
+        lo: Of the change, two-sided 95% interval.
+        hi: Its other end.
+        lower: The one-sided bound that PASS rests on.
+        p: Two-sided, of no difference.
+        p_adjusted: After Holm.
+        needed: Images, in the same proportions, that would decide; None where unknown.
+        blind: Whether a drop of ``Rules.blind`` might well have been missed.
+    """
+
+    name: tuple[str, str, str, str]
+    decision: Decision
+    reason: str
+    n_real: int = 0
+    n_fake: int = 0
+    baseline: float = NAN
+    candidate: float = NAN
+    change: float = NAN
+    lo: float = NAN
+    hi: float = NAN
+    lower: float = NAN
+    p: float = NAN
+    p_adjusted: float = NAN
+    needed: int | None = None
+    blind: bool = False
+
+
+def judge(
+    cells: Sequence[PairedCell],
+    rules: Rules,
+    strata: NDArray[np.int64],
+    clusters: NDArray[np.int64] | None = None,
+) -> list[Verdict]:
+    """Test every cell and each detector's macro mean.
+
+    Args:
+        cells: All scored by both.
+        rules: What is asked.
+        strata: (n,) codes of the groups of images gathered apart (label and source), for resampling.
+        clusters: (n,) codes of dependent images, from ``cluster_codes``.
+
+    Returns:
+        A verdict a cell, in order, then one macro mean a detector.
+    """
+    tests = paired_tests(cells, rules.metric, strata, clusters, seed=rules.seed)
+    adjusted = holm([test.p for test in tests])
+    return [
+        _decide(test, float(p), rules, len(tests)) for test, p in zip(tests, adjusted, strict=True)
+    ]
+
+
+def outcome(verdicts: Sequence[Verdict], mode: Mode) -> Decision:
+    """The gate's one word: the worst that blocks."""
+    decisions = {verdict.decision for verdict in verdicts}
+    if "FAIL" in decisions:
+        return "FAIL"
+    if "INCOMPLETE" in decisions:
+        return "INCOMPLETE"
+    open_ones = [verdict for verdict in verdicts if verdict.decision == "INCONCLUSIVE"]
+    if not verdicts or any(mode == "non-inferior" or verdict.blind for verdict in open_ones):
+        return "INCONCLUSIVE"
+    return "PASS"
+
+
+def floor_verdict(
+    name: tuple[str, str, str, str],
+    value: float,
+    lo: float,
+    minimum: float,
+    counts: tuple[int, int],
+) -> Verdict:
+    """An absolute floor: PASS only where even the lower end of the 95% interval reaches it."""
+    head = {"name": name, "n_real": counts[0], "n_fake": counts[1], "candidate": value, "lower": lo}
+    if math.isnan(value) or math.isnan(lo):
+        return Verdict(decision="INCONCLUSIVE", reason="undefined here", blind=True, **head)  # type: ignore[arg-type]
+    told = f"{value:.3f} with lower bound {lo:.3f} against a floor of {minimum:g}"
+    if lo >= minimum:
+        return Verdict(decision="PASS", reason=told, **head)  # type: ignore[arg-type]
+    decision: Decision = "FAIL" if value < minimum else "INCONCLUSIVE"
+    return Verdict(decision=decision, reason=told, blind=True, **head)  # type: ignore[arg-type]
+
+
+def _decide(test: Tested, p_adjusted: float, rules: Rules, n_tests: int) -> Verdict:
+    found, (n_real, n_fake) = test.found, test.counts
+    lo, hi = found.interval()
+    lower = found.lower(1 - rules.level)
+    strict = found.quantile(1 - rules.level / (2 * n_tests))
+    blind = not found.defined or (strict + found.quantile(POWER)) * found.sd > rules.blind
+    few = min(n_real, n_fake) < rules.min_images and not test.identical
+    decision: Decision = "INCONCLUSIVE"
+    needed: int | None = None
+    if not found.defined:
+        reason = "the metric or its error is undefined here"
+    elif few:
+        needed = _scaled(test.counts, rules.min_images / max(1, min(test.counts)))
+        reason = (
+            f"too few images: {n_real} real and {n_fake} fake, {rules.min_images} of each at least"
+        )
+    elif p_adjusted < rules.level and -found.value > rules.margin:
+        decision = "FAIL"
+        reason = f"dropped by {-found.value:.4f}, more than {rules.margin:g}, adjusted p {p_adjusted:.2g}"
+    elif lower > -rules.margin:
+        decision = "PASS"
+        reason = (
+            "every score is the same"
+            if test.identical
+            else f"a drop beyond {rules.margin:g} is ruled out (lower bound {lower:+.4f})"
+        )
+    else:
+        needed = _needed(test, rules, strict)
+        told = "" if needed is None else f"; about {needed} images would decide"
+        reason = f"lower bound {lower:+.4f} does not clear -{rules.margin:g}{told}"
+    return Verdict(
+        name=test.name, decision=decision, reason=reason, n_real=n_real, n_fake=n_fake,
+        baseline=test.values[0], candidate=test.values[1], change=found.value, lo=lo, hi=hi,
+        lower=lower, p=test.p, p_adjusted=p_adjusted, needed=needed,
+        blind=decision == "INCONCLUSIVE" and (blind or few),
+    )  # fmt: skip
+
+
+def _needed(test: Tested, rules: Rules, strict: float) -> int | None:
+    """Images at which the present difference would be decided, its error shrinking as 1/sqrt(n)."""
+    change, sd = test.found.value, test.found.sd
+    if change > -rules.margin:
+        ratio = test.found.quantile(1 - rules.level) * sd / (change + rules.margin)
+    elif change < -rules.margin:
+        ratio = strict * sd / -change
+    else:
+        return None
+    return _scaled(test.counts, max(1.0, ratio) ** 2)
+
+
+def _scaled(counts: tuple[int, int], factor: float) -> int:
+    return math.ceil(sum(counts) * factor)

@@ -1,0 +1,154 @@
+r"""A board as LaTeX booktabs: value and interval, the best in bold within its rank group.
+
+The text needs only ``\usepackage{booktabs}`` and, for names beyond ASCII, a Unicode-aware engine.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+
+from leaderboards.cells import CLEAN
+from leaderboards.extras import Extras, family_of
+from leaderboards.notes import BoardNotes
+from leaderboards.render.text import visible
+from leaderboards.tables import slice_name
+
+_ESCAPES = {
+    "\\": r"\textbackslash{}",
+    "{": r"\{",
+    "}": r"\}",
+    "$": r"\$",
+    "&": r"\&",
+    "#": r"\#",
+    "_": r"\_",
+    "%": r"\%",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    '"': r"{\ttfamily\char34}",
+    # Braces keep two of a kind from becoming one sign.
+    "'": "{'}",
+    "`": "{`}",
+    "-": "{-}",
+    # A bracket after a line break would be read as its optional argument.
+    "[": r"{[}",
+    "]": r"{]}",
+    "*": r"{*}",
+}
+
+
+def escape_latex(text: str) -> str:
+    """Text that LaTeX prints as itself; controls are spelt out."""
+    return "".join(_ESCAPES.get(char, char) for char in visible(text)) or "(empty)"
+
+
+def render_latex(
+    rows: pd.DataFrame, notes: BoardNotes, extras: Extras | None, metric: str = "auc"
+) -> str:
+    """One table of clean results: a row a detector, a column a slice, and the mean.
+
+    Args:
+        rows: The board's.
+        notes: The board's.
+        extras: The board's; without ranks nothing is bold but the single best.
+        metric: A metric of the board that has an interval, or one without.
+
+    Raises:
+        ValueError: A metric the board does not hold.
+    """
+    if metric not in rows.columns or rows[metric].dtype.kind not in "fi":
+        raise ValueError(f"the board has no metric {metric!r}")
+    clean = family_of(rows[rows["condition"] == CLEAN])
+    cuts = list(dict.fromkeys(zip(clean["generator"], clean["domain"], strict=True)))
+    detectors = list(dict.fromkeys(clean["detector"]))
+    cells = {
+        (row["detector"], row["generator"], row["domain"]): row for row in clean.to_dict("records")
+    }
+    means: dict[str, float] = {}
+    body: list[str] = []
+    for detector in detectors:
+        own = [cells[detector, *cut] for cut in cuts]
+        ok = all(row["status"] == "ok" for row in own)
+        means[detector] = sum(float(row[metric]) for row in own) / len(own) if ok else math.nan
+    best = _best(means, extras, metric)
+    for detector in detectors:
+        texts = [_cell(cells[detector, *cut], metric) for cut in cuts]
+        mean = "n/a" if math.isnan(means[detector]) else f"{means[detector]:.3f}"
+        texts.append(rf"\textbf{{{mean}}}" if detector in best else mean)
+        body.append(rf"{escape_latex(detector)} & {' & '.join(texts)} \\")
+    titles = [escape_latex(slice_name(*cut)) for cut in cuts]
+    return "\n".join(_document(rows, notes, metric, titles, body)) + "\n"
+
+
+def _best(means: dict[str, float], extras: Extras | None, metric: str) -> set[str]:
+    """All that no test tells apart from the best; ranks are about AUC."""
+    known = {name: value for name, value in means.items() if not math.isnan(value)}
+    if not known:
+        return set()
+    if extras is not None and metric == "auc":
+        return {name for name in known if extras.ranks.get(name) == 1}
+    return {name for name, value in known.items() if value == max(known.values())}
+
+
+def _cell(row: dict[Any, Any], metric: str) -> str:
+    if row["status"] != "ok":
+        return escape_latex(str(row["status"]))
+    value, lo, hi = (
+        float(str(row.get(name, "nan"))) for name in (metric, f"{metric}_lo", f"{metric}_hi")
+    )
+    if math.isnan(value):
+        return "n/a"
+    interval = "" if math.isnan(lo) else rf" {{\scriptsize[{lo:.3f}, {hi:.3f}]}}"
+    mark = r"$^{\dagger}$" if row["seen"] == "seen" else ""
+    return f"{value:.3f}{interval}{mark}"
+
+
+def _document(
+    rows: pd.DataFrame, notes: BoardNotes, metric: str, titles: Sequence[str], body: Sequence[str]
+) -> list[str]:
+    oracle = "oracle" in set(rows["threshold_policy"]) and not metric.startswith(
+        ("auc", "ap", "tpr")
+    )
+    # One line of comment a fact: a line break in a name would end the comment.
+    facts = [
+        f"suite {notes.suite}, data {notes.dataset}, {notes.n_images} images, seed {notes.seed}",
+        f"threshold: {notes.threshold_policy}",
+        *(f"weights of {name}: {digest}" for name, digest in notes.weights.items()),
+        f"made by detector-bench {notes.tool_version}",
+    ]
+    title = {"auc": "AUC", "ap": "AP", "f1": "F1"}.get(metric, metric.replace("_", " "))
+    caption = (
+        f"{escape_latex(title)} on clean images of {escape_latex(notes.dataset)}, suite "
+        f"{escape_latex(notes.suite)}, with 95\\% intervals. $\\dagger$: in the training data. "
+        "Bold: not significantly apart from the best."
+    )
+    if oracle:
+        caption += " ORACLE threshold, fitted on the scored images."
+    if notes.limit is not None:
+        caption += f" LIMITED RUN: {notes.n_images} images."
+    columns = "l" + "r" * (len(titles) + 1)
+    return [
+        *(f"% {visible(fact)}" for fact in facts),
+        r"\begin{table}",
+        r"  \centering",
+        rf"  \caption{{{caption}}}",
+        rf"  \label{{tab:{_label(notes.suite)}-{_label(metric)}}}",
+        rf"  \begin{{tabular}}{{{columns}}}",
+        r"    \toprule",
+        rf"    Detector & {' & '.join(titles)} & Mean \\",
+        r"    \midrule",
+        *(f"    {line}" for line in body),
+        r"    \bottomrule",
+        r"  \end{tabular}",
+        r"\end{table}",
+    ]
+
+
+def _label(text: str) -> str:
+    return "".join(char if char.isascii() and char.isalnum() else "-" for char in text)

@@ -1,0 +1,71 @@
+"""Working points and calibration, against scikit-learn and by hand."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from scipy.optimize import brentq
+from scipy.special import expit
+from sklearn.metrics import brier_score_loss, roc_auc_score, roc_curve
+
+from leaderboards import evaluate
+
+
+def cell(seed, n_real=300, n_fake=200, decimals=6):
+    rng = np.random.default_rng(seed)
+    labels = rng.permutation(np.repeat([0, 1], [n_real, n_fake]))
+    return labels, (rng.normal(size=labels.size) + 1.5 * labels - 0.5).round(decimals)
+
+
+@pytest.mark.parametrize("decimals", [0, 1, 6])
+def test_working_points_equal_scikit_learn(decimals):
+    for seed in range(10):
+        labels, logits = cell(seed, decimals=decimals)
+        m = evaluate(labels, logits)
+        fpr, tpr, _ = roc_curve(labels, logits, drop_intermediate=False)
+        for target, found in ((0.01, m.tpr_at_1_fpr), (0.05, m.tpr_at_5_fpr)):
+            assert found == pytest.approx(tpr[fpr <= target + 1e-12].max())
+        crossing = brentq(lambda x: x - (1 - np.interp(x, fpr, tpr)), 0, 1)  # noqa: B023
+        if decimals == 6:  # with many ties np.interp is not the polyline
+            assert m.eer == pytest.approx(crossing, abs=0.004)
+        assert m.partial_auc == pytest.approx(roc_auc_score(labels, logits, max_fpr=0.1))
+        assert m.brier == pytest.approx(brier_score_loss(labels, expit(logits)))
+        assert m.tpr_at_5_fpr_lo <= m.tpr_at_5_fpr <= m.tpr_at_5_fpr_hi
+        assert math.isnan(m.tpr_at_1_fpr_lo)
+
+
+def test_the_equal_error_rate_by_hand():
+    # Ranked from the top: fake, real, fake, real. At "two called fake": FPR 1/2 = FNR 1/2.
+    assert evaluate(np.array([1, 0, 1, 0]), np.array([4.0, 3, 2, 1])).eer == 0.5
+    assert evaluate(np.array([1, 1, 0, 0]), np.array([4.0, 3, 2, 1])).eer == 0
+    assert evaluate(np.array([0, 0, 1, 1]), np.array([4.0, 3, 2, 1])).eer == 1
+    assert evaluate(np.array([0, 0, 1, 1]), np.zeros(4)).eer == 0.5
+
+
+def test_calibration_error_by_hand():
+    # All at probability .5: a quarter fake is off by .25; sigmoid(+-40) is certain and right.
+    assert evaluate(np.array([1, 0, 0, 0]), np.zeros(4)).ece == pytest.approx(0.25)
+    assert evaluate(np.array([1, 0]), np.array([40.0, -40.0])).ece == pytest.approx(0, abs=1e-12)
+    assert evaluate(np.array([0, 1]), np.array([40.0, -40.0])).ece == pytest.approx(1)
+    assert evaluate(np.array([0, 1]), np.array([40.0, -40.0])).brier == pytest.approx(1)
+
+
+def test_what_is_undefined_is_nan():
+    few = evaluate(*cell(0, 19, 30))
+    assert math.isnan(few.tpr_at_1_fpr)
+    assert math.isnan(few.tpr_at_5_fpr)
+    assert not math.isnan(evaluate(*cell(0, 20, 30)).tpr_at_5_fpr)
+    one_class = evaluate(np.zeros(200, dtype=int), np.linspace(-1, 1, 200))
+    for name in ("tpr_at_1_fpr", "eer", "partial_auc", "f1_lo", "balanced_accuracy_lo"):
+        assert math.isnan(getattr(one_class, name)), name
+
+
+def test_perfection_is_no_certainty():
+    labels = np.repeat([0, 1], [400, 100])
+    m = evaluate(labels, labels * 2.0 - 1)
+    assert (m.f1, m.f1_hi, m.tpr_at_1_fpr, m.balanced_accuracy_hi) == (1, 1, 1, 1)
+    assert 0.9 < m.f1_lo < 1
+    assert 0.9 < m.tpr_at_1_fpr_lo < 1
+    assert 0.9 < m.balanced_accuracy_lo < 1
