@@ -35,7 +35,8 @@ def to_markdown(result: GateResult) -> str:
         + ".",
         "",
         f"Mode {rules.mode}; metric {rules.metric}, margin {rules.margin:g}, level {rules.level:g} "
-        f"(Holm over {sum(not math.isnan(v.p) for v in result.verdicts)} tests); threshold {escape(result.policy)}"
+        f"(Holm over {sum(not math.isnan(v.p) for v in result.verdicts)} tests); "
+        f"threshold {escape(result.policy)}"
         + (" (ORACLE: fitted on the scored images)" if result.policy == "oracle" else "")
         + ".",
         "",
