@@ -88,6 +88,11 @@ def write(result: GateResult, folder: Path) -> list[Path]:
     return [folder / NAMES[kind] for kind in texts]
 
 
+def github_error(message: str) -> str:
+    """The one ``::error`` line of a gate that could not judge at all."""
+    return render.github_error("bench gate", message)
+
+
 def github(result: GateResult) -> list[str]:
     """Append the step summary, where GitHub asks for one, and give the ``::error`` lines to print.
 

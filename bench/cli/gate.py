@@ -50,7 +50,13 @@ def command(
     from bench import gate_report, gating
 
     given = {"mode": mode, "metric": metric, "margin": margin}
-    result = gating.gate(candidate, baseline, gating.load_rules(rules, given, minimum))
+    github = os.environ.get("GITHUB_ACTIONS") == "true"
+    try:
+        result = gating.gate(candidate, baseline, gating.load_rules(rules, given, minimum))
+    except BenchError as error:
+        if github:
+            say(gate_report.github_error(str(error)))
+        raise
     render = {
         "md": gate_report.to_markdown,
         "json": gate_report.to_json,
@@ -60,7 +66,7 @@ def command(
     if out is not None:
         for path in gate_report.write(result, out):
             say(f"written: {path}")
-    if os.environ.get("GITHUB_ACTIONS") == "true":
+    if github:
         for line in gate_report.github(result):
             say(line)
     say(f"gate: {result.decision}")

@@ -125,12 +125,16 @@ def github_errors(verdicts: Sequence[Verdict]) -> list[str]:
     bad = [v for word in _ORDER[:-1] for v in verdicts if v.decision == word]
     shown = bad if len(bad) <= MAX_ERRORS else bad[: MAX_ERRORS - 1]
     lines = [
-        f"::error title={_property(f'bench gate: {v.decision}')}::{_data(f'{cell_name(v.name)}: {v.reason}')}"
-        for v in shown
+        github_error(f"bench gate: {v.decision}", f"{cell_name(v.name)}: {v.reason}") for v in shown
     ]
     if len(shown) < len(bad):
-        lines.append(f"::error title=bench gate::{len(bad) - len(shown)} more cells do not pass")
+        lines.append(github_error("bench gate", f"{len(bad) - len(shown)} more cells do not pass"))
     return lines
+
+
+def github_error(title: str, message: str) -> str:
+    """One ``::error`` line, whatever the texts hold."""
+    return f"::error title={_property(title)}::{_data(message)}"
 
 
 def _data(text: str) -> str:

@@ -131,10 +131,26 @@ def test_a_gate_that_would_miss_a_large_drop_lets_nothing_through(cli, world, tm
     assert cli("gate", world / "Other", "-b", world / "Net")[0] == 11
 
 
-def test_no_baseline_is_11(cli, world, tmp_path):
+def test_no_baseline_is_11(cli, world, tmp_path, monkeypatch):
     code, _, err = cli("gate", world / "Net", "-b", tmp_path / "baseline.json")
     assert code == 11
     assert "no baseline" in err
+    assert "::error" not in err
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    err = cli("gate", world / "Net", "-b", tmp_path / "base\nline")[2]
+    assert [
+        line for line in err.splitlines() if line.startswith("::error title=bench gate::no bas")
+    ]
+
+
+def test_interrupted_is_not_one(cli, world, monkeypatch):
+    from bench import gating
+
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(gating, "gate", stop)
+    assert cli("gate", world / "Net", "-b", world / "Net")[0] == 130
 
 
 def test_a_deleted_shard_is_12(cli, world, tmp_path):
