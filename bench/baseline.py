@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 
 from bench.errors import BenchError, IncompleteError
 from bench.files import write_atomic, write_text
+from bench.rundir import RunSpec
 from bench.scores import Scored, load_run
 from bench.version import __version__
 from leaderboards import ScoreColumn, cell_rows
@@ -67,10 +68,20 @@ def update(run: Path, folder: Path, reason: str) -> Path:
             f"{first['condition']}: {first['reason']}; finish the run first"
         )
     data = _pack(scored)
-    document = {
+    document = _document(spec, scored, reason.strip(), hashlib.sha256(data).hexdigest(), rows)
+    write_atomic(folder / SCORES_NAME, lambda stream: stream.write(data))
+    path = folder / BASELINE_NAME
+    write_text(path, json.dumps(document, indent=1, allow_nan=False) + "\n")
+    return path
+
+
+def _document(
+    spec: RunSpec, scored: Scored, reason: str, digest: str, rows: pd.DataFrame
+) -> dict[str, Any]:
+    return {
         "schema_version": SCHEMA_VERSION,
         "bench": __version__,
-        "reason": reason.strip(),
+        "reason": reason,
         "suite": spec.suite.name,
         "dataset": scored.dataset,
         "manifest_digest": spec.manifest_digest,
@@ -88,7 +99,7 @@ def update(run: Path, folder: Path, reason: str) -> Path:
         ],
         "scores": {
             "file": SCORES_NAME,
-            "sha256": hashlib.sha256(data).hexdigest(),
+            "sha256": digest,
             "n_images": len(scored.samples),
             "columns": [
                 {
@@ -103,10 +114,6 @@ def update(run: Path, folder: Path, reason: str) -> Path:
         "bad": dict(scored.bad),
         "cells": _cells(rows),
     }
-    write_atomic(folder / SCORES_NAME, lambda stream: stream.write(data))
-    path = folder / BASELINE_NAME
-    write_text(path, json.dumps(document, indent=1, allow_nan=False) + "\n")
-    return path
 
 
 def load_baseline(path: Path) -> Scored:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leaderboards import operating
-from leaderboards.ranking import is_fake_mask, tie_groups
+from leaderboards.ranking import TieGroups, is_fake_mask, tie_groups
 from leaderboards.stats import NAN, Interval, auc_interval, delong_of, wilson
 
 
@@ -129,11 +129,6 @@ def evaluate(labels: NDArray[Any], logits: NDArray[Any], threshold: float = 0.0)
     on_reals = _Rate.of(tn, n_real)
     area = delong_of(groups)
     area_lo, area_hi = auc_interval(area, n_real, n_fake)
-    balanced = operating.mean_of_two(
-        on_fakes.interval, on_reals.interval, (on_fakes.value, on_reals.value)
-    )
-    f1 = operating.f1_interval(tp, fp, n_fake, n_real)
-    at_1, at_5 = (operating.tpr_at_fpr(groups, fpr) for fpr in (0.01, 0.05))
     return Metrics(
         n_real=n_real,
         n_fake=n_fake,
@@ -162,18 +157,33 @@ def evaluate(labels: NDArray[Any], logits: NDArray[Any], threshold: float = 0.0)
         fake_recall=on_fakes.value,
         fake_recall_lo=on_fakes.interval.lo,
         fake_recall_hi=on_fakes.interval.hi,
-        balanced_accuracy_lo=balanced.lo,
-        balanced_accuracy_hi=balanced.hi,
-        f1_lo=f1.lo,
-        f1_hi=f1.hi,
-        tpr_at_1_fpr=at_1.value,
-        tpr_at_1_fpr_lo=at_1.lo,
-        tpr_at_1_fpr_hi=at_1.hi,
-        tpr_at_5_fpr=at_5.value,
-        tpr_at_5_fpr_lo=at_5.lo,
-        tpr_at_5_fpr_hi=at_5.hi,
-        eer=operating.equal_error_rate(groups),
-        partial_auc=operating.partial_auc(groups),
-        brier=operating.brier(fake, logits),
-        ece=operating.calibration_error(fake, logits),
+        **_further(groups, fake, logits, (tp, fp), (on_fakes, on_reals)),
     )
+
+
+def _further(
+    groups: TieGroups,
+    fake: NDArray[np.bool_],
+    logits: NDArray[Any],
+    positives: tuple[int, int],
+    rates: tuple[_Rate, _Rate],
+) -> dict[str, float]:
+    """Working points, calibration, and the intervals of balanced accuracy and F1."""
+    found: dict[str, float] = {
+        "eer": operating.equal_error_rate(groups),
+        "partial_auc": operating.partial_auc(groups),
+        "brier": operating.brier(fake, logits),
+        "ece": operating.calibration_error(fake, logits),
+    }
+    intervals = {
+        "balanced_accuracy": operating.mean_of_two(
+            rates[0].interval, rates[1].interval, (rates[0].value, rates[1].value)
+        ),
+        "f1": operating.f1_interval(*positives, groups.n_fake, groups.n_real),
+    }
+    for name, fpr in (("tpr_at_1_fpr", 0.01), ("tpr_at_5_fpr", 0.05)):
+        value, lo, hi = operating.tpr_at_fpr(groups, fpr)
+        found[name], intervals[name] = value, Interval(lo, hi)
+    for name, interval in intervals.items():
+        found[f"{name}_lo"], found[f"{name}_hi"] = interval
+    return found
