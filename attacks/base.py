@@ -106,6 +106,9 @@ class Attack(ABC):
     summary: ClassVar[str]
     norm: ClassVar[Norm] = "linf"
     knowledge: ClassVar[str] = "white-box"
+    needs_gradient: ClassVar[bool] = True
+    shares_gradient: ClassVar[bool] = False
+    """Its one gradient is taken at the image itself, so attacks that differ in eps can share it."""
 
     eps: float = 8 / 255
     goal: str = "both"
@@ -133,6 +136,16 @@ class Attack(ABC):
         Raises:
             ValueError: One of them is not valid.
         """
+
+    @property
+    def passes(self) -> int:
+        """Forward passes an image costs, a gradient counted as three; for estimates only."""
+        return 3 * int(getattr(self, "steps", 1))
+
+    @property
+    def stops_early(self) -> bool:
+        """Whether a fooled image is left as it is, so that its logit says nothing of its rank."""
+        return getattr(self, "stop", "never") == "success"
 
     @property
     def threat(self) -> ThreatModel:
@@ -189,7 +202,7 @@ class Attack(ABC):
                     labels[chosen],
                     [seed_list[i] for i in chosen.tolist()],
                 )
-                adversarial[chosen] = self._guarantee(done.images.detach(), start)
+                adversarial[chosen] = self.admit(done.images.detach(), start)
                 steps[chosen] = done.steps.to(steps)
                 grad_zero = done.grad_zero
             return AttackResult(
@@ -217,7 +230,8 @@ class Attack(ABC):
             NotAttackableError: No usable gradient.
         """
 
-    def _guarantee(self, moved: Tensor, canvas: Tensor) -> Tensor:
+    @final
+    def admit(self, moved: Tensor, canvas: Tensor) -> Tensor:
         """The moved images inside budget and range, on the grid where wanted; checked."""
         if moved.shape != canvas.shape:
             raise ValueError(

@@ -43,14 +43,34 @@ def levels_within(eps: float) -> int:
 def to_grid(images: Tensor, canvas: Tensor, eps: float, norm: Literal["linf", "l2"]) -> Tensor:
     """Images moved to the 8-bit grid without leaving the budget around a canvas on the grid.
 
-    L-inf rounds to the nearest level among those the budget reaches; L2 rounds each change towards
-    zero, since rounding to the nearest can lengthen it. Values that do not move keep their bits.
+    L-inf rounds to the nearest level among those the budget reaches. In L2 most changes are smaller
+    than half a level and would all round to none, so the change is stretched before it is rounded,
+    as far as its rounded length stays within its own. Values that do not move keep their bits.
     """
     base = (canvas * 255).round()
     if norm == "linf":
         reach = levels_within(eps)
         change = ((images * 255).round() - base).clamp(-reach, reach)
     else:
-        change = (images * 255 - base).trunc()
+        change = _round_l2(images * 255 - base)
     level = (base + change).clamp(0, 255)
     return torch.where(level == base, canvas, level / 255)
+
+
+def _round_l2(change: Tensor) -> Tensor:
+    """Whole levels along each ``(N, ...)`` change, the most that are not longer than it.
+
+    Rounding ``s * change`` takes, one level at a time, the levels that gain most along the change
+    for the squared length they cost: the greedy solution, with ``s`` found by bisection.
+    """
+    flat = change.flatten(1)
+    length = torch.linalg.vector_norm(flat, dim=1)
+    # At 1 / the largest entry, that entry alone is a whole level; at half of it nothing is.
+    low = 0.4 / flat.abs().amax(1).clamp_min(1e-30)
+    high = torch.maximum(low * 4, torch.full_like(low, 2.0))
+    for _ in range(24):
+        middle = (low + high) / 2
+        rounded = torch.linalg.vector_norm((flat * middle[:, None]).round(), dim=1)
+        fits = rounded <= length
+        low, high = torch.where(fits, middle, low), torch.where(fits, high, middle)
+    return (flat * low[:, None]).round().reshape_as(change)

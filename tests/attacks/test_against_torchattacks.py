@@ -1,4 +1,4 @@
-"""FGSM and PGD against torchattacks on a two-logit wrapper of the same detector."""
+"""FGSM, PGD, MI-FGSM, APGD and Square against torchattacks on a two-logit wrapper of the same detector."""
 
 from __future__ import annotations
 
@@ -6,8 +6,11 @@ import pytest
 import torch
 import torchattacks
 
+from attacks.apgd import APGD, APGDL2
 from attacks.fgsm import FGSM
-from attacks.pgd import PGD
+from attacks.mifgsm import MIFGSM
+from attacks.pgd import PGD, PGDL2
+from attacks.square import Square
 
 
 def assert_same(ours: torch.Tensor, theirs: torch.Tensor) -> None:
@@ -38,14 +41,16 @@ def test_pgd_is_equal(make_random_toy, count, eps, step, steps):
     oracle = torchattacks.PGD(
         toy.two_logits(), eps=eps, alpha=step, steps=steps, random_start=False
     )
-    attack = PGD(eps=eps, step=step, steps=steps, random_start=False, quantize=False, loss="ce")
+    attack = PGD(
+        eps=eps, step=step, steps=steps, random_start=False, quantize=False, loss="ce", keep="last"
+    )
     ours = attack(toy.logits, toy.canvas, toy.labels, toy.seeds).adversarial
     assert_same(ours, oracle(toy.canvas, toy.labels))
 
 
 def test_equal_on_a_trained_detector_with_the_default_step(toy):
     oracle = torchattacks.PGD(toy.two_logits(), random_start=False)
-    attack = PGD(random_start=False, quantize=False, loss="ce")
+    attack = PGD(random_start=False, quantize=False, loss="ce", keep="last")
     ours = attack(toy.logits, toy.canvas, toy.labels, toy.seeds).adversarial
     assert_same(ours, oracle(toy.canvas, toy.labels))
 
@@ -75,3 +80,74 @@ def test_the_margin_loss_goes_on_where_cross_entropy_is_saturated(toy):
         lambda x: 1e4 * toy.logits(x), toy.canvas, toy.labels, toy.seeds
     ).adversarial
     assert toy.fooled(ours).sum() > 2 * toy.fooled(stuck).sum()
+
+
+@pytest.mark.parametrize("count", [1, 7])
+@pytest.mark.parametrize(("eps", "step"), [(8 / 255, 2 / 255), (0.05, 0.02)])
+def test_mifgsm_is_equal(make_random_toy, count, eps, step):
+    toy = make_random_toy(count)
+    oracle = torchattacks.MIFGSM(toy.two_logits(), eps=eps, alpha=step, steps=7, decay=0.9)
+    attack = MIFGSM(eps=eps, step=step, steps=7, decay=0.9, quantize=False, loss="ce")
+    ours = attack(toy.logits, toy.canvas, toy.labels, toy.seeds).adversarial
+    assert_same(ours, oracle(toy.canvas, toy.labels))
+
+
+@pytest.mark.parametrize("eps", [0.2, 0.5, 1.0])
+def test_pgd_l2_is_equal_to_float_tolerance(toy, eps):
+    oracle = torchattacks.PGDL2(
+        toy.two_logits(), eps=eps, alpha=eps / 4, steps=10, random_start=False, eps_for_division=0
+    )
+    theirs = oracle(toy.canvas, toy.labels)
+    attack = PGDL2(eps=eps, random_start=False, quantize=False, loss="ce", keep="last")
+    ours = attack(toy.logits, toy.canvas, toy.labels, toy.seeds).adversarial
+    assert torch.allclose(ours, theirs, atol=2e-5)
+
+
+def successes(toy, attack, oracle):
+    """How many images each fools."""
+    result = attack(toy.logits, toy.canvas, toy.labels, toy.seeds)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        theirs = oracle(toy.canvas, toy.labels)
+    return int(toy.fooled(result.adversarial).sum()), int(toy.fooled(theirs).sum())
+
+
+@pytest.mark.parametrize("eps", [0.1, 0.15, 0.2, 0.3, 0.5])
+def test_pgd_l2_is_at_least_as_successful_even_rounded_to_8_bits(toy, eps):
+    oracle = torchattacks.PGDL2(toy.two_logits(), eps=eps, alpha=eps / 4, steps=10)
+    ours, theirs = successes(toy, PGDL2(eps=eps, quantize=False), oracle)
+    assert ours >= theirs
+    rounded, _ = successes(toy, PGDL2(eps=eps), oracle)
+    assert rounded >= theirs - 1
+
+
+@pytest.mark.parametrize("loss", ["margin", "ce"])
+@pytest.mark.parametrize("levels", [0.5, 1, 2, 4])
+def test_apgd_is_at_least_as_successful(toy, levels, loss):
+    eps = levels / 255
+    oracle = torchattacks.APGD(toy.two_logits(), eps=eps, steps=20)
+    ours, theirs = successes(toy, APGD(eps=eps, loss=loss, quantize=False), oracle)
+    assert ours >= theirs
+
+
+@pytest.mark.parametrize("eps", [0.1, 0.2, 0.3])
+def test_apgd_l2_is_at_least_as_successful(toy, eps):
+    oracle = torchattacks.APGD(toy.two_logits(), norm="L2", eps=eps, steps=20)
+    ours, theirs = successes(toy, APGDL2(eps=eps, quantize=False), oracle)
+    assert ours >= theirs
+
+
+@pytest.mark.parametrize("levels", [1, 2, 4])
+def test_square_is_about_as_successful(make_random_toy, levels):
+    """Both draw at random: two images of 24 are allowed between them."""
+    toy = make_random_toy(24)
+    with torch.no_grad():
+        logits = toy.logits(toy.canvas)
+        toy.net[-1].bias -= logits.median()
+        toy.labels.copy_((logits > logits.median()).long())
+    oracle = torchattacks.Square(
+        toy.two_logits(), eps=levels / 255, n_queries=150, resc_schedule=True
+    )
+    ours, theirs = successes(toy, Square(eps=levels / 255, queries=150), oracle)
+    assert ours >= theirs - 2
+    assert ours >= 3

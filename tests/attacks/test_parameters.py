@@ -7,14 +7,18 @@ import dataclasses
 import pytest
 
 from attacks import fgsm, pgd
+from attacks.apgd import APGD, APGDL2
 from attacks.base import ThreatModel
+from attacks.ensemble import Ensemble
 from attacks.fgsm import FGSM
+from attacks.mifgsm import MIFGSM
 from attacks.pgd import PGD
+from attacks.square import Square
 
 
 def test_defaults_are_the_fields():
     assert list(fgsm.ATTACKS.items()) == [("fgsm", FGSM)]
-    assert list(pgd.ATTACKS.items()) == [("pgd", PGD)]
+    assert list(pgd.ATTACKS.items()) == [("pgd", PGD), ("pgd-l2", pgd.PGDL2)]
     assert PGD() == PGD(
         eps=8 / 255,
         steps=10,
@@ -23,6 +27,9 @@ def test_defaults_are_the_fields():
         goal="both",
         quantize=True,
         loss="margin",
+        restarts=1,
+        keep="best",
+        stop="never",
     )
     assert PGD().step_size == 2 / 255
     assert PGD(step=0.01).step_size == 0.01
@@ -81,6 +88,31 @@ def test_bad_parameters(kind, parameters, message):
 def test_bad_pgd_parameters(parameters, message):
     with pytest.raises(ValueError, match=f"^pgd .*{message}"):
         PGD(**parameters)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: PGD(restarts=2, random_start=False), "repeats one search"),
+        (lambda: PGD(restarts=0), "from 1 to 1000"),
+        (lambda: PGD(keep="first"), "best, last"),
+        (lambda: PGD(stop="sucess"), "did you mean 'success'"),
+        (lambda: APGD(loss="dlr"), "third largest logit, which a detector of two classes"),
+        (lambda: APGDL2(loss="DLR"), "third largest logit"),
+        (lambda: APGD(rho=2), "rho must be a number from 0 to 1"),
+        (lambda: MIFGSM(step=0), "never moves"),
+        (lambda: MIFGSM(decay=-1), "decay"),
+        (lambda: Square(queries=0), "from 1 to"),
+        (lambda: Square(p_init=0), "p_init"),
+        (lambda: Ensemble(members="pdg"), "did you mean 'pgd'"),
+        (lambda: Ensemble(members="pgd+pgd"), "names one twice"),
+        (lambda: Ensemble(members="square:ce"), "square has no loss"),
+        (lambda: Ensemble(members="apgd:dlr"), "loss of apgd must be one of margin, ce"),
+    ],
+)
+def test_bad_parameters_of_the_others(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()
 
 
 def test_edges_that_are_valid():

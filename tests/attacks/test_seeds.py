@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from attacks.pgd import PGD, uniform_start
+from attacks.pgd import PGD
+from attacks.search import uniform_start
 
 
 def attack_in_batches(attack, toy, size, order):
