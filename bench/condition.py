@@ -129,6 +129,8 @@ def _parse_step(part: str, text: str) -> Step:
     plugin: type[Any] | None = registry.corruptions().get(name)
     if plugin is None:
         plugin = registry.attacks().get(name)
+    if plugin is None and (reason := registry.refused_attack(name)):
+        raise BenchError(f"condition {text!r}: {name} is not offered: {reason}")
     if plugin is None:
         known = [*registry.corruptions(), *registry.attacks()]
         raise BenchError(f"no corruption or attack called {name!r}: {nearest(name, known)}")

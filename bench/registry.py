@@ -40,6 +40,13 @@ def attacks() -> Mapping[str, type[Attack]]:
     return _collect("attacks", "ATTACKS")
 
 
+def refused_attack(name: str) -> str | None:
+    """Why a known attack is not offered for detectors; None where that is not so."""
+    catalogue = importlib.import_module("attacks.catalogue")
+    reason: str | None = catalogue.refusal(name)
+    return reason
+
+
 @functools.cache
 def detectors() -> Mapping[str, Architecture | type[Detector]]:
     """Every architecture and self-contained detector by name (imports torch)."""

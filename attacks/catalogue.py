@@ -1,0 +1,242 @@
+"""Any torchattacks attack that fits a detector of two classes, as ``torchattacks/<name>``.
+
+The published code sees a model of the two logits ``[0, z]``; budget, range, 8-bit grid, goal and the
+refusal of a dead gradient stay the base class's. It draws from the global generators for a whole
+batch, so here it runs on one image at a time, with generators seeded by that image: slower, but the
+result does not depend on the batch.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import importlib
+import io
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from attacks.base import Attack, LogitFn, Norm, Perturbed
+from attacks.gradient import ascend, usable
+from attacks.search import fooled
+
+PREFIX = "torchattacks/"
+_STEPS: dict[str, Any] = {"eps": 8 / 255, "alpha": 2 / 255, "steps": 10}
+_MOMENTUM = _STEPS | {"decay": 1.0}
+_DIVERSE = _STEPS | {
+    "decay": 0.0, "resize_rate": 0.9, "diversity_prob": 0.5, "random_start": False,
+}  # fmt: skip
+_PATCH: dict[str, Any] = {
+    "eps": 16 / 255, "num_iter_set": 10, "momentum": 1.0, "amplification": 10.0, "prob": 0.7,
+}  # fmt: skip
+
+# Parameters and defaults as published.
+_LINF: dict[str, dict[str, Any]] = {
+    "FGSM": {"eps": 8 / 255},
+    "FFGSM": {"eps": 8 / 255, "alpha": 10 / 255},
+    "BIM": _STEPS,
+    "RFGSM": _STEPS,
+    "PGD": _STEPS | {"random_start": True},
+    "EOTPGD": _STEPS | {"eot_iter": 2, "random_start": True},
+    "MIFGSM": _MOMENTUM,
+    "NIFGSM": _MOMENTUM,
+    "SINIFGSM": _MOMENTUM | {"m": 5},
+    "VMIFGSM": _MOMENTUM | {"N": 5, "beta": 1.5},
+    "VNIFGSM": _MOMENTUM | {"N": 5, "beta": 1.5},
+    "DIFGSM": _DIVERSE,
+    "TIFGSM": _DIVERSE | {"kernel_name": "gaussian", "len_kernel": 15, "nsig": 3},
+    "UPGD": _STEPS | {"random_start": False, "loss": "ce", "decay": 1.0, "eot_iter": 1},
+    "PIFGSM": _PATCH,
+    "PIFGSMPP": _PATCH | {"project_factor": 0.8},
+    "APGD": {"eps": 8 / 255, "steps": 10, "n_restarts": 1, "eot_iter": 1, "rho": 0.75},
+    "FAB": {
+        "eps": 8 / 255,
+        "steps": 10,
+        "n_restarts": 1,
+        "alpha_max": 0.1,
+        "eta": 1.05,
+        "beta": 0.9,
+    },
+    "Square": {"eps": 8 / 255, "n_queries": 5000, "n_restarts": 1, "p_init": 0.8, "loss": "margin"},
+    "SPSA": {"eps": 0.3, "delta": 0.01, "lr": 0.01, "nb_iter": 1, "nb_sample": 128},
+}
+_L2: dict[str, dict[str, Any]] = {
+    "PGDL2": {"eps": 1.0, "alpha": 0.2, "steps": 10, "random_start": True},
+    "CW": {"c": 1.0, "kappa": 0.0, "steps": 50, "lr": 0.01},
+    "DeepFool": {"steps": 50, "overshoot": 0.02},
+}
+_MINIMAL = ("CW", "DeepFool", "FAB")
+_FIRST_HIT = ("APGD", "Square")
+_FURTHER = (1.0, 1.1, 1.25, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0, 100.0)
+_QUERIES = ("Square", "SPSA")
+_RENAMED = {"PIFGSM": {"eps": "max_epsilon"}, "PIFGSMPP": {"eps": "max_epsilon"}}
+_FIXED: dict[str, dict[str, Any]] = {"FAB": {"n_classes": 2}}
+
+_PIXELS = "its budget counts changed pixels (L0), and a threat model here is L-inf or L2"
+_SUM = "it minimises an L1 or elastic distance, and a threat model here is L-inf or L2"
+REFUSED = {
+    "APGDT": "it aims at one of nine other classes with the DLR loss; a detector has one other: use apgd",
+    "AutoAttack": "its DLR loss and targeted members need more than two classes: use ensemble",
+    "TPGD": "it moves away from the clean output, which for two classes may mean surer: use pgd",
+    "Jitter": "it divides the logits by the largest, which leaves of two no more than the sign: use pgd",
+    "GN": "it is noise and does not look at the detector: use the corruption noise",
+    "VANILA": "it changes nothing",
+    "JSMA": _PIXELS,
+    "OnePixel": _PIXELS,
+    "Pixle": _PIXELS,
+    "SparseFool": _PIXELS,
+    "EADL1": _SUM,
+    "EADEN": _SUM,
+    "PGDRS": "it attacks a smoothed detector by votes, and a detector here gives one logit",
+    "PGDRSL2": "it attacks a smoothed detector by votes, and a detector here gives one logit",
+    "LGV": "it trains further surrogates from the training data, which an attack does not have here",
+    "MultiAttack": "it joins other attacks: use ensemble",
+}
+
+
+def refusal(name: str) -> str | None:
+    """Why ``torchattacks/<name>`` is not offered; None where it is, or where nobody knows it."""
+    return REFUSED.get(name.removeprefix(PREFIX)) if name.startswith(PREFIX) else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Adapted(Attack):
+    """One attack of torchattacks; its parameters are those of the published class."""
+
+    name: ClassVar[str] = ""
+    summary: ClassVar[str] = ""
+    source: ClassVar[str] = ""
+
+    def check(self) -> None:
+        """Builds the published attack once, so that a parameter it refuses is named early."""
+        if self.source:
+            self._build(_TwoLogits(lambda images: images.mean((1, 2, 3)), torch.device("cpu")), 0)
+
+    @property
+    def stops_early(self) -> bool:
+        """True for those that hand back the image once it is fooled, or as near as can be."""
+        return self.source in _MINIMAL + _FIRST_HIT
+
+    @property
+    def passes(self) -> int:
+        """As in the base class; counted roughly, by steps or queries."""
+        if self.source in _QUERIES:
+            return int(getattr(self, "n_queries", 128))
+        several = max(int(getattr(self, name, 1)) for name in ("eot_iter", "m", "N"))
+        return 3 * int(getattr(self, "steps", getattr(self, "num_iter_set", 1))) * several
+
+    def perturb(
+        self, logit_fn: LogitFn, canvas: Tensor, labels: Tensor, seeds: Sequence[int]
+    ) -> Perturbed:
+        """Runs the published code on each image alone, after one look at the gradient."""
+        zero = float("nan")
+        if self.needs_gradient:
+            # The loss that the published code climbs: a saturated one must not read as robust.
+            loss = "margin" if self.source in _MINIMAL else "ce"
+            zero = usable(ascend(logit_fn, canvas, labels, loss))
+        moved, steps = [], []
+        for row, seed in enumerate(seeds):
+            model = _TwoLogits(logit_fn, canvas.device)
+            part = slice(row, row + 1)
+            with _own_randomness(seed, canvas.device), contextlib.redirect_stdout(io.StringIO()):
+                moved.append(self._build(model, seed)(canvas[part].clone(), labels[part]).detach())
+            steps.append(model.gradients if self.needs_gradient else model.queries)
+        images = torch.cat(moved)
+        if self.source in _MINIMAL:
+            images = self._past_the_border(logit_fn, images, canvas, labels)
+        return Perturbed(images, torch.tensor(steps, device=canvas.device), zero)
+
+    def _past_the_border(
+        self, logit_fn: LogitFn, images: Tensor, canvas: Tensor, labels: Tensor
+    ) -> Tensor:
+        """A little further along the same line, where rounding takes an image back over the border."""
+        found, left = images.clone(), torch.ones_like(labels, dtype=torch.bool)
+        for factor in _FURTHER:
+            tried = canvas + factor * (images - canvas)
+            with torch.no_grad():
+                wrong = fooled(logit_fn(self.admit(tried, canvas)), labels)
+            # Where nothing fools, the last one tried stays: the furthest the budget allows.
+            found[left] = tried[left]
+            left &= ~wrong
+            if not bool(left.any()):
+                break
+        return found
+
+    def _build(self, model: nn.Module, seed: int) -> Any:
+        # Imported late: it takes a second, and most runs do without.
+        kind = getattr(importlib.import_module("torchattacks"), self.source)
+        own = {f.name for f in dataclasses.fields(Attack)} - {"eps"}
+        given = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        renamed = _RENAMED.get(self.source, {})
+        known = kind.__init__.__code__.co_varnames[: kind.__init__.__code__.co_argcount]
+        options = {renamed.get(k, k): v for k, v in given.items() if k not in own}
+        options = {k: v for k, v in options.items() if k in known} | _FIXED.get(self.source, {})
+        if "seed" in known:
+            options["seed"] = seed % 2**31
+        return kind(model, **options)
+
+
+class _TwoLogits(nn.Module):
+    """The logit function as a model of two classes, which counts what it is asked."""
+
+    def __init__(self, logit_fn: LogitFn, device: torch.device) -> None:
+        super().__init__()
+        self.logit_fn = logit_fn
+        # The published code reads the device off a parameter.
+        self.place = nn.Parameter(torch.zeros(1, device=device), requires_grad=False)
+        self.gradients = 0
+        self.queries = 0
+
+    def forward(self, images: Tensor) -> Tensor:
+        logits = self.logit_fn(images)
+        self.queries += len(images)
+        self.gradients += int(logits.requires_grad)
+        return torch.stack([torch.zeros_like(logits), logits], 1)
+
+
+@contextlib.contextmanager
+def _own_randomness(seed: int, device: torch.device) -> Iterator[None]:
+    """Global generators seeded for a moment, and put back as they were."""
+    python, numpy = random.getstate(), np.random.get_state()
+    with torch.random.fork_rng([device] if device.type == "cuda" else []):
+        torch.manual_seed(seed)
+        random.seed(seed)
+        np.random.seed(seed % 2**32)
+        try:
+            yield
+        finally:
+            random.setstate(python)
+            np.random.set_state(numpy)
+
+
+def _adapt(source: str, norm: Norm, parameters: dict[str, Any]) -> type[Attack]:
+    """The class for one published attack: a dataclass with its parameters as fields."""
+    budget = {"eps": 1.0 if norm == "l2" else 8 / 255} | parameters
+    fields = [(name, type(default), default) for name, default in budget.items()]
+    word = "L-inf" if norm == "linf" else "L2"
+    namespace: dict[str, Any] = {
+        "__module__": __name__,
+        "__doc__": f"torchattacks.{source}.",
+        "name": PREFIX + source,
+        "summary": f"{source} as torchattacks has it, an image at a time ({word})",
+        "source": source,
+        "norm": norm,
+        "needs_gradient": source not in _QUERIES,
+        "knowledge": "black-box" if source in _QUERIES else "white-box",
+    }
+    return dataclasses.make_dataclass(
+        source, fields, bases=(Adapted,), namespace=namespace, frozen=True, slots=True, kw_only=True
+    )
+
+
+_TABLES: tuple[tuple[Norm, dict[str, dict[str, Any]]], ...] = (("linf", _LINF), ("l2", _L2))
+ATTACKS = {
+    PREFIX + source: _adapt(source, norm, parameters)
+    for norm, table in _TABLES
+    for source, parameters in table.items()
+}
