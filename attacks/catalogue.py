@@ -15,7 +15,7 @@ import io
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import numpy as np
 import torch
@@ -193,10 +193,31 @@ class _TwoLogits(nn.Module):
         self.queries = 0
 
     def forward(self, images: Tensor) -> Tensor:
-        logits = self.logit_fn(images)
+        wanted = images.requires_grad and torch.is_grad_enabled()
+        logits: Tensor = (
+            _InputOnly.apply(images, self.logit_fn) if wanted else self.logit_fn(images)
+        )
         self.queries += len(images)
         self.gradients += int(logits.requires_grad)
         return torch.stack([torch.zeros_like(logits), logits], 1)
+
+
+class _InputOnly(torch.autograd.Function):
+    """The gradient goes to the images and nowhere else: some of the published code would leave the
+    detector's weights with one.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, images: Tensor, logit_fn: LogitFn) -> Tensor:
+        with torch.enable_grad():
+            ctx.leaf = images.detach().requires_grad_()
+            ctx.logits = logit_fn(ctx.leaf)
+        return cast(Tensor, ctx.logits.detach())
+
+    @staticmethod
+    def backward(ctx: Any, *incoming: Any) -> Any:
+        (grad,) = torch.autograd.grad(ctx.logits, ctx.leaf, incoming[0], retain_graph=True)
+        return grad, None
 
 
 @contextlib.contextmanager

@@ -12,7 +12,7 @@ from torch import Tensor
 from attacks.base import Attack, LogitFn, Norm, Perturbed
 from attacks.budget import distance
 from attacks.checks import choice, flag, real, whole
-from attacks.gradient import LOSSES, ascend, broken, require_finite, usable
+from attacks.gradient import LOSSES, Ascent, ascend, broken, require_finite, usable
 from attacks.search import KEEP, STOP, Worst, ball_start, fooled, hurt, reseed, uniform_start
 
 
@@ -39,6 +39,10 @@ class PGD(Attack):
         keep: ``best`` keeps the most harmful iterate, ``last`` the last one, as published.
         stop: ``success`` lets an image rest once it is fooled, rounding included: right for success
             rates, wrong for ranks, since its logit stays near the threshold.
+        samples: Gradients averaged for a step (expectation over transformation, Athalye et al. 2018),
+            for logits that are drawn at random.
+        aware: Whoever builds the logit function is to run it behind the corruptions that follow, so
+            that the attack survives them.
     """
 
     name: ClassVar[str] = "pgd"
@@ -51,6 +55,8 @@ class PGD(Attack):
     restarts: int = 1
     keep: str = "best"
     stop: str = "never"
+    samples: int = 1
+    aware: bool = False
 
     def check(self) -> None:
         """Checks steps, step size, loss and restarts."""
@@ -60,6 +66,12 @@ class PGD(Attack):
         choice(f"{self.name} loss", self.loss, LOSSES)
         choice(f"{self.name} keep", self.keep, KEEP)
         choice(f"{self.name} stop", self.stop, STOP)
+        whole(f"{self.name} samples", self.samples, 1, 1000)
+        if flag(f"{self.name} aware", self.aware) and self.stop == "success":
+            raise ValueError(
+                f"{self.name} aware=true goes by random draws, by which an image may be fooled by "
+                "luck: use stop=never"
+            )
         if self.restarts > 1 and not self.random_start:
             raise ValueError(
                 f"{self.name} restarts={self.restarts} repeats one search without a random start: "
@@ -85,7 +97,7 @@ class PGD(Attack):
     @property
     def passes(self) -> int:
         """As in the base class, with restarts and the look at the last iterate."""
-        return self.restarts * (3 * self.steps + (self.keep == "best"))
+        return self.restarts * (3 * self.steps * self.samples + (self.keep == "best"))
 
     def perturb(
         self, logit_fn: LogitFn, canvas: Tensor, labels: Tensor, seeds: Sequence[int]
@@ -113,11 +125,11 @@ class PGD(Attack):
         zero = float("nan")
         bad = torch.zeros_like(task.labels, dtype=torch.bool)
         for number in range(self.steps):
-            ascent = ascend(logit_fn, images, truth, self.loss)
+            ascent = self._climb(logit_fn, images, truth)
             if number == 0:
                 zero = usable(ascent)
             bad[rows] |= broken(ascent.grad)
-            task.spent[rows] += 1
+            task.spent[rows] += self.samples
             if self.keep == "best":
                 worst.offer(rows, images, hurt(ascent.logits, truth))
             moved = self._move(images, base, ascent.grad)
@@ -138,6 +150,15 @@ class PGD(Attack):
             worst.offer(rows, images, hurt(logits, truth))
         require_finite(bad)
         return rows, zero
+
+    def _climb(self, logit_fn: LogitFn, images: Tensor, labels: Tensor) -> Ascent:
+        """The gradient, or the mean of several drawn ones; the logits likewise."""
+        drawn = [ascend(logit_fn, images, labels, self.loss) for _ in range(self.samples)]
+        if len(drawn) == 1:
+            return drawn[0]
+        grad = torch.stack([one.grad for one in drawn]).mean(0)
+        logits = torch.stack([one.logits for one in drawn]).mean(0)
+        return Ascent(grad=grad, logits=logits, loss=self.loss)
 
     def _done(
         self, logit_fn: LogitFn, images: Tensor, base: Tensor, truth: Tensor, logits: Tensor

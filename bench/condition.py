@@ -12,6 +12,7 @@ import dataclasses
 import re
 import types
 import typing
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -97,6 +98,11 @@ def parse(text: str) -> Condition:
     if sum(step.is_attack for step in steps) > 1:
         raise BenchError(f"condition {text!r} has two attacks: a chain may hold one")
     condition = Condition(steps)
+    if getattr(condition.attack, "aware", False) and not condition.after:
+        raise BenchError(
+            f"condition {text!r}: aware=true, and no corruption follows: add one, as in "
+            "pgd(aware=true)+jpeg(quality=75)"
+        )
     for step in condition.after:
         if not getattr(step.plugin, "keeps_size", True):
             raise BenchError(
@@ -104,6 +110,24 @@ def parse(text: str) -> Condition:
                 "put it before the attack, or bring it back to size"
             )
     return condition
+
+
+def each_surrogate(conditions: Sequence[Condition], names: Sequence[str]) -> list[Condition]:
+    """The conditions, with ``surrogate=each`` written out: one condition a detector of the run."""
+    found: list[Condition] = []
+    for condition in conditions:
+        if getattr(condition.attack, "surrogate", None) != "each":
+            found.append(condition)
+            continue
+        for name in names:
+            steps = [
+                Step(s.name, dataclasses.replace(typing.cast(Any, s.plugin), surrogate=name))
+                if s.is_attack
+                else s
+                for s in condition.steps
+            ]
+            found.append(Condition(tuple(steps)))
+    return list({str(condition): condition for condition in found}.values())
 
 
 def _split_chain(text: str) -> list[str]:

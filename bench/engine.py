@@ -18,11 +18,13 @@ import torch
 from numpy.typing import NDArray
 
 from attacks.base import NotAttackableError
-from bench import store
+from bench.adaptive import behind
+from bench.attacking import Attacked, Job, Setting, attack_all, families, surrogate_logits
 from bench.batches import Batch, batches
+from bench.columns import Columns, both, differs, to_hwc
 from bench.condition import Condition, Step
 from bench.datasets import BadImageError, DecodePolicy, ImageRecord, Manifest, load
-from bench.seeding import generator_for, seed_for
+from bench.seeding import generator_for
 from corruptions.base import Corruption
 from detectors.base import Detector
 
@@ -113,6 +115,8 @@ class Engine:
         seed: The run's.
         pool: Threads for corruptions and geometry.
         thresholds: By label, where it is not 0: attacks must know when they have won.
+        surrogates: By name: detectors whose gradient is taken for another, on the same device.
+        counts: Work done so far.
     """
 
     detectors: Mapping[str, Detector]
@@ -123,6 +127,7 @@ class Engine:
     seed: int
     pool: Executor
     thresholds: Mapping[str, float] = field(default_factory=dict)
+    surrogates: Mapping[str, Detector] = field(default_factory=dict)
     counts: Counts = field(default_factory=Counts)
 
     def score(self, chunk: DecodedChunk, units: Sequence[Unit]) -> Iterator[Scored | Failed]:
@@ -151,6 +156,25 @@ class Engine:
                 continue
             for label, mine in itertools.groupby(group, key=lambda u: u.detector):
                 yield from self._score_detector(chunk, images, label, list(mine))
+
+    def first_attacked(
+        self, chunk: DecodedChunk, unit: Unit
+    ) -> list[tuple[ImageRecord, Image, Image]]:
+        """Record, clean and attacked canvas of the first batch's attacked images; none on failure."""
+        before = self._corrupt(chunk, chunk.images, self._of(unit).before, first=0)
+        detector = self.detectors[unit.detector]
+        canvases = [None if image is None else detector.fit(image) for image in before]
+        batch = next(iter(batches(canvases, self.batch_size[unit.detector])), None)
+        rows = [] if batch is None else batch.rows.tolist()
+        chosen = [c if row in rows else None for row, c in enumerate(canvases)]
+        done = self._attack(chunk, chosen, [unit])[unit.condition]
+        if not isinstance(done, Attacked) or done.error is not None:
+            return []
+        return [
+            (chunk.records[row], clean, to_hwc(done.moved[row]).transpose(2, 0, 1))
+            for row in rows
+            if (clean := canvases[row]) is not None and not np.isnan(done.linf[row])
+        ]
 
     def _of(self, unit: Unit) -> Condition:
         return self.conditions[unit.condition]
@@ -184,15 +208,20 @@ class Engine:
         except Exception as error:  # the user's own code may raise anything
             yield from (_failed(unit, error) for unit in units)
             return
-        for unit in units:
+        for family in families(units, self.conditions, free_clean=self.precision == "fp32"):
             try:
-                yield Scored(unit, self._score_unit(chunk, images, canvases, unit))
+                attacked = self._attack(chunk, canvases, family)
             except torch.OutOfMemoryError as error:
                 raise BatchTooLargeError(label) from error
-            except NotAttackableError as error:
-                yield Failed(unit, "not attackable", str(error))
-            except Exception as error:  # the user's own code may raise anything
-                yield _failed(unit, error)
+            for unit in family:
+                try:
+                    yield Scored(unit, self._score_unit(chunk, images, canvases, unit, attacked))
+                except torch.OutOfMemoryError as error:
+                    raise BatchTooLargeError(label) from error
+                except NotAttackableError as error:
+                    yield Failed(unit, "not attackable", str(error))
+                except Exception as error:  # the user's own code may raise anything
+                    yield _failed(unit, error)
 
     def _score_unit(
         self,
@@ -200,23 +229,33 @@ class Engine:
         images: Sequence[Image | None],
         canvases: Sequence[Image | None],
         unit: Unit,
+        attacked: Mapping[str, Attacked | NDArray[np.float32]],
     ) -> pa.Table:
         condition = self._of(unit)
         detector, size = self.detectors[unit.detector], self.batch_size[unit.detector]
-        columns = _Columns.empty(len(chunk.records))
+        columns = Columns.empty(len(chunk.records))
         if condition.before:
-            columns.changed = [_differs(a, b) for a, b in zip(chunk.images, images, strict=True)]
+            columns.changed = [differs(a, b) for a, b in zip(chunk.images, images, strict=True)]
         if condition.attack is not None:
-            if not detector.card.differentiable:
-                raise NotAttackableError("its card says that its gradient means nothing")
-            canvases = self._attack(chunk, canvases, unit, columns)
+            done = attacked[unit.condition]
+            assert isinstance(done, Attacked)
+            if done.error is not None:
+                raise done.error
+            canvases = done.moved
+            columns.fill(done)
         if condition.after:
             canvases = self._after(chunk, canvases, condition, columns)
+        elif condition.attack is None and isinstance(
+            known := attacked.get(unit.condition), np.ndarray
+        ):
+            columns.logit[:] = known
+            self.counts.scored += sum(canvas is not None for canvas in canvases)
+            return columns.table(chunk.records, chunk.bad)
         for batch in batches(canvases, size):
             logits = self._forward(detector, batch)
             columns.logit[batch.rows] = logits[: len(batch.rows)]
             self.counts.scored += len(batch.rows)
-        return columns.table(chunk)
+        return columns.table(chunk.records, chunk.bad)
 
     def _forward(self, detector: Detector, batch: Batch) -> NDArray[np.float32]:
         low = self.precision == "bf16"
@@ -228,89 +267,66 @@ class Engine:
         return logits.cpu().numpy()
 
     def _attack(
-        self, chunk: DecodedChunk, canvases: Sequence[Image | None], unit: Unit, columns: _Columns
-    ) -> list[Any]:
-        """Attack every canvas; fills ``linf``, ``l2``, ``steps``; returns what the detector will see."""
+        self, chunk: DecodedChunk, canvases: Sequence[Image | None], family: Sequence[Unit]
+    ) -> dict[str, Attacked | NDArray[np.float32]]:
+        """By condition: what its attack did, or the clean logits that came with the gradient."""
+        found: dict[str, Attacked | NDArray[np.float32]] = {}
+        jobs: dict[str, Job] = {}
+        for unit in family:
+            condition = self._of(unit)
+            if condition.attack is None:
+                continue
+            try:
+                jobs[unit.condition] = self._job(unit)
+            except Exception as error:  # told where the unit is scored
+                found[unit.condition] = Attacked.nothing(len(canvases))
+                found[unit.condition].error = error  # type: ignore[union-attr]
+        label = family[0].detector
+        setting = Setting(
+            self.detectors[label].checked_logits,
+            self.batch_size[label],
+            self.device,
+            self.seed,
+            self.thresholds.get(label, 0.0),
+        )
+        done, clean = attack_all(list(jobs.values()), canvases, chunk.records, setting)
+        found |= dict(zip(jobs, done, strict=True))
+        if clean is not None:
+            found |= {u.condition: clean for u in family if self._of(u).attack is None}
+        return found
+
+    def _job(self, unit: Unit) -> Job:
         condition, detector = self._of(unit), self.detectors[unit.detector]
         attack, position = condition.attack, len(condition.before)
         assert attack is not None
+        name = getattr(attack, "surrogate", None)
+        giver = detector if name is None else self.surrogates[name]
+        if attack.needs_gradient and not giver.card.differentiable:
+            raise NotAttackableError("its card says that its gradient means nothing")
+        gradient = detector.checked_logits if name is None else surrogate_logits(giver)
         purpose = _purpose(position, condition.steps[position])
-        moved: list[Any] = [None] * len(canvases)
-        for batch in batches(canvases, self.batch_size[unit.detector]):
-            records = [chunk.records[i] for i in batch.index]
-            done = attack(
-                detector.checked_logits,
-                batch.tensor(self.device),
-                torch.tensor([r.label for r in records], device=self.device),
-                [seed_for(self.seed, purpose, r.sample_id) for r in records],
-                threshold=self.thresholds.get(unit.detector, 0.0),
-            )
-            count = len(batch.rows)
-            attacked = done.attacked[:count].cpu().numpy()
-            for name in ("linf", "l2", "steps"):
-                values = getattr(done, name)[:count].cpu().numpy().astype(np.float64)
-                getattr(columns, name)[batch.rows] = np.where(attacked, values, np.nan)
-            adversarial = done.adversarial[:count].cpu().numpy()
-            for row, image in zip(batch.rows, adversarial, strict=True):
-                moved[row] = np.round(image * 255).astype(np.uint8) if attack.quantize else image
-        return moved
+        aware = condition.after if getattr(attack, "aware", False) else ()
+        return Job(attack, purpose, lambda: behind(gradient, aware, self.seed, purpose))
 
     def _after(
         self,
         chunk: DecodedChunk,
         canvases: Sequence[Any],
         condition: Condition,
-        columns: _Columns,
+        columns: Columns,
     ) -> list[Image | None]:
         """Corrupt the attacked canvases; a file holds 8 bits, so that is what is corrupted."""
-        pictures = [None if c is None else _to_hwc(c) for c in canvases]
+        pictures = [None if c is None else to_hwc(c) for c in canvases]
         corrupted = self._corrupt(chunk, pictures, condition.after, first=len(condition.before) + 1)
-        differs = [_differs(a, b) for a, b in zip(pictures, corrupted, strict=True)]
+        turned = [differs(a, b) for a, b in zip(pictures, corrupted, strict=True)]
         columns.changed = (
-            differs
+            turned
             if not condition.before
-            else [_and(a, b) for a, b in zip(columns.changed, differs, strict=True)]
+            else [both(a, b) for a, b in zip(columns.changed, turned, strict=True)]
         )
         return [
             None if c is None else np.ascontiguousarray(c.transpose(2, 0, 1)) for c in corrupted
         ]
-
-
-@dataclass(slots=True)
-class _Columns:
-    """A shard's columns while they are being filled; nan or None is null."""
-
-    logit: NDArray[np.float32]
-    changed: list[bool | None]
-    linf: NDArray[np.float64]
-    l2: NDArray[np.float64]
-    steps: NDArray[np.float64]
-
-    @classmethod
-    def empty(cls, n: int) -> _Columns:
-        blank = [np.full(n, np.nan) for _ in range(3)]
-        return cls(np.full(n, np.nan, dtype=np.float32), [None] * n, *blank)
-
-    def table(self, chunk: DecodedChunk) -> pa.Table:
-        missing = [
-            record.sample_id
-            for record, bad, logit in zip(chunk.records, chunk.bad, self.logit, strict=True)
-            if bad is None and not np.isfinite(logit)
-        ]
-        if missing:
-            raise RuntimeError(f"{len(missing)} images were not scored, first {missing[0]!r}")
-        return pa.table(
-            {
-                "sample_id": [record.sample_id for record in chunk.records],
-                "logit": pa.array(self.logit, from_pandas=True),
-                "bad": list(chunk.bad),
-                "changed": self.changed,
-                "linf": pa.array(self.linf, from_pandas=True),
-                "l2": pa.array(self.l2, from_pandas=True),
-                "steps": pa.array(self.steps, from_pandas=True),
-            },
-            schema=None,
-        ).cast(store.SCHEMA)
 
 
 def _failed(unit: Unit, error: Exception) -> Failed:
@@ -322,16 +338,3 @@ def _failed(unit: Unit, error: Exception) -> Failed:
 
 def _purpose(position: int, step: Step) -> str:
     return f"{position}:{step.spell(resolved=True)}"
-
-
-def _differs(a: Image | None, b: Image | None) -> bool | None:
-    return None if a is None or b is None else not np.array_equal(a, b)
-
-
-def _and(a: bool | None, b: bool | None) -> bool | None:
-    return None if a is None or b is None else a and b
-
-
-def _to_hwc(canvas: Any) -> Image:
-    pixels = canvas if canvas.dtype == np.uint8 else np.round(canvas * 255).astype(np.uint8)
-    return np.ascontiguousarray(pixels.transpose(1, 2, 0))

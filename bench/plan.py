@@ -60,11 +60,13 @@ class Settings:
         seed: Of noise, random starts and subsampling.
         environment: See :func:`bench.provenance.scoring_environment`.
         decode: Digest of the decode policy.
+        surrogates: Name to identity of the detectors whose gradients are taken for others.
     """
 
     seed: int
     environment: Mapping[str, Any]
     decode: str
+    surrogates: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +190,11 @@ def build(
     }
     codes = {
         str(condition): _Code(
-            (condition.resolved, *(source_digest(s.plugin) for s in condition.steps)),
+            (
+                condition.resolved,
+                *(source_digest(s.plugin) for s in condition.steps),
+                *_surrogate(condition, settings),
+            ),
             condition.attack is not None,
         )
         for condition in conditions
@@ -216,6 +222,12 @@ class _Code:
     attacks: bool
 
 
+def _surrogate(condition: Condition, settings: Settings) -> list[str]:
+    """The identity of the surrogate a condition's attack names: other weights, other pictures."""
+    name = getattr(condition.attack, "surrogate", None)
+    return [] if name is None else [settings.surrogates[name]]
+
+
 def _unit_fingerprint(
     common: Mapping[str, Any], chunk: Chunk, detector: PlannedDetector, code: _Code
 ) -> str:
@@ -235,8 +247,7 @@ def _unit_fingerprint(
 
 def weight(condition: Condition) -> int:
     """Forward passes one image costs under a condition; a gradient counts as three."""
-    attack = condition.attack
-    return 1 if attack is None else 1 + 3 * int(getattr(attack, "steps", 1))
+    return 1 if condition.attack is None else 1 + condition.attack.passes
 
 
 def work(

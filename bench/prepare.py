@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from bench import plan as planning
 from bench.calibration import calibration_chunks
-from bench.condition import Condition
+from bench.condition import Condition, each_surrogate
 from bench.data import open_data
 from bench.datasets import DecodePolicy, Manifest
 from bench.device import device_name, pick_device, quiet_numerics
@@ -110,6 +110,7 @@ class Prepared:
     calibration: tuple[Chunk, ...] = ()
     missing_weights: dict[str, str] = field(default_factory=dict)
     thresholds: dict[str, ThresholdRecord] = field(default_factory=dict)
+    surrogates: dict[str, Detector] = field(default_factory=dict)
 
     @property
     def store(self) -> Store:
@@ -126,7 +127,12 @@ class Prepared:
 
     def _plan(self, chunks: Sequence[Chunk], conditions: Sequence[Condition]) -> Plan:
         environment = scoring_environment(device_name(self.device), self.request.precision)
-        settings = Settings(self.request.seed, environment, self.policy.digest())
+        settings = Settings(
+            self.request.seed,
+            environment,
+            self.policy.digest(),
+            {name: detector.identity() for name, detector in self.surrogates.items()},
+        )
         planned = [
             PlannedDetector(label, identity, self.batch_size[label], self._threshold(label))
             for label, identity in self.identities.items()
@@ -163,6 +169,7 @@ def prepare(request: RunRequest, progress: Progress, *, dry: bool = False) -> Pr
     policy = request.suite.policy
     calibration = calibration_chunks(manifest, policy, chunks, request.limit, request.seed)
     found = _load(request, device, dry=dry)
+    conditions = each_surrogate(request.suite.parsed, [d.label for d in request.detectors])
     size = request.batch_size or AUTO_BATCH[device.type]
     return Prepared(
         request=request,
@@ -171,13 +178,14 @@ def prepare(request: RunRequest, progress: Progress, *, dry: bool = False) -> Pr
         n_available=len(everything),
         chunks=chunks,
         calibration=calibration,
-        conditions={str(condition): condition for condition in request.suite.parsed},
+        conditions={str(condition): condition for condition in conditions},
         detectors=found.detectors,
         identities={label: detector.identity() for label, detector in found.detectors.items()},
         batch_size=dict.fromkeys(found.detectors, size),
         device=device,
         policy=DecodePolicy(),
         missing_weights=found.missing,
+        surrogates=_surrogates(conditions, found, device, dry=dry),
     )
 
 
@@ -198,4 +206,20 @@ def _load(request: RunRequest, device: torch.device, *, dry: bool) -> _Loaded:
             loaded.missing[wanted.label] = str(error)
             continue
         loaded.detectors[wanted.label] = detector.to(device)
+    return loaded
+
+
+def _surrogates(
+    conditions: Sequence[Condition], found: _Loaded, device: torch.device, *, dry: bool
+) -> dict[str, Detector]:
+    """The detectors that conditions name as surrogates: those of the run, or loaded by name."""
+    loaded: dict[str, Detector] = {}
+    for condition in conditions:
+        name = getattr(condition.attack, "surrogate", None)
+        if name is None or name in loaded:
+            continue
+        if name in found.detectors:
+            loaded[name] = found.detectors[name]
+        elif not (dry and name in found.missing):
+            loaded[name] = resolve(DetectorRequest(name)).to(device)
     return loaded

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from bench.rundir import DetectorRecord, RunSpec
 from bench.scores import load_run
 from detectors.card import DetectorCard
 from leaderboards import Board, BoardNotes, SeenBy, cell_rows, extras
+from leaderboards.robustness import Check
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,7 @@ def report(folder: Path) -> Report:
         threshold=scored.thresholds,
         policy=spec.suite.threshold,
     )
-    notes = _notes(spec, samples, len(scored.bad))
+    notes = _notes(spec, samples, len(scored.bad), scored.checks)
     board = Board(rows, notes, extras(samples, cuts, scored.columns, rows, seen))
     incomplete = int((rows["status"] != "ok").sum())
     return Report(board, tuple(sorted(scored.bad.items())), incomplete)
@@ -62,7 +63,7 @@ def _seen(record: DetectorRecord) -> SeenBy:
     return SeenBy(frozenset(data.generators), frozenset(data.domains))
 
 
-def _notes(spec: RunSpec, samples: pd.DataFrame, n_bad: int) -> BoardNotes:
+def _notes(spec: RunSpec, samples: pd.DataFrame, n_bad: int, checks: Sequence[Check]) -> BoardNotes:
     cards = {d.label: DetectorCard.model_validate(d.card) for d in spec.detectors}
     wanted = ("bench", "python", "torch", "timm", "numpy", "pillow")
     fits = [
@@ -88,7 +89,12 @@ def _notes(spec: RunSpec, samples: pd.DataFrame, n_bad: int) -> BoardNotes:
             label: card.weights.sha256 if card.weights else "" for label, card in cards.items()
         },
         training={label: _training(card) for label, card in cards.items()},
-        conditions={c.spelled: c.resolved for c in spec.conditions},
+        conditions={
+            c.spelled: c.resolved + (f" ({c.facts.describe()})" if c.facts else "")
+            for c in spec.conditions
+        },
+        attacks={c.spelled: c.facts for c in spec.conditions if c.facts is not None},
+        checks=tuple(checks),
         curves={c.spelled: (c.family, c.strength) for c in spec.conditions if c.family},
         extra=(
             f"Split: {spec.split or 'all'}.",

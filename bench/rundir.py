@@ -25,6 +25,7 @@ from bench.errors import BenchError
 from bench.files import write_atomic, write_text
 from bench.plan import Plan
 from bench.suite import Suite
+from leaderboards.robustness import AttackFacts
 
 SCHEMA_VERSION = 1
 
@@ -52,6 +53,7 @@ class ConditionRecord(_Record):
     must_change: bool
     family: str = ""
     strength: int = 0
+    facts: AttackFacts | None = None
 
 
 class ThresholdRecord(_Record):

@@ -19,6 +19,7 @@ from bench.engine import BatchTooLargeError, Counts, DecodedChunk, Engine, Faile
 from bench.errors import BenchError
 from bench.families import curves
 from bench.files import ensure_writable
+from bench.honesty import attack_facts
 from bench.plan import Chunk, Plan, weight, work
 from bench.prepare import Prepared, RunRequest, prepare
 from bench.progress import Progress, Silent
@@ -154,6 +155,7 @@ def _score(
         seed=prepared.request.seed,
         pool=pool,
         thresholds={label: record.value for label, record in prepared.thresholds.items()},
+        surrogates=prepared.surrogates,
         counts=counts,
     )
     failures = {(failure.detector, failure.condition): failure for failure in known}
@@ -243,5 +245,6 @@ def _condition_record(
         family=family,
         strength=strength,
         attack=condition.attack is not None,
+        facts=attack_facts(condition),
         must_change=any(not getattr(step.plugin, "may_be_identity", False) for step in corruptions),
     )

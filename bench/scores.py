@@ -18,9 +18,11 @@ from numpy.typing import NDArray
 
 from bench.datasets import REAL
 from bench.errors import NothingSelectedError
+from bench.honesty import black_box_hint, check_columns
 from bench.rundir import ConditionRecord, RunDir, RunSpec
-from bench.store import ShardDamagedError, Store
-from leaderboards import Axis, ScoreColumn, Slice, Status, slices
+from bench.store import ATTACK_COLUMNS, ShardDamagedError, Store
+from leaderboards import CLEAN, Axis, ScoreColumn, Slice, Status, slices
+from leaderboards.robustness import AttackScores, Check
 
 _AXES: dict[str, tuple[Axis, ...]] = {
     "generator": ("generator",),
@@ -46,6 +48,7 @@ class Scored:
         columns: One a detector and condition, aligned with the samples.
         thresholds: Detector to logit.
         bad: Images left out, with the reason.
+        checks: The honesty checks of every attack.
     """
 
     name: str
@@ -59,6 +62,7 @@ class Scored:
     columns: tuple[ScoreColumn, ...]
     thresholds: Mapping[str, float]
     bad: Mapping[str, str]
+    checks: tuple[Check, ...] = ()
 
     def slices(self) -> list[Slice]:
         """Every cut the suite names; a cut by domain is left out where no domains are named.
@@ -79,11 +83,13 @@ class _Gathered:
     """The shards of one detector under one condition, in manifest order."""
 
     logit: NDArray[np.float32]
-    linf: NDArray[np.float32]
-    l2: NDArray[np.float32]
+    attack: dict[str, NDArray[np.float32]]
     changed: bool = False
     missing: int = 0
     bad: dict[str, str] = field(default_factory=dict)
+
+
+_Found = tuple[str, ConditionRecord, _Gathered, Status, str]
 
 
 def load_run(folder: Path) -> tuple[RunSpec, Scored]:
@@ -101,7 +107,8 @@ def load_run(folder: Path) -> tuple[RunSpec, Scored]:
     thresholds = {
         d.label: chosen[d.label].value if d.label in chosen else unknown for d in spec.detectors
     }
-    columns: list[tuple[str, ConditionRecord, _Gathered, Status, str]] = []
+    columns: list[_Found] = []
+    facts = {c.spelled: c.facts for c in spec.conditions if c.facts is not None}
     bad: dict[str, str] = {}
     for (detector, condition), part in units.groupby(["detector", "condition"], sort=False):
         gathered = _gather(store, part, len(samples))
@@ -110,10 +117,13 @@ def load_run(folder: Path) -> tuple[RunSpec, Scored]:
         status, reason = _status(record, gathered)
         if failure := failures.get((detector, condition)):
             status, reason = failure.status, failure.reason
+            if status == "not attackable":
+                reason += black_box_hint(record.facts, facts)
         elif np.isnan(thresholds[detector]):
             status, reason = "failed", "its threshold is not chosen yet: run the same command again"
         columns.append((detector, record, gathered, status, reason))
     keep = ~samples["sample_id"].isin(bad).to_numpy()
+    columns, checks = _checked(columns, samples, keep, thresholds)
     scored = Scored(
         name=str(folder),
         protocol={
@@ -133,13 +143,14 @@ def load_run(folder: Path) -> tuple[RunSpec, Scored]:
         columns=tuple(_column(*column, keep=keep) for column in columns),
         thresholds=thresholds,
         bad=bad,
+        checks=tuple(checks),
     )  # fmt: skip
     return spec, scored
 
 
 def _gather(store: Store, part: pd.DataFrame, n: int) -> _Gathered:
     blank = np.full(n, np.nan, dtype=np.float32)
-    found = _Gathered(blank, blank.copy(), blank.copy())
+    found = _Gathered(blank, {name: blank.copy() for name in ATTACK_COLUMNS})
     for unit in part.itertuples(index=False):
         try:
             shard = store.read(str(unit.fingerprint))
@@ -147,8 +158,9 @@ def _gather(store: Store, part: pd.DataFrame, n: int) -> _Gathered:
             found.missing += 1
             continue
         rows = slice(unit.start, unit.stop)
-        for name in ("logit", "linf", "l2"):
-            getattr(found, name)[rows] = shard[name].to_numpy()
+        found.logit[rows] = shard["logit"].to_numpy()
+        for name, values in found.attack.items():
+            values[rows] = shard[name].to_numpy()
         found.changed |= bool(pc.any(shard["changed"]).as_py())
         reasons = zip(shard["sample_id"].to_pylist(), shard["bad"].to_pylist(), strict=True)
         found.bad |= {sample: reason for sample, reason in reasons if reason is not None}
@@ -178,9 +190,45 @@ def _column(
         logits=found.logit[keep],
         status=status,
         reason=reason,
-        linf=found.linf[keep] if record.attack else None,
-        l2=found.l2[keep] if record.attack else None,
+        **{
+            name: found.attack[name][keep] if record.attack else None
+            for name in ("linf", "l2", "steps")
+        },
+        ranked=record.facts is None or not record.facts.stops_early,
     )
+
+
+def _checked(
+    columns: list[_Found],
+    samples: pd.DataFrame,
+    keep: NDArray[np.bool_],
+    threshold: Mapping[str, float],
+) -> tuple[list[_Found], list[Check]]:
+    """The columns, those marked whose attack fails a check; and every check."""
+    clean = {c[0]: c[2].logit[keep] for c in columns if c[1].spelled == CLEAN and c[3] == "ok"}
+    scores = [
+        AttackScores(
+            detector=detector,
+            condition=record.spelled,
+            facts=record.facts,
+            clean=clean[detector],
+            logits=found.logit[keep],
+            attacked=~np.isnan(found.attack["linf"][keep]),
+            grad_zero=found.attack["grad_zero"][keep],
+            unbounded=found.attack["unbounded"][keep],
+            unrounded=found.attack["unrounded"][keep],
+        )
+        for detector, record, found, status, _ in columns
+        if record.facts is not None and status == "ok" and detector in clean
+    ]
+    checks, reasons = check_columns(samples["label"].to_numpy()[keep], scores, threshold)
+    marked: list[_Found] = [
+        (d, record, found, "attack unreliable", reasons[d, record.spelled])
+        if (d, record.spelled) in reasons
+        else (d, record, found, status, reason)
+        for d, record, found, status, reason in columns
+    ]
+    return marked, checks
 
 
 def _slices(samples: pd.DataFrame, scored: Scored) -> list[Slice]:

@@ -25,8 +25,13 @@ SCHEMA = pa.schema(
         ("linf", pa.float32()),
         ("l2", pa.float32()),
         ("steps", pa.int32()),
+        ("grad_zero", pa.float32()),
+        ("unbounded", pa.int8()),
+        ("unrounded", pa.float32()),
     ]
 )
+# Null where there is no attack, or it left the image alone; see `bench.attacking.Attacked`.
+ATTACK_COLUMNS = ("linf", "l2", "steps", "grad_zero", "unbounded", "unrounded")
 
 
 class ShardDamagedError(BenchError):
@@ -77,10 +82,18 @@ class Store:
             table = pq.read_table(path)
             if (table.schema.metadata or {}).get(b"fingerprint") != fingerprint.encode():
                 raise pa.ArrowInvalid("it holds another unit")
-            return table.cast(SCHEMA)
+            return _completed(table).cast(SCHEMA)
         except (pa.ArrowException, OSError, ValueError) as error:
             path.replace(path.with_suffix(".damaged"))
             raise ShardDamagedError(
                 f"score shard {path.name[:12]} was damaged on disk and set aside ({error}): "
                 "run the same command again to score it anew"
             ) from error
+
+
+def _completed(table: pa.Table) -> pa.Table:
+    """A shard of an earlier version, with the columns it lacks as null: its run can still be shown."""
+    for name in ATTACK_COLUMNS:
+        if name not in table.column_names:
+            table = table.append_column(name, pa.nulls(len(table), SCHEMA.field(name).type))
+    return table

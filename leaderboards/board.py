@@ -14,14 +14,16 @@ from leaderboards import tables
 from leaderboards.cells import CLEAN, as_rows
 from leaderboards.extras import Extras
 from leaderboards.notes import BoardNotes
-from leaderboards.render.csv import render_csv
+from leaderboards.render.csv import render_csv, render_matrix
 from leaderboards.render.json import render_json
 from leaderboards.render.markdown import render_markdown
 from leaderboards.render.severity import severity_csv
+from leaderboards.robustness import curves, transfer_matrix
 
 MARKDOWN_NAME = "leaderboard.md"
 CSV_NAME = "leaderboard.csv"
 SEVERITY_NAME = "severity.csv"
+TRANSFER_NAME = "transfer.csv"
 _KEY = ["detector", "dataset", "generator", "domain", "condition"]
 
 
@@ -72,6 +74,14 @@ class Board:
         """One row a detector and condition; see ``leaderboards.tables.by_condition``."""
         return tables.by_condition(self.rows)
 
+    def robustness(self) -> pd.DataFrame:
+        """Areas under robust accuracy and AUC over eps; see ``leaderboards.robustness.curves``."""
+        return curves(self.rows, self.notes.attacks)
+
+    def transfer_matrix(self) -> pd.DataFrame:
+        """Attack success by surrogate and target; empty where the board holds no transfer."""
+        return transfer_matrix(self.rows, self.notes.attacks)
+
     def failures(self) -> pd.DataFrame:
         """Cells that are not "ok": detector, generator, domain, condition, status, reason."""
         return tables.failures(self.rows)
@@ -92,6 +102,7 @@ class Board:
         """Write ``leaderboard.md`` and ``leaderboard.csv``; each appears whole or not at all.
 
         Where a corruption was run at two strengths or more, its curves go to ``severity.csv``.
+        A board with transfer attacks writes their matrix as ``transfer.csv`` too.
 
         Args:
             folder: Created where it does not exist.
@@ -103,8 +114,11 @@ class Board:
             OSError: The folder cannot be made or written; nothing half-written is left.
         """
         texts = {MARKDOWN_NAME: self.to_markdown(), CSV_NAME: self.to_csv()}
-        if curves := severity_csv(self.rows, self.notes):
-            texts[SEVERITY_NAME] = curves
+        if severity := severity_csv(self.rows, self.notes):
+            texts[SEVERITY_NAME] = severity
+        matrix = self.transfer_matrix()
+        if len(matrix):
+            texts[TRANSFER_NAME] = render_matrix(matrix)
         folder.mkdir(parents=True, exist_ok=True)
         for name, text in texts.items():
             _write_whole(folder / name, text)

@@ -28,7 +28,8 @@ __all__ = [
     "slices",
 ]
 
-Status = Literal["ok", "failed", "not attackable", "incomplete"]
+Status = Literal["ok", "failed", "not attackable", "attack unreliable", "incomplete"]
+CONDEMNED = ("failed", "not attackable", "attack unreliable")
 
 CLEAN = "clean"
 COLUMNS = (
@@ -36,16 +37,24 @@ COLUMNS = (
     "threshold", "accuracy", "accuracy_lo", "accuracy_hi", "balanced_accuracy", "precision",
     "precision_lo", "precision_hi", "recall", "recall_lo", "recall_hi", "f1", "auc", "auc_lo",
     "auc_hi", "ap", "real_recall", "real_recall_lo", "real_recall_hi", "fake_recall",
-    "fake_recall_lo", "fake_recall_hi", "tp", "fp", "tn", "fn", "attack_success", "median_linf",
-    "median_l2", "balanced_accuracy_lo", "balanced_accuracy_hi", "f1_lo", "f1_hi", "tpr_at_1_fpr",
-    "tpr_at_1_fpr_lo", "tpr_at_1_fpr_hi", "tpr_at_5_fpr", "tpr_at_5_fpr_lo", "tpr_at_5_fpr_hi",
-    "eer", "partial_auc", "brier", "ece", "threshold_policy", "reason",
+    "fake_recall_lo", "fake_recall_hi", "tp", "fp", "tn", "fn", "attack_success", "evade_success",
+    "frame_success", "median_linf", "median_l2", "median_steps", "balanced_accuracy_lo",
+    "balanced_accuracy_hi", "f1_lo", "f1_hi", "tpr_at_1_fpr", "tpr_at_1_fpr_lo", "tpr_at_1_fpr_hi",
+    "tpr_at_5_fpr", "tpr_at_5_fpr_lo", "tpr_at_5_fpr_hi", "eer", "partial_auc", "brier", "ece",
+    "threshold_policy", "reason",
 )  # fmt: skip
 TEXT_COLUMNS = (
     "detector", "dataset", "generator", "domain", "condition", "seen", "status",
     "threshold_policy", "reason",
 )  # fmt: skip
 COUNT_COLUMNS = ("n_real", "n_fake", "tp", "fp", "tn", "fn")
+
+
+# What rests on the order of logits or on their size, not on verdicts.
+RANKS = (
+    "auc", "auc_lo", "auc_hi", "ap", "tpr_at_1_fpr", "tpr_at_1_fpr_lo", "tpr_at_1_fpr_hi",
+    "tpr_at_5_fpr", "tpr_at_5_fpr_lo", "tpr_at_5_fpr_hi", "eer", "partial_auc", "brier", "ece",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -56,13 +65,16 @@ class ScoreColumn:
         detector: The detector's name on the board.
         condition: The condition's canonical spelling; "clean" is the empty chain.
         logits: (n,) float32, nan where an image is unscored.
-        status: "failed" and "not attackable" condemn the whole column; in an "incomplete" one, the
-            slices that are wholly scored still count.
+        status: "failed", "not attackable" and "attack unreliable" condemn the whole column; in an
+            "incomplete" one, the slices that are wholly scored still count.
         reason: Why, where the status is not "ok".
         success: (n,) 1 = the attack flipped the decision, 0 = it did not, nan = not attacked. None
             where the condition holds no attack.
         linf: (n,) size of the perturbation, in [0, 1] pixel units, nan where not attacked.
         l2: (n,) likewise in the Euclidean norm.
+        steps: (n,) gradients or queries spent, nan where not attacked.
+        ranked: False where logits say no more than the verdict, as those of an attack that stops at
+            success: AUC and average precision are then undefined.
     """
 
     detector: str
@@ -73,6 +85,8 @@ class ScoreColumn:
     success: NDArray[Any] | None = None
     linf: NDArray[Any] | None = None
     l2: NDArray[Any] | None = None
+    steps: NDArray[Any] | None = None
+    ranked: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,16 +198,21 @@ def _score(
     found |= evaluate(labels, logits, threshold).as_dict()
     if _is_attack(column):
         attacked = _attacked(column, rows)
-        found["attack_success"] = _attack_success(
-            labels[attacked], logits[attacked], clean, rows[attacked], threshold
-        )
+        for name, of in (("attack_success", None), ("evade_success", 1), ("frame_success", 0)):
+            chosen = attacked if of is None else attacked & (labels == of)
+            found[name] = _attack_success(
+                labels[chosen], logits[chosen], clean, rows[chosen], threshold
+            )
         found["median_linf"] = _median(column.linf, rows[attacked])
         found["median_l2"] = _median(column.l2, rows[attacked])
+        found["median_steps"] = _median(column.steps, rows[attacked])
+    if not column.ranked:
+        found |= dict.fromkeys(RANKS, float("nan"))
     return found
 
 
 def _state(column: ScoreColumn, logits: NDArray[Any]) -> tuple[Status, str]:
-    if column.status in ("failed", "not attackable"):
+    if column.status in CONDEMNED:
         return column.status, column.reason or column.status
     unscored = int(np.count_nonzero(np.isnan(logits)))
     if unscored:
@@ -225,7 +244,7 @@ def _attack_success(
     threshold: float,
 ) -> float:
     """Of the attacked images that were right clean, the share that is wrong under attack."""
-    if clean is None or clean.status in ("failed", "not attackable"):
+    if clean is None or clean.status in CONDEMNED:
         return float("nan")
     before = clean.logits[rows]
     if not np.isfinite(before).all():
@@ -268,7 +287,7 @@ def _threshold_of(threshold: float | Mapping[str, float], detector: str) -> floa
 def _check_column(column: ScoreColumn, n: int) -> None:
     if column.status not in get_args(Status):
         raise ValueError(f"status {column.status!r} is unknown; known: {list(get_args(Status))}")
-    for name in ("logits", "success", "linf", "l2"):
+    for name in ("logits", "success", "linf", "l2", "steps"):
         values = getattr(column, name)
         if values is not None and np.shape(values) != (n,):
             raise ValueError(

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from leaderboards.robustness import AttackFacts, Check
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BoardNotes:
@@ -30,6 +32,8 @@ class BoardNotes:
         conditions: Condition as spelt to the parameters it was run with.
         curves: Condition to its corruption's family and its strength there, from 1 (mild) on; what
             the severity tables rest on.
+        attacks: Attack condition as spelt to what boards compare of it.
+        checks: The honesty checks of every attack.
         extra: Further lines, one remark each.
     """
 
@@ -51,4 +55,6 @@ class BoardNotes:
     training: Mapping[str, str] = field(default_factory=dict)
     conditions: Mapping[str, str] = field(default_factory=dict)
     curves: Mapping[str, tuple[str, int]] = field(default_factory=dict)
+    attacks: Mapping[str, AttackFacts] = field(default_factory=dict)
+    checks: tuple[Check, ...] = ()
     extra: tuple[str, ...] = ()

@@ -77,6 +77,12 @@ def command(
     cache: Path | None = typer.Option(
         None, envvar="BENCH_CACHE", help="Folder of cached manifests; the user's cache by default."
     ),
+    save_adversarial: tuple[int, Path] | None = typer.Option(
+        None,
+        "--save-adversarial",
+        metavar="N DIR",
+        help="Write N image pairs of every detector and attack as PNG, with their difference.",
+    ),
     dry_run: bool = typer.Option(
         False,
         "--dry-run",
@@ -126,18 +132,21 @@ def command(
     )
     try:
         _dry_run(request, as_json=as_json, quiet=quiet) if dry_run else _run(
-            request, as_json=as_json, quiet=quiet
+            request, as_json=as_json, quiet=quiet, save=save_adversarial
         )
     except KeyboardInterrupt:
         say("interrupted: what was scored is kept, run the same command to go on")
         raise typer.Exit(EXIT_INTERRUPTED) from None
 
 
-def _run(request: RunRequest, *, as_json: bool, quiet: bool) -> None:
+def _run(request: RunRequest, *, as_json: bool, quiet: bool, save: tuple[int, Path] | None) -> None:
     from bench.runner import execute
 
     with Bar(quiet=quiet) as bar:
         result = execute(request, bar)
+        pictures = _save(request, *save) if save else []
+    if pictures and not quiet:
+        say(f"written: {len(pictures)} pictures in {pictures[0].parents[2]}")
     put(result.board.to_json() if as_json else result.board.to_markdown())
     if not quiet:
         say(f"{result.counts.decoded} images decoded, {result.counts.scored} scored in this run")
@@ -145,6 +154,14 @@ def _run(request: RunRequest, *, as_json: bool, quiet: bool) -> None:
     if result.report.incomplete:
         say(f"{result.report.incomplete} cells have no result: see the board's footnotes")
         raise typer.Exit(EXIT_INCOMPLETE)
+
+
+def _save(request: RunRequest, count: int, folder: Path) -> list[Path]:
+    from bench.gallery import save_adversarial
+    from bench.prepare import prepare
+    from bench.progress import Silent
+
+    return save_adversarial(prepare(request, Silent()), count, folder)
 
 
 def _dry_run(request: RunRequest, *, as_json: bool, quiet: bool) -> None:

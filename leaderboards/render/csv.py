@@ -30,6 +30,15 @@ def render_csv(rows: pd.DataFrame) -> str:
     return "\n".join(lines) + "\n"
 
 
+def render_matrix(matrix: pd.DataFrame) -> str:
+    """A small table of texts and rates as CSV, by the same rules."""
+    lines = [",".join(quoted(guard(str(name))) for name in matrix.columns)]
+    for row in matrix.itertuples(index=False):
+        cells = (quoted(guard(v)) if isinstance(v, str) else number(float(v)) for v in row)
+        lines.append(",".join(cells))
+    return "\n".join(lines) + "\n"
+
+
 def guard(text: str) -> str:
     """Text that no spreadsheet runs, one to one."""
     return "'" + text if _FORMULA.match(text) else text

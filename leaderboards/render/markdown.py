@@ -10,6 +10,7 @@ import pandas as pd
 from leaderboards.cells import CLEAN
 from leaderboards.extras import Extras
 from leaderboards.notes import BoardNotes
+from leaderboards.render.attacks import attack_tables
 from leaderboards.render.further import further, labelled_oracle
 from leaderboards.render.legend import legend
 from leaderboards.render.severity import severity_section
@@ -38,6 +39,7 @@ def render_markdown(rows: pd.DataFrame, notes: BoardNotes, extras: Extras | None
     for family in FAMILIES:
         lines += _by_slice(rows, family)
     lines += _by_condition(rows)
+    lines += attack_tables(rows, notes)
     lines += severity_section(rows, notes)
     lines += further(rows, extras)
     lines += _failures(rows)

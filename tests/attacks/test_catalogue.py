@@ -80,6 +80,7 @@ def test_randomness_is_the_images_own_and_the_callers_is_left_alone(toy, name):
     assert torch.equal(torch.get_rng_state(), torch_state)
     assert np.array_equal(np.random.get_state()[1], numpy_state)
     assert random.getstate() == python_state
+    assert all(p.grad is None for p in toy.net.parameters())
     torch.rand(5)
     part = slice(2, 3)
     alone = attack(toy.logits, toy.canvas[part], toy.labels[part], toy.seeds[part])

@@ -166,3 +166,24 @@ def test_all_randomness_is_the_seeds(toy):
         one, two = run(attack, toy), run(attack, toy)
         assert torch.equal(one.adversarial, two.adversarial)
         assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_averaged_gradients_see_through_a_detector_that_draws(toy):
+    """Weights that swing far more than they are large: one gradient's signs are chance."""
+    generator = torch.Generator().manual_seed(5)
+    weights = torch.randn(toy.canvas.shape[1:], generator=generator)
+
+    def drawn(images):
+        swing = 5 * torch.randn(weights.shape, generator=generator)
+        return ((weights + swing).to(images) * images).sum((1, 2, 3))
+
+    common = {"eps": 4 / 255, "steps": 2, "random_start": False, "keep": "last"}
+
+    def reached(attack):
+        moved = attack(drawn, toy.canvas, toy.labels, toy.seeds).adversarial
+        change = (weights.to(moved) * (moved - toy.canvas)).sum((1, 2, 3))
+        return float(hurt(change, toy.labels).mean())
+
+    one, many = PGD(**common), PGD(**common, samples=50)
+    assert reached(many) > 3 * reached(one)
+    assert many.passes == 50 * one.passes

@@ -30,6 +30,8 @@ def test_defaults_are_the_fields():
         restarts=1,
         keep="best",
         stop="never",
+        samples=1,
+        aware=False,
     )
     assert PGD().step_size == 2 / 255
     assert PGD(step=0.01).step_size == 0.01
@@ -97,6 +99,8 @@ def test_bad_pgd_parameters(parameters, message):
         (lambda: PGD(restarts=0), "from 1 to 1000"),
         (lambda: PGD(keep="first"), "best, last"),
         (lambda: PGD(stop="sucess"), "did you mean 'success'"),
+        (lambda: PGD(samples=0), "from 1 to 1000"),
+        (lambda: PGD(aware=True, stop="success"), "fooled by luck"),
         (lambda: APGD(loss="dlr"), "third largest logit, which a detector of two classes"),
         (lambda: APGDL2(loss="DLR"), "third largest logit"),
         (lambda: APGD(rho=2), "rho must be a number from 0 to 1"),

@@ -7,11 +7,12 @@ import time
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from bench.errors import OutputError
 from bench.files import write_atomic
-from bench.store import SCHEMA, ShardDamagedError, Store
+from bench.store import ATTACK_COLUMNS, SCHEMA, ShardDamagedError, Store
 
 
 def shard(n: int = 3) -> pa.Table:
@@ -20,9 +21,7 @@ def shard(n: int = 3) -> pa.Table:
         "logit": np.linspace(-1, 1, n, dtype=np.float32),
         "bad": [None] * n,
         "changed": [True] * n,
-        "linf": [None] * n,
-        "l2": [None] * n,
-        "steps": [None] * n,
+        **{name: [None] * n for name in ATTACK_COLUMNS},
     }
     return pa.table(columns).cast(SCHEMA)
 
@@ -33,6 +32,18 @@ def test_a_shard_comes_back_bit_for_bit(tmp_path):
     store.write("ab" * 32, shard())
     assert store.has("ab" * 32)
     assert store.read("ab" * 32).equals(shard())
+
+
+def test_a_shard_of_an_earlier_version_is_read_and_not_set_aside(tmp_path):
+    store, name = Store(tmp_path), "ab" * 32
+    old = shard().drop_columns(["grad_zero", "unbounded", "unrounded"])
+    path = store.path(name)
+    path.parent.mkdir(parents=True)
+    pq.write_table(old.replace_schema_metadata({"fingerprint": name}), path)
+    read = store.read(name)
+    assert read.schema.names == SCHEMA.names
+    assert read["unrounded"].null_count == len(read)
+    assert read["logit"].equals(old["logit"])
 
 
 @pytest.mark.parametrize("damage", ["truncate", "flip", "other"])
