@@ -203,9 +203,7 @@ class _TwoLogits(nn.Module):
 
 
 class _InputOnly(torch.autograd.Function):
-    """The gradient goes to the images and nowhere else: some of the published code would leave the
-    detector's weights with one.
-    """
+    """The gradient goes to the images alone; published code may leave weights with one."""
 
     @staticmethod
     def forward(ctx: Any, images: Tensor, logit_fn: LogitFn) -> Tensor:

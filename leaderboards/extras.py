@@ -73,7 +73,7 @@ def headline_influence(
     family = set(_keys(family_of(own)))
     unseen = set(_keys(own[own["seen"] == "unseen"])) & family
     chosen = [cut for cut in cuts if (cut.generator, cut.domain) in (unseen or family)]
-    if (family_of(own)["status"] != "ok").any() or not chosen:
+    if (family_of(own)["status"] != "ok").any() or family_of(own)["auc"].isna().any() or not chosen:
         return None
     return mean_influence(
         len(samples),
