@@ -126,6 +126,8 @@ def trained_net(one_thread: None) -> nn.Module:
 @pytest.fixture
 def toy(trained_net: nn.Module, device: torch.device) -> Toy:
     images, labels = pictures(32, seed=2)
+    # torchattacks as the oracle may have left gradients on the weights of the shared net.
+    trained_net.zero_grad(set_to_none=True)
     return Toy(trained_net.to(device), images.to(device), labels.to(device))
 
 
