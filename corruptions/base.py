@@ -101,8 +101,10 @@ class Corruption(ABC):
 
 def _check(image: object, where: str) -> None:
     """Raises ``ValueError`` unless the image is H x W x 3 uint8 and not empty."""
-    wanted = f"{where} a height x width x 3 uint8 array that is not empty"
     if not isinstance(image, np.ndarray):
-        raise ValueError(f"{wanted}, got {type(image).__name__}")
+        raise ValueError(f"{where} {_WANTED}, got {type(image).__name__}")
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or image.size == 0:
-        raise ValueError(f"{wanted}, got shape {image.shape} and type {image.dtype}")
+        raise ValueError(f"{where} {_WANTED}, got shape {image.shape} and type {image.dtype}")
+
+
+_WANTED = "a height x width x 3 uint8 array that is not empty"

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as PILImage
 
+from corruptions import opencv
 from corruptions.base import Corruption, Image
 from corruptions.checks import real, whole
 
@@ -107,12 +108,14 @@ class Contrast(Corruption):
 
     def apply(self, image: Image, _rng: np.random.Generator, /) -> Image:
         """One table a channel; sums are whole numbers, so the mean is exact."""
-        out = np.empty_like(image)
-        for channel in range(3):
-            plane = image[..., channel]
-            mean = int(plane.sum(dtype=np.int64)) / plane.size
-            out[..., channel] = _table(mean + (LEVELS - mean) * self.factor)[plane]
-        return out
+        height, width = image.shape[:2]
+        # Whole rows are added first: long runs of memory, many times faster than a channel at a time.
+        rows = image.reshape(height, -1).sum(axis=0, dtype=np.uint32)
+        means = rows.reshape(width, 3).sum(axis=0, dtype=np.int64) / (height * width)
+        tables = _table(means + (LEVELS[:, None] - means) * self.factor)
+        if opencv.available():
+            return opencv.look_up(image, tables)
+        return np.stack([tables[:, c].take(image[..., c]) for c in range(3)], axis=-1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -252,7 +255,8 @@ def luma_of(image: Image) -> NDArray[np.uint8]:
 
 
 def _through(image: Image, values: NDArray[np.float64]) -> Image:
-    return _table(values).take(image)
+    table = _table(values)
+    return opencv.look_up(image, table) if opencv.available() else table.take(image)
 
 
 def _table(values: NDArray[np.float64]) -> NDArray[np.uint8]:

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 from PIL import Image as PILImage
 
+from corruptions import opencv
 from corruptions.base import Corruption, Image
 from corruptions.checks import choice, real
 
@@ -95,9 +96,14 @@ class Flip(Corruption):
         choice("flip axis", self.axis, AXES)
 
     def apply(self, image: Image, _rng: np.random.Generator, /) -> Image:
-        """Reversed rows, or columns a channel at a time: numpy is four times faster so."""
+        """Reversed rows, or columns a channel at a time: numpy is four times faster so.
+
+        OpenCV, where it is installed, gives the same pixels faster still.
+        """
         if self.axis == "vertical":
             return image[::-1]
+        if opencv.available():
+            return opencv.mirror(image)
         out = np.empty_like(image)
         for channel in range(3):
             out[..., channel] = image[:, ::-1, channel]
