@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -47,6 +47,8 @@ class RunRequest:
         device: ``auto``, ``cpu`` or ``cuda:N``.
         batch_size: ``None`` chooses, and halves when memory runs out.
         precision: Of the forward pass.
+        exact: Keep the network's plain order of operations; by default batch normalisation is folded
+            and memory laid out channels last, where logits stay within 1e-4.
         seed: Of noise, random starts and subsampling.
         allow_untrained: Score detectors without trained weights, on purpose.
         cache: Folder of cached manifests; ``None`` is the user's cache.
@@ -63,6 +65,7 @@ class RunRequest:
     device: str = "auto"
     batch_size: int | None = None
     precision: Literal["fp32", "bf16"] = "fp32"
+    exact: bool = False
     seed: int = 0
     allow_untrained: bool = False
     cache: Path | None = None
@@ -117,6 +120,13 @@ class Prepared:
         """Where the scores go."""
         return Store(self.request.store or self.request.folder / "store")
 
+    @property
+    def environment(self) -> dict[str, Any]:
+        """What of the installation and the request can change a score; see ``provenance``."""
+        return scoring_environment(
+            device_name(self.device), self.request.precision, exact=self.request.exact
+        )
+
     def plan(self) -> Plan:
         """Every unit, with fingerprints for the current batch sizes and thresholds."""
         return self._plan(self.chunks, list(self.conditions.values()))
@@ -126,10 +136,9 @@ class Prepared:
         return self._plan(self.calibration, [self.conditions["clean"]])
 
     def _plan(self, chunks: Sequence[Chunk], conditions: Sequence[Condition]) -> Plan:
-        environment = scoring_environment(device_name(self.device), self.request.precision)
         settings = Settings(
             self.request.seed,
-            environment,
+            self.environment,
             self.policy.digest(),
             {name: detector.identity() for name, detector in self.surrogates.items()},
         )
@@ -185,7 +194,7 @@ def prepare(request: RunRequest, progress: Progress, *, dry: bool = False) -> Pr
         device=device,
         policy=DecodePolicy(),
         missing_weights=found.missing,
-        surrogates=_surrogates(conditions, found, device, dry=dry),
+        surrogates=_surrogates(conditions, found, request, device, dry=dry),
     )
 
 
@@ -205,12 +214,24 @@ def _load(request: RunRequest, device: torch.device, *, dry: bool) -> _Loaded:
                 raise
             loaded.missing[wanted.label] = str(error)
             continue
-        loaded.detectors[wanted.label] = detector.to(device)
+        loaded.detectors[wanted.label] = _placed(detector, request, device)
     return loaded
 
 
+def _placed(detector: Detector, request: RunRequest, device: torch.device) -> Detector:
+    detector.to(device)
+    if not request.exact:
+        detector.fold()
+    return detector
+
+
 def _surrogates(
-    conditions: Sequence[Condition], found: _Loaded, device: torch.device, *, dry: bool
+    conditions: Sequence[Condition],
+    found: _Loaded,
+    request: RunRequest,
+    device: torch.device,
+    *,
+    dry: bool,
 ) -> dict[str, Detector]:
     """The detectors that conditions name as surrogates: those of the run, or loaded by name."""
     loaded: dict[str, Detector] = {}
@@ -221,5 +242,5 @@ def _surrogates(
         if name in found.detectors:
             loaded[name] = found.detectors[name]
         elif not (dry and name in found.missing):
-            loaded[name] = resolve(DetectorRequest(name)).to(device)
+            loaded[name] = _placed(resolve(DetectorRequest(name)), request, device)
     return loaded

@@ -38,7 +38,7 @@ def versions() -> dict[str, str]:
     return found | {name: _version(name) for name in RECORDED}
 
 
-def scoring_environment(device: str, precision: str) -> dict[str, Any]:
+def scoring_environment(device: str, precision: str, *, exact: bool) -> dict[str, Any]:
     """Everything about the installation that can change a score; goes into every fingerprint."""
     return {
         "protocol": SCORING_PROTOCOL,
@@ -48,6 +48,7 @@ def scoring_environment(device: str, precision: str) -> dict[str, Any]:
         "device": device,
         "machine": platform.machine(),
         "precision": precision,
+        "exact": exact,
     }
 
 

@@ -14,7 +14,6 @@ import torch
 from bench import calibration
 from bench.condition import Condition
 from bench.datasets import Manifest
-from bench.device import device_name
 from bench.engine import BatchTooLargeError, Counts, DecodedChunk, Engine, Failed, decode_chunk
 from bench.errors import BenchError
 from bench.families import curves
@@ -23,7 +22,7 @@ from bench.honesty import attack_facts
 from bench.plan import Chunk, Plan, weight, work
 from bench.prepare import Prepared, RunRequest, prepare
 from bench.progress import Progress, Silent
-from bench.provenance import git_state, scoring_environment, versions
+from bench.provenance import git_state, versions
 from bench.report import Report, report
 from bench.rundir import ConditionRecord, DetectorRecord, Failure, RunDir, RunSpec
 from leaderboards import Board
@@ -195,7 +194,7 @@ def _ahead(
 
 def _spec(prepared: Prepared) -> RunSpec:
     request, manifest = prepared.request, prepared.manifest
-    environment = scoring_environment(device_name(prepared.device), request.precision)
+    environment = prepared.environment
     store, folder = prepared.store.root, request.folder
     along = curves(list(prepared.conditions.values()))
     return RunSpec(

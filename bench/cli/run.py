@@ -68,6 +68,11 @@ def command(
     precision: str = typer.Option(
         "fp32", envvar="BENCH_PRECISION", help="fp32 or bf16, of the forward pass; recorded."
     ),
+    exact: bool = typer.Option(
+        False,
+        "--exact",
+        help="Plain order of operations; by default batch norm is folded, logits within 1e-4.",
+    ),
     seed: int = typer.Option(0, envvar="BENCH_SEED", help="Of noise, random starts and --limit."),
     allow_untrained: bool = typer.Option(
         False,
@@ -126,6 +131,7 @@ def command(
         device=device,
         batch_size=options.batch_size(batch_size),
         precision="bf16" if precision == "bf16" else "fp32",
+        exact=exact,
         seed=seed,
         allow_untrained=allow_untrained,
         cache=cache,

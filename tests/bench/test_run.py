@@ -200,6 +200,21 @@ def test_a_corruption_that_changes_nothing_fails_its_cells(tree, toy, tmp_path, 
     assert {r["status"] for r in rows_of(run) if r["condition"] == "clean"} == {"ok"}
 
 
+def test_exact_is_another_score_and_says_so(tree, tmp_path):
+    """With and without folding: the same verdicts, stored apart, told under the board."""
+    runs = {
+        exact: bench.run(
+            "genimage-cnn", suite="cross-generator", data=tree, out=tmp_path / "out", exact=exact
+        )
+        for exact in (False, True)
+    }
+    assert [runs[exact].counts.scored for exact in (False, True)] == [48, 48]
+    assert "folded" in runs[False].board.to_markdown()
+    assert "plain order of operations (--exact)" in runs[True].board.to_markdown()
+    quick, plain = (runs[exact].board.rows for exact in (False, True))
+    assert list(quick["auc"]) == pytest.approx(list(plain["auc"]), abs=0.01)
+
+
 def test_a_limited_run_is_stamped_on_the_board(tree, toy, tmp_path):
     run = bench.run(toy(), suite="cross-generator", data=tree, out=tmp_path / "out", limit=10)
     assert run.counts.scored == 10
