@@ -53,17 +53,7 @@ def save_adversarial(prepared: Prepared, count: int, folder: Path) -> list[Path]
     plan = prepared.plan()
     written: list[Path] = []
     with ThreadPoolExecutor() as pool:
-        engine = Engine(
-            detectors=prepared.detectors,
-            conditions=prepared.conditions,
-            batch_size=prepared.batch_size,
-            device=prepared.device,
-            precision=prepared.request.precision,
-            seed=prepared.request.seed,
-            pool=pool,
-            thresholds={label: record.value for label, record in prepared.thresholds.items()},
-            surrogates=prepared.surrogates,
-        )
+        engine = prepared.engine(pool)
         chunk = decode_chunk(prepared.manifest, plan.chunks[0], prepared.policy, pool)
         for unit in plan.by_chunk[plan.chunks[0].index]:
             if unit.condition in attacks:

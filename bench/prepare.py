@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -17,6 +18,7 @@ from bench.condition import Condition, each_surrogate
 from bench.data import open_data
 from bench.datasets import DecodePolicy, Manifest
 from bench.device import device_name, pick_device, quiet_numerics
+from bench.engine import Counts, Engine
 from bench.errors import BenchError, NothingSelectedError
 from bench.plan import Chunk, Plan, PlannedDetector, Settings
 from bench.progress import Progress
@@ -125,6 +127,26 @@ class Prepared:
         """What of the installation and the request can change a score; see ``provenance``."""
         return scoring_environment(
             device_name(self.device), self.request.precision, exact=self.request.exact
+        )
+
+    def engine(self, pool: Executor, counts: Counts | None = None) -> Engine:
+        """The detectors, ready to score chunks under the current thresholds and batch sizes.
+
+        Args:
+            pool: Threads for corruptions and geometry.
+            counts: Where work is counted; a fresh count by default.
+        """
+        return Engine(
+            detectors=self.detectors,
+            conditions=self.conditions,
+            batch_size=self.batch_size,
+            device=self.device,
+            precision=self.request.precision,
+            seed=self.request.seed,
+            pool=pool,
+            thresholds={label: record.value for label, record in self.thresholds.items()},
+            surrogates=self.surrogates,
+            counts=counts or Counts(),
         )
 
     def plan(self) -> Plan:

@@ -14,7 +14,7 @@ import torch
 from bench import calibration
 from bench.condition import Condition
 from bench.datasets import Manifest
-from bench.engine import BatchTooLargeError, Counts, DecodedChunk, Engine, Failed, decode_chunk
+from bench.engine import BatchTooLargeError, Counts, DecodedChunk, Failed, decode_chunk
 from bench.errors import BenchError
 from bench.families import curves
 from bench.files import ensure_writable
@@ -145,18 +145,7 @@ def _score(
     if left < total:
         progress.note(f"{total - left} of {total} units are stored already")
     progress.start("scoring", work(plan.chunks, todo, prepared.conditions))
-    engine = Engine(
-        detectors=prepared.detectors,
-        conditions=prepared.conditions,
-        batch_size=prepared.batch_size,
-        device=prepared.device,
-        precision=prepared.request.precision,
-        seed=prepared.request.seed,
-        pool=pool,
-        thresholds={label: record.value for label, record in prepared.thresholds.items()},
-        surrogates=prepared.surrogates,
-        counts=counts,
-    )
+    engine = prepared.engine(pool, counts)
     failures = {(failure.detector, failure.condition): failure for failure in known}
     chunks = [chunk for chunk in plan.chunks if todo[chunk.index]]
     for chunk, decoded in _ahead(prepared, chunks, pool):
