@@ -23,13 +23,14 @@ from bench.attacking import Attacked, Job, Setting, attack_all, families, surrog
 from bench.batches import Batch, batches
 from bench.columns import Columns, both, differs, to_hwc
 from bench.condition import Condition, Step
-from bench.datasets import BadImageError, DecodePolicy, ImageRecord, Manifest, load
+from bench.datasets import ImageRecord
+from bench.decoding import DecodedChunk
 from bench.seeding import generator_for
 from corruptions.base import Corruption
 from detectors.base import Detector
 
 if TYPE_CHECKING:
-    from bench.plan import Chunk, Unit
+    from bench.plan import Unit
 
 Image = NDArray[np.uint8]
 
@@ -40,21 +41,6 @@ class BatchTooLargeError(RuntimeError):
     def __init__(self, detector: str) -> None:
         super().__init__(f"out of memory for {detector}")
         self.detector = detector
-
-
-@dataclass(frozen=True, slots=True)
-class DecodedChunk:
-    """The images of one chunk, decoded.
-
-    Attributes:
-        records: One an image.
-        images: (H, W, 3) uint8 each; ``None`` where it could not be decoded.
-        bad: The reason, where it could not.
-    """
-
-    records: tuple[ImageRecord, ...]
-    images: tuple[Image | None, ...]
-    bad: tuple[str | None, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,26 +66,6 @@ class Counts:
 
     decoded: int = 0
     scored: int = 0
-
-
-def decode_chunk(
-    manifest: Manifest, chunk: Chunk, policy: DecodePolicy, pool: Executor
-) -> DecodedChunk:
-    """Read and decode every image of a chunk, in threads.
-
-    Raises:
-        DataError: If a file changed since it was indexed: the scores would carry the wrong digest.
-    """
-    records = tuple(manifest.records(chunk.rows))
-
-    def read(record: ImageRecord) -> tuple[Image | None, str | None]:
-        try:
-            return load(manifest.root, record, policy), None
-        except BadImageError as error:
-            return None, str(error)
-
-    done = list(pool.map(read, records))
-    return DecodedChunk(records, tuple(image for image, _ in done), tuple(bad for _, bad in done))
 
 
 @dataclass(slots=True)

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from bench.engine import DecodedChunk, Engine, decode_chunk
+from bench.decoding import DecodedChunk, decode_chunk
+from bench.engine import Engine
 from bench.errors import BenchError
 from bench.files import ensure_writable, write_atomic
 from bench.rundir import RunDir

@@ -14,7 +14,8 @@ import torch
 from bench import calibration
 from bench.condition import Condition
 from bench.datasets import Manifest
-from bench.engine import BatchTooLargeError, Counts, DecodedChunk, Failed, decode_chunk
+from bench.decoding import DecodedChunk, decode_chunk
+from bench.engine import BatchTooLargeError, Counts, Failed
 from bench.errors import BenchError
 from bench.families import curves
 from bench.files import ensure_writable
