@@ -23,7 +23,7 @@ def write_atomic(path: Path, fill: Callable[[BinaryIO], object]) -> None:
     Raises:
         OutputError: If the place cannot be written (permissions, full disk); nothing is left behind.
     """
-    with _writable(path):
+    with writable(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".tmp-", suffix=path.suffix)
         try:
@@ -60,14 +60,19 @@ def ensure_writable(folder: Path) -> None:
     Raises:
         OutputError: If it cannot.
     """
-    with _writable(folder):
+    with writable(folder):
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
             pass
 
 
 @contextmanager
-def _writable(path: Path) -> Iterator[None]:
+def writable(path: Path) -> Iterator[None]:
+    """Turn a place that cannot be written into one sentence with the way out.
+
+    Raises:
+        OutputError: In place of the operating system's error.
+    """
     try:
         yield
     except OSError as error:

@@ -65,7 +65,7 @@ def _seen(record: DetectorRecord) -> SeenBy:
 
 def _notes(spec: RunSpec, samples: pd.DataFrame, n_bad: int, checks: Sequence[Check]) -> BoardNotes:
     cards = {d.label: DetectorCard.model_validate(d.card) for d in spec.detectors}
-    wanted = ("bench", "python", "torch", "timm", "numpy", "pillow")
+    libraries = ("python", "torch", "timm", "numpy", "pillow")
     fits = [
         f"{label}: input {card.input.describe()}, fake logit {card.fake_logit}"
         for label, card in cards.items()
@@ -84,7 +84,7 @@ def _notes(spec: RunSpec, samples: pd.DataFrame, n_bad: int, checks: Sequence[Ch
         precision=spec.precision,
         device=spec.device,
         tool_version=spec.versions["bench"],
-        versions={name: spec.versions[name] for name in wanted if name != "bench"},
+        versions={name: spec.versions[name] for name in libraries},
         weights={
             label: card.weights.sha256 if card.weights else "" for label, card in cards.items()
         },

@@ -136,10 +136,13 @@ class RunDir:
         )
         write_text(self.root / "run.json", spec.model_dump_json(indent=2) + "\n")
 
-    def end(self, failures: Sequence[Failure], bad: Sequence[tuple[str, str]]) -> None:
-        """Record what failed and which images were left out."""
+    def failed(self, failures: Sequence[Failure]) -> None:
+        """Record what failed; the board is built with it."""
         text = json.dumps([failure.model_dump() for failure in failures], indent=2)
         write_text(self.root / "failures.json", text + "\n")
+
+    def left_out(self, bad: Sequence[tuple[str, str]]) -> None:
+        """Record (path, reason) of every image that was left out."""
         buffer = io.StringIO()
         writer = csv.writer(buffer, lineterminator="\n")
         writer.writerow(["path", "reason"])

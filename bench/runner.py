@@ -18,7 +18,7 @@ from bench.decoding import DecodedChunk, decode_chunk
 from bench.engine import BatchTooLargeError, Counts, Failed
 from bench.errors import BenchError
 from bench.families import curves
-from bench.files import ensure_writable
+from bench.files import ensure_writable, writable
 from bench.honesty import attack_facts
 from bench.plan import Chunk, Plan, weight, work
 from bench.prepare import Prepared, RunRequest, prepare
@@ -70,8 +70,9 @@ def execute(request: RunRequest, progress: Progress | None = None) -> RunResult:
     counts = Counts()
     with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
         while True:
-            # Recorded before the thresholds are known too, so that a killed run can be looked at.
-            folder.begin(_spec(prepared), prepared.manifest, prepared.rows, prepared.plan())
+            if request.suite.policy.kind != "zero":
+                # Recorded before thresholds are chosen too: a killed run can then be looked at.
+                folder.begin(_spec(prepared), prepared.manifest, prepared.rows, prepared.plan())
             try:
                 known = _thresholds(prepared, pool, counts, progress)
                 plan = prepared.plan()
@@ -80,17 +81,18 @@ def execute(request: RunRequest, progress: Progress | None = None) -> RunResult:
                 break
             except BatchTooLargeError as error:
                 _halve(prepared, error, progress)
-    first = report_with(folder, failures, prepared.manifest)
-    first.board.write(folder.root)
-    return RunResult(folder.root, first, counts)
+    done = report_with(folder, failures, prepared.manifest)
+    with writable(folder.root):
+        done.board.write(folder.root)
+    return RunResult(folder.root, done, counts)
 
 
 def report_with(folder: RunDir, failures: Sequence[Failure], manifest: Manifest) -> Report:
     """Record the failures, build the report, and list every image that was left out."""
-    folder.end(failures, [])
+    folder.failed(failures)
     done = report(folder.root)
     indexed = [(row["path"], row["reason"]) for row in manifest.bad.to_pylist()]
-    folder.end(failures, sorted({*indexed, *done.bad}))
+    folder.left_out(sorted({*indexed, *done.bad}))
     return done
 
 

@@ -34,7 +34,11 @@ def command(
     ]()
     put(text)
     if write:
-        for path in done.board.write(run):
+        from bench.files import writable
+
+        with writable(run):
+            paths = done.board.write(run)
+        for path in paths:
             say(f"written: {path}")
     if done.incomplete:
         say(f"{done.incomplete} cells have no result")

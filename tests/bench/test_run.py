@@ -18,7 +18,7 @@ from sklearn.metrics import roc_auc_score
 
 import bench
 from bench import plan as planning
-from bench.errors import BenchError
+from bench.errors import BenchError, OutputError
 from bench.report import report
 from bench.suite import Suite
 
@@ -234,6 +234,15 @@ def test_an_unwritable_place_is_refused_before_any_work(tree, toy, tmp_path):
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(BenchError, match="cannot write"):
         bench.run(toy(), suite="cross-generator", data=tree, out=tmp_path / "file" / "out")
+
+
+def test_a_board_that_cannot_be_written_says_so_and_the_scores_are_kept(tree, toy, tmp_path):
+    (tmp_path / "out" / "leaderboard.md").mkdir(parents=True)
+    with pytest.raises(OutputError, match="choose another place"):
+        bench.run(toy(), suite="cross-generator", data=tree, out=tmp_path / "out")
+    (tmp_path / "out" / "leaderboard.md").rmdir()
+    again = bench.run(toy(), suite="cross-generator", data=tree, out=tmp_path / "out")
+    assert (again.counts.decoded, again.counts.scored) == (0, 0)
 
 
 KILLED = """
