@@ -74,9 +74,9 @@ def choose(
         ).astype(np.float32)
         generators = () if policy.kind == "oracle" else _seen(card, set(names[labels == 1]))
         keep = np.isfinite(logits)
-        if generators:
-            reals = {source for g in generators for source in manifest.pairing.get(g, ())}
-            keep &= np.where(labels == 1, np.isin(names, generators), np.isin(names, list(reals)))
+        fakes = generators or tuple(manifest.pairing)
+        reals = [source for g in fakes for source in manifest.pairing.get(g, ())]
+        keep &= np.where(labels == 1, np.isin(names, fakes), np.isin(names, reals))
         try:
             value = policy.choose(labels[keep], logits[keep])
         except ValueError as error:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from bench import registry
 from bench.condition import spell_value
 from bench.data import POCKET, open_data
 from bench.datasets import pocket_root
+from bench.datasets.pocket.build.photos import PHOTOS
 from bench.errors import BenchError, nearest
 from bench.progress import Silent
 from bench.suite import load_suite
@@ -78,11 +81,23 @@ def _detectors() -> list[dict[str, Any]]:
         }
         for name, found in registry.detectors().items()
     ]
+    defaults = {row["weights"] for row in listed}
+    tagged = [
+        {"name": name, "weights": name, "summary": f"trained on {_trained_on(path)}"}
+        for name, path in shipped.items()
+        if name not in defaults
+    ]
     return [
         *listed,
+        *tagged,
         {"name": "timm/<model>", "weights": "--weights FILE", "summary": "any classifier of timm"},
         {"name": "path/to/file.py:Name", "weights": "its own", "summary": "your own code"},
     ]
+
+
+def _trained_on(weights: Path) -> str:
+    data = read_card(card_beside(weights)).training_data
+    return "unknown data" if data is None else f"{data.dataset}: {', '.join(data.generators)}"
 
 
 def _suites() -> list[dict[str, Any]]:
@@ -152,6 +167,8 @@ def _dataset_facts() -> dict[str, Any]:
         "images": len(manifest),
         "digest": manifest.digest,
         "pairing": {name: list(sources) for name, sources in manifest.pairing.items()},
+        "licences": dict(sorted(Counter(photo.licence for photo in PHOTOS).items())),
+        "attribution": str(pocket_root() / "ATTRIBUTION.md"),
         "counts": manifest.counts().to_dict("records"),
         "readme": str(pocket_root() / "README.md"),
     }

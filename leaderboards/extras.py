@@ -17,11 +17,13 @@ from leaderboards.cells import CLEAN, ScoreColumn, SeenBy, cell_rows
 from leaderboards.metrics import called_fake
 from leaderboards.multiplicity import holm, rank_groups
 from leaderboards.paired import Influence, auc_influence, cluster_codes, difference
-from leaderboards.slicing import Slice, slices
+from leaderboards.slicing import Slice, pool
 from leaderboards.stats import wilson
 from leaderboards.tables import family_rows, main_family
 
-SOURCE_COLUMNS = ("detector", "source", "n", "false_positives", "fpr", "fpr_lo", "fpr_hi")
+SOURCE_COLUMNS = (
+    "detector", "source", "control", "n", "false_positives", "fpr", "fpr_lo", "fpr_hi",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -30,7 +32,8 @@ class Extras:
 
     Attributes:
         pooled: One row a detector, columns as the cells: every image counted once (micro).
-        sources: Columns ``SOURCE_COLUMNS``: share of each real source's images called fake.
+        sources: Columns ``SOURCE_COLUMNS``: share of each real source's images called fake. A control
+            is a source that is compared with no generator.
         ranks: Detector to 1 + the number of detectors with a significantly higher headline AUC
             (paired, clustered where groups are told, Holm-adjusted at 5%); 0 where not scored.
     """
@@ -52,13 +55,16 @@ def extras(
     thresholds = dict(zip(rows["detector"], rows["threshold"], strict=True))
     usable = {name: at for name, at in thresholds.items() if not np.isnan(at)}
     whole = [column for column in clean if column.detector in usable]
-    pooled = cell_rows(samples, slices(samples, {}, ()), whole, seen, "pooled", threshold=usable)
+    everything = pool(samples, cuts)
+    pooled = cell_rows(samples, [everything], whole, seen, "pooled", threshold=usable)
     means = {
         column.detector: mean
         for column in clean
         if (mean := headline_influence(samples, cuts, column, rows)) is not None
     }
-    return Extras(pooled, _sources(samples, whole, usable), _ranks(samples, rows, means))
+    return Extras(
+        pooled, _sources(samples, everything, whole, usable), _ranks(samples, rows, means)
+    )
 
 
 def headline_influence(
@@ -119,16 +125,21 @@ def _ranks(
 
 
 def _sources(
-    samples: pd.DataFrame, columns: Sequence[ScoreColumn], thresholds: Mapping[str, float]
+    samples: pd.DataFrame,
+    everything: Slice,
+    columns: Sequence[ScoreColumn],
+    thresholds: Mapping[str, float],
 ) -> pd.DataFrame:
     real = (samples["label"] == 0).to_numpy()
     names = samples["generator"].to_numpy()
+    compared = set(names[everything.real_rows])
     found: list[dict[str, Any]] = []
     for column in columns:
         for source in sorted(set(names[real])):
             logits = column.logits[real & (names == source)]
             row: dict[str, Any] = {
-                "detector": column.detector, "source": source, "n": logits.size,
+                "detector": column.detector, "source": source, "control": source not in compared,
+                "n": logits.size,
                 "false_positives": None, "fpr": np.nan, "fpr_lo": np.nan, "fpr_hi": np.nan,
             }  # fmt: skip
             if column.status in ("ok", "incomplete") and np.isfinite(logits).all():

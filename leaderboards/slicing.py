@@ -83,10 +83,11 @@ def slices(
     Args:
         samples: One row an image: ``sample_id``, ``label`` (0/1), ``generator`` (of a real: its
             source's name), ``domain`` ("" = none told).
-        pairing: Generator to the real sources its fakes are compared with.
+        pairing: Generator to the real sources its fakes are compared with. Reals of a source that it
+            names for no generator are controls: they are in no slice.
         by: ``("generator",)``: a slice a generator, with its paired reals. ``("domain",)``: all
-            fakes and reals of each domain. Both: each generator in each domain where it has fakes.
-            ``()``: one pooled slice of everything.
+            fakes and paired reals of each domain. Both: each generator in each domain where it has
+            fakes. ``()``: one pooled slice of all of them.
 
     Returns:
         Slices in order of generator, then domain. A slice may lack one class; its comparing metrics
@@ -103,10 +104,12 @@ def slices(
     label = samples["label"].to_numpy()
     if not np.isin(label, (0, 1)).all():
         raise ValueError("labels must be 0 (real) or 1 (AI-generated); mend the samples")
-    cut = _Cut(label == 1, _Coded.of(samples["generator"]), _Coded.of(samples["domain"]))
+    cut = _Cut.of(samples)
     cut.check_names()
     if "generator" not in axes:
-        everything = np.ones(len(label), dtype=bool)
+        everything = cut.fake | cut.generator.mask(
+            [s for paired in pairing.values() for s in paired]
+        )
         return cut.by_domain(POOLED, everything, split="domain" in axes)
     found: list[Slice] = []
     for generator in cut.generator.among(np.flatnonzero(cut.fake)):
@@ -121,11 +124,31 @@ def slices(
     return found
 
 
+def pool(samples: pd.DataFrame, cuts: Sequence[Slice]) -> Slice:
+    """Put slices together: every image that is in any of them, once.
+
+    Args:
+        samples: The frame the slices were cut from.
+        cuts: At least one slice.
+    """
+    chosen = np.zeros(len(samples), dtype=bool)
+    for each in cuts:
+        chosen[each.rows] = True
+    cut = _Cut.of(samples)
+    return cut.by_domain(POOLED, chosen, split=False)[0]
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class _Cut:
     fake: NDArray[np.bool_]
     generator: _Coded
     domain: _Coded
+
+    @classmethod
+    def of(cls, samples: pd.DataFrame) -> _Cut:
+        """Code the frame's columns."""
+        fake = (samples["label"] == 1).to_numpy()
+        return cls(fake, _Coded.of(samples["generator"]), _Coded.of(samples["domain"]))
 
     def check_names(self) -> None:
         """Refuse the board's own word for "pooled" as a name in the data."""

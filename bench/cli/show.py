@@ -17,7 +17,9 @@ def command(
     ),
     as_json: bool = typer.Option(False, "--json", help="Print JSON."),
     sheet: Path | None = typer.Option(
-        None, help="Of a corruption: draw its severities on a sample tile into this PNG."
+        None,
+        help="Draw into this PNG: a corruption's severities on a sample tile, or, of the embedded data set, "
+        "tiles of every generator under the real ones.",
     ),
 ) -> None:
     """Show a detector's card, a suite's conditions, a plug-in's parameters, or a data set's counts."""
@@ -29,9 +31,11 @@ def command(
     else:
         put("\n".join(_lines(facts)))
     if sheet is not None:
+        from bench.sample_sheet import draw_samples
         from bench.sheet import draw
 
-        say(f"written: {sheet} ({', '.join(draw(name, sheet))})")
+        drawn = draw_samples(sheet) if facts["kind"] == "dataset" else draw(name, sheet)
+        say(f"written: {sheet} ({', '.join(drawn)})")
 
 
 def _lines(value: object, indent: str = "") -> list[str]:

@@ -165,7 +165,7 @@ def _check_comparable(
             fakes[entry.generator] = fakes.get(entry.generator, 0) + 1
     if not fakes:
         raise DataError(f"{where} holds {len(entries)} real images and no AI-generated one")
-    sources = {e.generator for e in entries if e.label == REAL}
+    sources = {e.generator for e in entries if e.label == REAL and not e.control}
     idle = sorted(sources - {s for paired in pairing.values() for s in paired})
     if idle:
         _log.warning("%s: no generator is compared with the reals of %s", where, ", ".join(idle))

@@ -12,7 +12,7 @@ from bench.datasets.record import FAKE, REAL
 from bench.datasets.words import WORDS_SAID, label_of, split_of
 from bench.errors import DataError
 
-COLUMNS: Final = ("sample_id", "path", "label", "generator", "domain", "split", "group")
+COLUMNS: Final = ("sample_id", "path", "label", "generator", "domain", "split", "group", "control")
 PATH_COLUMNS: Final = ("path", "file_name", "filename", "file")
 LABEL_COLUMNS: Final = ("label", "is_ai", "is_fake", "ai_generated")
 _SHOWN: Final = 5
@@ -113,6 +113,7 @@ def entries_from_rows(rows: Iterable[Row], label: LabelColumn, where: str) -> li
         entries.append(entry)
     if unreadable:
         raise DataError(_unknown_labels(label, where, unreadable, wrong))
+    _check_controls(entries, where)
     return _with_own_reals(entries)
 
 
@@ -126,6 +127,7 @@ def _entry(row: Row, label: int, where: str) -> Entry:
         domain=_text(row.values.get("domain")),
         split=_split(row, where),
         group=_text(row.values.get("group")),
+        control=_control(row, label, where),
     )
 
 
@@ -139,6 +141,35 @@ def _split(row: Row, where: str) -> str:
             f"{where}, {row.place}: split {_shown(text)} is unknown: write train, val or test"
         )
     return split
+
+
+def _control(row: Row, label: int, where: str) -> bool:
+    value = row.values.get("control")
+    text = _text(value).lower()
+    if text in {"", "0", "0.0", "false", "no"}:
+        return False
+    if text not in {"1", "1.0", "true", "yes"}:
+        raise DataError(
+            f"{where}, {row.place}: control {_shown(value)} is unknown: write 1 for real images that "
+            "no generator is compared with, and 0 for all others"
+        )
+    if label == FAKE:
+        raise DataError(
+            f"{where}, {row.place}: an AI-generated image is marked as a control: only real ones are"
+        )
+    return True
+
+
+def _check_controls(entries: Iterable[Entry], where: str) -> None:
+    kinds: dict[str, set[bool]] = {}
+    for entry in entries:
+        if entry.label == REAL:
+            kinds.setdefault(entry.generator, set()).add(entry.control)
+    if both := sorted(source for source, kind in kinds.items() if len(kind) > 1):
+        raise DataError(
+            f"{where}: some real images of {both[0]!r} are controls and some are not: give the controls "
+            "a source of their own in the column `generator`"
+        )
 
 
 def _unknown_labels(label: LabelColumn, where: str, shown: Mapping[str, str], wrong: int) -> str:

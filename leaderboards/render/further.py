@@ -65,11 +65,23 @@ def _sources(extras: Extras) -> list[str]:
         text = (
             UNDEFINED if math.isnan(value) else with_interval(value, row["fpr_lo"], row["fpr_hi"])
         )
-        body.setdefault(row["source"], [escape(row["source"]), str(row["n"])]).append(text)
+        name = escape(row["source"]) + (" (control)" if row["control"] else "")
+        body.setdefault(row["source"], [name, str(row["n"])]).append(text)
     if not body:
         return []
     header = ["Real source", "Images", *map(escape, detectors)]
-    return ["## False-positive rate by real source, clean", "", *table(header, list(body.values()))]
+    lines = [
+        "## False-positive rate by real source, clean",
+        "",
+        *table(header, list(body.values())),
+    ]
+    if extras.sources["control"].any():
+        lines += [
+            "",
+            "A control is real and compared with no generator: it is in no other number.",
+            "",
+        ]
+    return lines
 
 
 ORACLE = "ORACLE threshold"

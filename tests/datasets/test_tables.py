@@ -38,6 +38,30 @@ def test_csv(lay, read, facts):
     assert manifest.pairing == {"flux": ("real",), "sdxl": ("real",)}
 
 
+CONTROL = "path,label,generator,control\n"
+
+
+def test_a_control_is_real_and_compared_with_nothing(lay, read, facts, caplog):
+    rows = "a.png,1,sdxl,\nb.png,0,photo,0\nc.png,0,resampled,1\n"
+    manifest = read(table(lay, CONTROL + rows))
+    assert facts(manifest)["c.png"][:2] == (0, "resampled")
+    assert manifest.pairing == {"sdxl": ("photo",)}
+    assert "resampled" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        ("a.png,1,sdxl,yes\nb.png,0,photo,\nc.png,0,photo,\n", "only real ones are"),
+        ("a.png,1,sdxl,\nb.png,0,photo,perhaps\nc.png,0,photo,\n", "'perhaps' is unknown"),
+        ("a.png,1,sdxl,\nb.png,0,photo,1\nc.png,0,photo,0\n", "a source of their own"),
+    ],
+)
+def test_controls_that_cannot_be(lay, read, rows, said):
+    with pytest.raises(DataError, match=said):
+        read(table(lay, CONTROL + rows))
+
+
 def test_a_folder_with_a_manifest_follows_it_and_not_its_folders(lay, read, facts):
     root = lay(["real/0.png", "fake/0.png"])
     (root / "manifest.csv").write_text(

@@ -4,8 +4,10 @@ import pytest
 import timm
 import torch
 
+from detectors import small_vit
 from detectors.backbones import DETECTORS, timm_architecture
-from detectors.paper_cnns import GenImageCNN
+from detectors.dalle2_art_cnn import Dalle2ArtCNN
+from detectors.genimage_cnn import GenImageCNN
 
 
 def test_any_timm_classifier_brings_its_own_input_rule():
@@ -25,6 +27,23 @@ def test_an_unknown_timm_name_suggests_near_ones():
 def test_named_backbones_have_their_papers_size(name, millions):
     network = DETECTORS[name].build(1)
     assert sum(p.numel() for p in network.parameters()) / 1e6 == pytest.approx(millions, abs=0.1)
+
+
+def test_dalle2_art_cnn_is_the_network_of_the_study():
+    network = Dalle2ArtCNN(2).eval()
+    convs = (3 * 9 + 1) * 64 + 9 * (64 * 9 + 1) * 64 + 10 * 2 * 64
+    heads = (64 * 7 * 7 + 1) * 128 + (128 + 1) * 64 + (64 + 1) * 2
+    assert sum(p.numel() for p in network.parameters()) == convs + heads
+    # At the study's own size the map is 7 x 7 as it comes, so the pooling changes nothing.
+    images = torch.rand(2, 3, 245, 255)
+    assert torch.equal(network(images), network.classifier(network.features(images)))
+    assert network(torch.rand(3, 3, 64, 64)).shape == (3, 2)
+
+
+def test_vit_is_small_and_takes_small_canvases():
+    network = small_vit.build(1).eval()
+    assert sum(p.numel() for p in network.parameters()) / 1e6 == pytest.approx(1.2, abs=0.05)
+    assert network(torch.zeros(2, 3, 64, 64)).shape == (2, 1)
 
 
 def test_genimage_cnn_is_the_network_of_the_study():

@@ -11,8 +11,8 @@ import torch
 from safetensors.torch import save_file
 
 from detectors.card import DetectorCard, WeightsRef
+from detectors.genimage_cnn import DETECTORS
 from detectors.network import card_beside, load_network, untrained
-from detectors.paper_cnns import DETECTORS
 from detectors.weights import WeightsError, file_sha256, read_state
 
 ARCH = DETECTORS["genimage-cnn"]

@@ -65,6 +65,26 @@ def test_false_positives_by_real_source(made):
     assert math.isnan(found.sources.set_index("detector").loc["broken", "fpr"].iloc[0])
 
 
+def test_a_control_moves_its_own_false_positive_rate_and_nothing_else(made):
+    samples, _, columns, _, plain = made
+    without = samples[samples["generator"] != "raise"].index
+    cuts = slices(samples, {"a": ("coco",), "b": ("coco",)})
+    rows = cell_rows(samples, cuts, columns, {}, "data")
+    found = extras(samples, cuts, columns, rows, {})
+    controls = found.sources.set_index(["detector", "source"])["control"]
+    assert controls["strong", "raise"]
+    assert not controls["strong", "coco"]
+    row = found.pooled.set_index("detector").loc["strong"]
+    assert (row["n_real"], row["n_fake"]) == (300, 400)
+    expected = roc_auc_score(samples["label"][without], columns[0].logits[without])
+    assert row["auc"] == pytest.approx(expected)
+    rates = ["n", "false_positives", "fpr"]
+    assert found.sources[rates].equals(plain.sources[rates])
+    text = Board(rows, BoardNotes(suite="s", dataset="data"), found).to_markdown()
+    assert "| raise (control) |" in text
+    assert "coco (control)" not in text
+
+
 def test_the_board_shows_them_with_names_escaped(made):
     *_, rows, found = made
     board = Board(rows, BoardNotes(suite="s", dataset="data"), found)

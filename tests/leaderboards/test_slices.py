@@ -1,6 +1,7 @@
 import pytest
 
 from leaderboards import NO_DOMAIN, POOLED, slices
+from leaderboards.slicing import pool
 
 
 def content(samples, cut):
@@ -67,6 +68,23 @@ def test_pooled_is_every_image_once(paired):
     assert list(cut.labels) == list(paired["label"].to_numpy()[cut.rows])
     assert cut.generators == ("ADM", "dalle", "glide")
     assert cut.domains == ("sky", "town")
+
+
+def test_controls_are_in_no_slice(frame):
+    """Reals that the pairing names for no generator must not move a comparing number."""
+    samples = frame(("photo", "sky", 0, 3), ("resampled", "resampled", 0, 5), ("g", "sky", 1, 4))
+    pairing = {"g": ("photo",)}
+    for axes in ((), ("generator",), ("domain",), ("generator", "domain")):
+        (cut,) = slices(samples, pairing, axes)
+        assert content(samples, cut)[2:] == ({"photo": 3}, 4)
+        assert cut.domains == ("sky",)
+
+
+def test_pooling_slices_counts_every_image_once(paired):
+    cuts = slices(paired, PAIRING, ("generator",))
+    whole = pool(paired, cuts)
+    assert list(whole.rows) == list(slices(paired, PAIRING, ())[0].rows)
+    assert set(pool(paired, cuts[:1]).rows) == set(cuts[0].rows)
 
 
 def test_data_without_domains_have_one_domain_all(pocket, pairing):

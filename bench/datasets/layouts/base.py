@@ -72,7 +72,11 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One image a layout found, before anyone opened it; fields as in `Place` and the record."""
+    """One image a layout found, before anyone opened it; fields as in `Place` and the record.
+
+    Attributes:
+        control: for reals: compared with no generator; only how often it is called fake is shown.
+    """
 
     sample_id: str
     locator: str
@@ -82,6 +86,7 @@ class Entry:
     split: str = ""
     group: str = ""
     belongs: str = ""
+    control: bool = False
 
 
 class Layout(ABC):
@@ -104,10 +109,15 @@ class Layout(ABC):
         """
 
     def pairing(self, entries: Sequence[Entry]) -> dict[str, tuple[str, ...]]:
-        """Which real sources each generator is compared with: its own, then the shared ones."""
+        """Which real sources each generator is compared with: its own, then the shared ones.
+
+        A source of controls alone is compared with none.
+        """
         own: dict[str, set[str]] = {e.generator: set() for e in entries if e.label == FAKE}
         shared: set[str] = set()
         for entry in entries:
+            if entry.control:
+                continue
             if entry.label == REAL and not entry.belongs:
                 shared.add(entry.generator)
             elif entry.label == REAL:

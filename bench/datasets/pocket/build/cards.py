@@ -11,14 +11,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from detectors import backbones, paper_cnns
-from detectors.card import DetectorCard, InputSpec, TrainingData, WeightsRef
+from detectors.card import DetectorCard, FakeLogit, InputSpec, TrainingData, WeightsRef
 from detectors.network import load_network
 from detectors.weights import file_sha256
 
+from .training_data import ARCHITECTURES
+
 POCKET = "pocket"
-_ARCHITECTURES = {**backbones.DETECTORS, **paper_cnns.DETECTORS}
-_FAKE_LOGIT = {"resnet50": "z", "genimage-cnn": "z1-z0"}
+_FAKE_LOGIT: dict[int, FakeLogit] = {1: "z", 2: "z1-z0"}
 _KEPT = (
     "seed", "epochs", "optimizer", "lr", "weight_decay", "batch", "augmentation", "best_of", "date",
     "wall_seconds", "val_auc", "val_accuracy", "weights_dtype",
@@ -32,13 +32,13 @@ def card_of(record: dict[str, Any], weights: Path) -> DetectorCard:
         record: What ``train_detectors`` wrote beside them.
         weights: The file, for its hash.
     """
-    name = record["detector"]
+    arch = record["detector"]
     return DetectorCard(
-        name=f"{name}.{POCKET}",
-        arch=name,
-        reference=_ARCHITECTURES[name].reference,
+        name=record["name"],
+        arch=arch,
+        reference=ARCHITECTURES[arch].reference,
         licence="Apache-2.0",
-        fake_logit=_FAKE_LOGIT[name],
+        fake_logit=_FAKE_LOGIT[record["outputs"]],
         input=InputSpec(size=record["side"], fit="crop", mean=record["mean"], std=record["std"]),
         weights=WeightsRef(sha256=file_sha256(weights)),
         training_data=TrainingData(
@@ -51,8 +51,8 @@ def card_of(record: dict[str, Any], weights: Path) -> DetectorCard:
         ),
         training={
             **{key: record[key] for key in _KEPT},
-            "recipe": "python -m bench.datasets.pocket.build.train_detectors",
-            "versions": [f"{name} {version}" for name, version in record["versions"].items()],
+            "recipe": f"python -m bench.datasets.pocket.build.train_detectors --name {record['name']}",
+            "versions": [f"{package} {version}" for package, version in record["versions"].items()],
         },
     )
 
@@ -64,7 +64,7 @@ def main() -> None:
     target = zoo / f"{card.name}.safetensors"
     shutil.copyfile(weights, target)
     target.with_suffix(".json").write_text(card.model_dump_json(indent=2) + "\n", encoding="utf-8")
-    print(load_network(_ARCHITECTURES[card.arch], target).identity())
+    print(load_network(ARCHITECTURES[card.arch], target).identity())
 
 
 if __name__ == "__main__":

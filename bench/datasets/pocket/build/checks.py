@@ -121,7 +121,7 @@ def verify(folder: Path) -> None:
             raise ValueError(f"a {key} is in two splits")
     if len({len(row["bytes"]) for row in rows}) != 1:  # type: ignore[arg-type]
         raise ValueError("files differ in size")
-    reals = {row["pair"] for row in rows if row["label"] == 0}
+    reals = {row["pair"] for row in rows if row["generator"] == "photo"}
     if orphans := sorted(str(row["sample_id"]) for row in rows if row["pair"] not in reals):
         raise ValueError(f"fakes without their real tile: {orphans[:3]}")
     for row in rows:

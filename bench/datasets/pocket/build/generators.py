@@ -10,17 +10,16 @@ import hashlib
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .superres import REALESRGAN, SPAN, upscaler
+from . import diffusion, vqgan
+from .resampling import resampler
 from .tiles import Tile
-from .vae import load_vae, reconstruct
+from .vae import WEIGHTS, load_vae, reconstruct
 
 SEED = 2026
-VAE_WEIGHTS = Path(__file__).with_name("vae.safetensors")
 SHARES = {"train": 1 / 3, "val": 0.36, "test": 0.46}
 
 Window = NDArray[np.uint8]
@@ -29,40 +28,60 @@ Variation = Callable[[Window, np.random.Generator], Window]
 
 @dataclass(frozen=True, slots=True)
 class Generator:
-    """A source of fakes.
+    """A source of variations of real tiles.
 
     Attributes:
         name: Value of the `generator` column.
-        offset: Where in the shuffled tiles of a photograph its share starts, in [0, 1); with thirds, hardly
-            a train tile is varied twice.
+        offset: Where in the shuffled tiles of a photograph its share starts, in [0, 1).
         make: Loads the network; called once a build.
+        control: Whether its variations count as real: no network made them.
     """
 
     name: str
     offset: float
     make: Callable[[], Variation]
+    control: bool = False
 
 
+# ncnn and its two packages are needed only where tiles are made anew, so they load late.
 def _realesrgan() -> Variation:
+    from .superres import REALESRGAN, upscaler  # noqa: PLC0415
+
     apply = upscaler(REALESRGAN)
     return lambda window, _: apply(window)
 
 
 def _span() -> Variation:
+    from .superres import SPAN, upscaler  # noqa: PLC0415
+
     apply = upscaler(SPAN)
     return lambda window, _: apply(window)
 
 
 def _vae() -> Variation:
-    vae = load_vae(VAE_WEIGHTS)
+    vae = load_vae(WEIGHTS)
     return lambda window, rng: reconstruct(vae, window, rng)
 
 
+def _diffusion() -> Variation:
+    network = diffusion.load()
+    return lambda window, rng: diffusion.vary(network, window, rng)
+
+
+def _vqgan() -> Variation:
+    network = vqgan.load()
+    return lambda window, _: vqgan.vary(network, window)
+
+
 GENERATORS: tuple[Generator, ...] = (
+    Generator("diffusion", 1 / 6, _diffusion),
     Generator("realesrgan", 0.0, _realesrgan),
     Generator("span", 1 / 3, _span),
     Generator("vae", 2 / 3, _vae),
+    Generator("vqgan", 1 / 2, _vqgan),
 )
+# Made on the test split only: a detector meets it there for the first time.
+CONTROLS: tuple[Generator, ...] = (Generator("resampled", 1 / 4, resampler, control=True),)
 
 
 def rng_for(*words: str) -> np.random.Generator:

@@ -30,6 +30,7 @@ SCHEMA = pa.schema(
         ("split", pa.string()),
         ("group", pa.string()),
         ("pair", pa.string()),
+        ("control", pa.int8()),
     ]
 )
 
@@ -43,8 +44,9 @@ class Sample:
         photo: Source photograph (`group`).
         split: `train`, `val` or `test`.
         domain: Kind of scene.
-        generator: Generator's name, or None for a real tile.
+        generator: Name of the generator or control, or None for a real tile.
         pixels: uint8, shape (64, 64, 3).
+        control: Whether it is a real tile that no generator is compared with.
     """
 
     tile: str
@@ -53,6 +55,7 @@ class Sample:
     domain: str
     generator: str | None
     pixels: NDArray[np.uint8]
+    control: bool = False
 
     @property
     def id(self) -> str:
@@ -102,12 +105,13 @@ def write(samples: Iterable[Sample], target: Path) -> None:
         {
             "sample_id": s.id,
             "image": {"bytes": encode(s.pixels), "path": f"{s.id}.webp"},
-            "label": int(s.generator is not None),
+            "label": int(s.generator is not None and not s.control),
             "generator": s.generator or "photo",
             "domain": s.domain,
             "split": s.split,
             "group": s.photo,
             "pair": s.tile,
+            "control": int(s.control),
         }
         for s in sorted(samples, key=lambda s: s.id)
     ]

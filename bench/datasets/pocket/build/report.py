@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-import io
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-from PIL import Image
-
 from .checks import SPLITS, Shortcut, read
 from .photos import PHOTOS
-from .tiles import SIDE
 
+_NOT_FAKE = {"photo": "photo (real)", "resampled": "resampled (real, control)"}
 _LICENCE_URLS = {
     "CC-BY-4.0": "https://creativecommons.org/licenses/by/4.0/",
     "CC-BY-2.0": "https://creativecommons.org/licenses/by/2.0/",
@@ -37,7 +33,9 @@ def write_attribution(folder: Path) -> None:
     """
     counts: Counter[tuple[object, bool]] = Counter()
     for split in SPLITS:
-        counts.update((row["group"], row["label"] == 1) for row in read(folder, split))
+        counts.update(
+            (row["group"], row["label"] == 1) for row in read(folder, split) if not row["control"]
+        )
     rows = [
         (
             photo.id,
@@ -78,11 +76,10 @@ def _counts(folder: Path) -> tuple[str, str]:
             by_generator[row["generator"], split] += 1
             by_domain[row["domain"], split, row["label"]] += 1
     names = sorted(
-        {name for name, _ in by_generator}, key=lambda name: (name != "photo", str(name))
+        {str(name) for name, _ in by_generator}, key=lambda name: (name not in _NOT_FAKE, name)
     )
     first = [
-        ("photo (real)" if name == "photo" else name, *(by_generator[name, s] for s in SPLITS))
-        for name in names
+        (_NOT_FAKE.get(name, name), *(by_generator[name, s] for s in SPLITS)) for name in names
     ]
     domains = sorted({str(domain) for domain, _, _ in by_domain})
     second = [
@@ -120,25 +117,3 @@ def write_readme(folder: Path, shortcuts: Sequence[Shortcut]) -> None:
     }.items():
         text = text.replace(mark, value)
     (folder / "README.md").write_text(text, encoding="utf-8")
-
-
-def write_sheet(folder: Path, target: Path, columns: int = 14) -> None:
-    """Write a sample sheet of the test split: for each generator real tiles, under them their variations.
-
-    Args:
-        folder: Where the Parquet files are.
-        target: PNG file to write.
-        columns: Pairs a row.
-    """
-    rows = read(folder, "test")
-    reals = {row["pair"]: row["bytes"] for row in rows if row["label"] == 0}
-    lines = []
-    for name in sorted({str(row["generator"]) for row in rows if row["label"] == 1}):
-        fakes = [row for row in rows if row["generator"] == name]
-        some = [fakes[i] for i in np.linspace(0, len(fakes) - 1, columns).round().astype(int)]
-        lines += [[reals[row["pair"]] for row in some], [row["bytes"] for row in some]]
-    sheet = Image.new("RGB", (columns * (SIDE + 2), len(lines) * (SIDE + 2)))
-    for y, line in enumerate(lines):
-        for x, data in enumerate(line):
-            sheet.paste(Image.open(io.BytesIO(data)), (x * (SIDE + 2), y * (SIDE + 2)))
-    sheet.save(target)

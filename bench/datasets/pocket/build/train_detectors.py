@@ -1,6 +1,6 @@
 """Train the detectors that ship with the harness on `pocket`.
 
-`python -m bench.datasets.pocket.build.train_detectors --detector genimage-cnn --generators vae --work DIR`
+`python -m bench.datasets.pocket.build.train_detectors --name genimage-cnn.vae --work DIR`
 
 A batch holds as many fakes as real tiles, and each fake beside the real tile that it varies, turned and
 mirrored alike: what is left to learn is the generator. There is no JPEG, noise or resize augmentation,
@@ -27,7 +27,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional
 
-from .recipe import AUGMENTATION, Recipe, recipe_from
+from .recipe import AUGMENTATION, RECIPES, Recipe
 from .training_data import (
     Split,
     build_network,
@@ -87,12 +87,15 @@ def one_logit(output: Tensor) -> Tensor:
 class Trainer:
     """The loop: steps, an epoch's log line, the best checkpoint by validation AUC, resume."""
 
-    def __init__(self, recipe: Recipe, data: Path, work: Path) -> None:
+    def __init__(self, name: str, recipe: Recipe, data: Path, work: Path) -> None:
         torch.manual_seed(recipe.seed)
+        self.name = name
         self.recipe = recipe
         self.train = load_split(data, "train", recipe.generators)
         self.val = load_split(data, "val", recipe.generators)
-        self.network = build_network(recipe.detector).to(memory_format=torch.channels_last)
+        self.network = build_network(recipe.detector, recipe.outputs).to(
+            memory_format=torch.channels_last
+        )
         self.optimizer = torch.optim.AdamW(
             self.network.parameters(), lr=recipe.lr, weight_decay=recipe.weight_decay
         )
@@ -144,7 +147,7 @@ class Trainer:
 
     def log(self, values: list[float]) -> None:
         """Append a line to log.csv: epoch, loss, validation AUC, validation accuracy, seconds."""
-        LOG.info("%s %s", self.recipe.detector, " ".join(f"{v:.4g}" for v in values))
+        LOG.info("%s %s", self.name, " ".join(f"{v:.4g}" for v in values))
         with (self.work / "log.csv").open("a", newline="") as file:
             csv.writer(file).writerow(values)
 
@@ -171,34 +174,31 @@ class Trainer:
         epoch, self.best, self.wall = state["numbers"]
         self.epoch = int(epoch)
 
-    def export(self, data: Path, fp16: bool) -> dict[str, Any]:
-        """Write `<detector>.safetensors` and `.train.json` into the work folder.
+    def export(self, data: Path) -> dict[str, Any]:
+        """Write `<name>.safetensors`, in half precision, and `<name>.train.json` into the work folder.
 
         Args:
             data: Folder of the Parquet files.
-            fp16: Whether to store half precision.
 
         Returns:
             What the JSON file says.
         """
         self.network.load_state_dict(torch.load(self.work / "best.pt", weights_only=True))
-        state = {name: value.contiguous() for name, value in self.network.state_dict().items()}
         before = self.logits(self.val)
-        if fp16:
-            state = to_fp16(state)
-            self.network.load_state_dict(
-                {k: v.float() if v.is_floating_point() else v for k, v in state.items()}
-            )
+        state = to_fp16({k: value.contiguous() for k, value in self.network.state_dict().items()})
+        self.network.load_state_dict(
+            {k: v.float() if v.is_floating_point() else v for k, v in state.items()}
+        )
         after = self.logits(self.val)
-        weights = self.work / f"{self.recipe.detector}.safetensors"
+        weights = self.work / f"{self.name}.safetensors"
         save_file(state, weights)
         facts = self.facts(data, after) | {
             "weights_sha256": digest(weights),
-            "weights_dtype": "float16, some float32" if fp16 else "float32",
+            "weights_dtype": "float16, some float32",
             "storage_logit_change": round(float(np.abs(after - before).max()), 4),
         }
         text = json.dumps(facts, indent=2) + "\n"
-        (self.work / f"{self.recipe.detector}.train.json").write_text(text, encoding="utf-8")
+        (self.work / f"{self.name}.train.json").write_text(text, encoding="utf-8")
         return facts
 
     def facts(self, data: Path, val_logits: NDArray[np.float32]) -> dict[str, Any]:
@@ -214,10 +214,7 @@ class Trainer:
         test = load_split(data, "test", None)
         val, tests = summary(self.val, val_logits), summary(test, self.logits(test))
         return asdict(self.recipe) | {
-            "arch": self.recipe.detector,
-            "input_size": self.recipe.side,
-            "fake_logit": "z > 0" if self.recipe.detector == "resnet50" else "z[1] - z[0] > 0",
-            "fit": f"centre crop {self.recipe.side}",
+            "name": self.name,
             "optimizer": "AdamW, one cycle (5% warm-up, cosine)",
             "augmentation": AUGMENTATION,
             "domains": self.train.domains,
@@ -237,14 +234,8 @@ class Trainer:
 def main() -> None:
     """Parse the command line, train and export."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--detector", choices=("resnet50", "genimage-cnn"), required=True)
-    parser.add_argument("--generators", required=True, help="seen generators, separated by commas")
-    parser.add_argument("--epochs", type=int, default=40)
-    parser.add_argument("--batch", type=int, default=64)
-    parser.add_argument("--lr", type=float, default=1e-3)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--bf16", action="store_true")
+    parser.add_argument("--name", choices=RECIPES, action="append", required=True)
+    parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--data", type=Path, default=FOLDER)
     parser.add_argument(
         "--work", type=Path, required=True, help="folder for checkpoints and results"
@@ -252,11 +243,13 @@ def main() -> None:
     args = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     torch.set_num_threads(args.threads)
-    args.work.mkdir(parents=True, exist_ok=True)
-    trainer = Trainer(recipe_from(args), args.data, args.work)
-    trainer.fit()
-    facts = trainer.export(args.data, fp16=args.detector == "resnet50")
-    LOG.info("val %s, test %s", facts["val_auc"], facts["test_auc"])
+    for name in args.name:
+        work = args.work / name
+        work.mkdir(parents=True, exist_ok=True)
+        trainer = Trainer(name, RECIPES[name], args.data, work)
+        trainer.fit()
+        facts = trainer.export(args.data)
+        LOG.info("%s val %s, test %s", name, facts["val_auc"], facts["test_auc"])
 
 
 if __name__ == "__main__":

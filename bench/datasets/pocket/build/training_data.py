@@ -11,16 +11,23 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import timm
 import torch
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 from torch import Tensor, nn
 
-from detectors.paper_cnns import GenImageCNN
+from detectors import backbones, dalle2_art_cnn, genimage_cnn, small_vit
+from detectors.network import Architecture
 
 from .checks import read
 from .pack import decode
+
+ARCHITECTURES: dict[str, Architecture] = {
+    **backbones.DETECTORS,
+    **dalle2_art_cnn.DETECTORS,
+    **genimage_cnn.DETECTORS,
+    **small_vit.DETECTORS,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +92,7 @@ def load_split(folder: Path, split: str, generators: Sequence[str] | None) -> Sp
     Returns:
         All real tiles and the fakes asked for.
     """
-    rows = read(folder, split)
+    rows = [row for row in read(folder, split) if not row["control"]]
     known = {str(row["generator"]) for row in rows}
     if missing := sorted(set(generators or ()) - known):
         raise ValueError(f"no fakes by {missing} in {split}; there are {sorted(known - {'photo'})}")
@@ -107,12 +114,9 @@ def load_split(folder: Path, split: str, generators: Sequence[str] | None) -> Sp
     )
 
 
-def build_network(detector: str) -> nn.Module:
-    """Build an untrained network: `resnet50` with one logit, or `genimage-cnn` with two."""
-    if detector == "resnet50":
-        network: nn.Module = timm.create_model("resnet50", num_classes=1, in_chans=3)
-        return network
-    return GenImageCNN()
+def build_network(detector: str, outputs: int) -> nn.Module:
+    """Build an untrained network by its architecture's name."""
+    return ARCHITECTURES[detector].build(outputs)
 
 
 @torch.no_grad()
@@ -157,13 +161,13 @@ def summary(split: Split, logits: NDArray[np.float32]) -> Summary:
 
 
 def to_fp16(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Store a ResNet's weights in half the space without moving its logits.
+    """Store weights in half the space without moving the logits.
 
-    The first convolution, the head and all vectors (biases, normalisation) stay float32: rounding the first
-    convolution alone moves logits by .2, and together they take 0.5 MB.
+    The first layer, the last layer and all vectors (biases, normalisation) stay float32: rounding a ResNet's
+    first convolution alone moves logits by .2, and together they take little.
 
     Args:
-        state: Weights by name, float32; integer tensors stay as they are.
+        state: Weights by name, float32, in the order of the layers; integer tensors stay as they are.
 
     Returns:
         The same names, the other tensors in float16.
@@ -171,8 +175,10 @@ def to_fp16(state: dict[str, Tensor]) -> dict[str, Tensor]:
     Raises:
         ValueError: A value does not fit.
     """
+    layers = [name for name, value in state.items() if value.dim() > 1 and name.endswith(".weight")]
+    kept = {layers[0], layers[-1]}
     half = {
-        name: value.half() if value.dim() > 1 and not name.startswith(("conv1.", "fc.")) else value
+        name: value.half() if value.dim() > 1 and name not in kept else value
         for name, value in state.items()
     }
     if broken := [k for k, v in half.items() if v.is_floating_point() and not v.isfinite().all()]:

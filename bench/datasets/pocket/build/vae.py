@@ -15,11 +15,14 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional
 
+from .crops import random_crops, to_pixels, to_tensor
+from .training import load_half, normal, save_half, write_record
+
 LOG = logging.getLogger(__name__)
+WEIGHTS = Path(__file__).with_name("vae.safetensors")
 LATENT = 8
 WIDTHS = (32, 64, 96)
 
@@ -136,17 +139,6 @@ def vae_loss(vae: Vae, images: Tensor, noise: Tensor, recipe: VaeRecipe) -> Tens
     return loss + recipe.kl * divergence.mean()
 
 
-def _crops(photos: list[NDArray[np.uint8]], recipe: VaeRecipe, rng: np.random.Generator) -> Tensor:
-    out = np.empty((recipe.batch, recipe.side, recipe.side, 3), dtype=np.uint8)
-    for i, which in enumerate(rng.integers(len(photos), size=recipe.batch)):
-        photo = photos[which]
-        y = rng.integers(photo.shape[0] - recipe.side + 1)
-        x = rng.integers(photo.shape[1] - recipe.side + 1)
-        piece = photo[y : y + recipe.side, x : x + recipe.side]
-        out[i] = np.rot90(piece if rng.random() < 0.5 else piece[:, ::-1], int(rng.integers(4)))
-    return torch.from_numpy(out).permute(0, 3, 1, 2).float() / 255
-
-
 def train_stage(photos: list[NDArray[np.uint8]], recipe: VaeRecipe, weights: Path) -> None:
     """Train one stage on random crops and write the weights (fp16 safetensors).
 
@@ -165,7 +157,12 @@ def train_stage(photos: list[NDArray[np.uint8]], recipe: VaeRecipe, weights: Pat
     latent_shape = (recipe.batch, LATENT, recipe.side // 4, recipe.side // 4)
     started = time.monotonic()
     for step in range(recipe.steps):
-        loss = vae_loss(vae, _crops(photos, recipe, rng), torch.randn(latent_shape), recipe)
+        loss = vae_loss(
+            vae,
+            random_crops(photos, recipe.batch, recipe.side, rng),
+            torch.randn(latent_shape),
+            recipe,
+        )
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(vae.parameters(), 1.0)
@@ -175,14 +172,23 @@ def train_stage(photos: list[NDArray[np.uint8]], recipe: VaeRecipe, weights: Pat
             LOG.info(
                 "vae step %d loss %.4f (%.0f s)", step, loss.item(), time.monotonic() - started
             )
-    save_file({name: value.half() for name, value in vae.state_dict().items()}, weights)
+    save_half(vae, weights)
+
+
+def train(photos: list[NDArray[np.uint8]]) -> None:
+    """Train both stages from the beginning and write the weights."""
+    WEIGHTS.unlink(missing_ok=True)
+    started = time.monotonic()
+    for stage in STAGES:
+        train_stage(photos, stage, WEIGHTS)
+    write_record(WEIGHTS, load_vae(WEIGHTS), STAGES, time.monotonic() - started)
 
 
 def load_vae(weights: Path) -> Vae:
     """Load the committed fp16 weights into a float32 network ready to use."""
     vae = Vae()
-    vae.load_state_dict({k: v.float() for k, v in load_file(weights).items()}, strict=True)
-    return vae.eval()
+    load_half(vae, weights)
+    return vae
 
 
 @torch.no_grad()
@@ -197,9 +203,6 @@ def reconstruct(vae: Vae, window: NDArray[np.uint8], rng: np.random.Generator) -
     Returns:
         uint8 of the same shape.
     """
-    image = torch.from_numpy(window.copy()).permute(2, 0, 1)[None].float() / 255
-    mean, log_variance = vae.encode(image)
-    noise = torch.from_numpy(rng.standard_normal(mean.shape, dtype=np.float32))
-    output = vae.decode(mean + noise * torch.exp(log_variance / 2))
-    scaled = (output[0].clamp(0, 1) * 255).round().to(torch.uint8)
-    return scaled.permute(1, 2, 0).contiguous().numpy()
+    mean, log_variance = vae.encode(to_tensor(window))
+    noise = normal(rng, tuple(mean.shape))
+    return to_pixels(vae.decode(mean + noise * torch.exp(log_variance / 2)))

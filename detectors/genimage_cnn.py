@@ -1,4 +1,4 @@
-"""Small convolutional networks exactly as the studies that used them state them."""
+"""`genimage-cnn`: the small network of a study of Tiny-GenImage (Babes-Bolyai University)."""
 
 from __future__ import annotations
 
