@@ -32,6 +32,7 @@ class APGD(Attack):
 
     name: ClassVar[str] = "apgd"
     summary: ClassVar[str] = "PGD that chooses its own step sizes, best iterate kept (L-inf)"
+    concurrent: ClassVar[bool] = True
 
     steps: int = 20
     loss: str = "margin"

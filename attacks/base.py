@@ -109,6 +109,8 @@ class Attack(ABC):
     needs_gradient: ClassVar[bool] = True
     shares_gradient: ClassVar[bool] = False
     """Its one gradient is taken at the image itself, so attacks that differ in eps can share it."""
+    concurrent: ClassVar[bool] = False
+    """It uses nothing but its arguments, no global generator either, so several threads may run it."""
 
     eps: float = 8 / 255
     goal: str = "both"

@@ -36,6 +36,7 @@ class Ensemble(Attack):
 
     name: ClassVar[str] = "ensemble"
     summary: ClassVar[str] = "the worst of several attacks for each image (L-inf)"
+    concurrent: ClassVar[bool] = True
 
     members: str = "apgd:margin+apgd:ce+square"
 

@@ -24,6 +24,7 @@ class FGSM(Attack):
 
     name: ClassVar[str] = "fgsm"
     summary: ClassVar[str] = "one gradient-sign step of size eps (L-inf)"
+    concurrent: ClassVar[bool] = True
     shares_gradient: ClassVar[bool] = True
 
     loss: str = "margin"

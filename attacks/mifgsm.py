@@ -27,6 +27,7 @@ class MIFGSM(Attack):
 
     name: ClassVar[str] = "mifgsm"
     summary: ClassVar[str] = "gradient-sign steps with momentum, made to carry over (L-inf)"
+    concurrent: ClassVar[bool] = True
 
     steps: int = 10
     step: float | None = None

@@ -47,6 +47,7 @@ class PGD(Attack):
 
     name: ClassVar[str] = "pgd"
     summary: ClassVar[str] = "projected gradient-sign steps from a random start (L-inf)"
+    concurrent: ClassVar[bool] = True
 
     steps: int = 10
     step: float | None = None

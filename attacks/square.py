@@ -31,6 +31,7 @@ class Square(Attack):
 
     name: ClassVar[str] = "square"
     summary: ClassVar[str] = "random squares by queries, no gradient (L-inf, black-box)"
+    concurrent: ClassVar[bool] = True
     knowledge: ClassVar[str] = "black-box"
     needs_gradient: ClassVar[bool] = False
 

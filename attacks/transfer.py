@@ -34,6 +34,7 @@ class Transfer(Attack):
 
     name: ClassVar[str] = "transfer"
     summary: ClassVar[str] = "an attack on a surrogate, scored by the target (L-inf)"
+    concurrent: ClassVar[bool] = True
 
     surrogate: str = EACH
     method: str = "pgd"

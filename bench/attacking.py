@@ -8,7 +8,7 @@ besides the scores is found here too, on a few images a chunk.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +20,8 @@ from torch.nn import functional as F
 
 from attacks.base import Attack, LogitFn, NotAttackableError
 from attacks.search import fooled
-from bench.batches import Batch, batches
+from bench.batches import Batch, Place, layout
+from bench.lanes import plainly
 from bench.remember import Remembered
 from bench.seeding import seed_for
 
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from bench.condition import Condition
     from bench.datasets import ImageRecord
     from bench.plan import Unit
-    from detectors.base import Detector
+    from bench.replicas import Replicas
 
 PROBES = 4
 FLOATS = ("linf", "l2", "steps")
@@ -60,6 +61,7 @@ class Setting:
         device: Where it runs.
         seed: The run's.
         threshold: Logit above which an image is called fake.
+        each: Does one thing for every item, perhaps in several threads.
     """
 
     logits: LogitFn
@@ -67,6 +69,7 @@ class Setting:
     device: torch.device
     seed: int
     threshold: float = 0.0
+    each: Callable[[Callable[[Any], Any], Iterable[Any]], list[Any]] = plainly
 
 
 @dataclass(slots=True)
@@ -152,21 +155,31 @@ def attack_all(
     found = [Attacked.nothing(len(canvases)) for _ in jobs]
     clean = np.full(len(canvases), np.nan, dtype=np.float32)
     shared = bool(jobs) and all(job.attack.shares_gradient for job in jobs)
-    for batch in batches(canvases, setting.size):
+
+    def attack(place: Place) -> list[Exception | None]:
         memory = Remembered(jobs[0].climbed()) if shared else None
+        batch, errors = place.fill(canvases), list[Exception | None]()
         for job, into in zip(jobs, found, strict=True):
+            errors.append(None)
             if into.error is None:
                 try:
                     _attack_batch((job, memory or job.climbed()), batch, records, setting, into)
                 except torch.OutOfMemoryError:
                     raise
                 except Exception as error:  # the user's own code may raise anything
-                    into.error = error
+                    # The others may leave this job be; which error is told is settled below.
+                    into.error = errors[-1] = error
         if memory is not None and memory.logits is not None and len(memory.logits) == setting.size:
             clean[batch.rows] = memory.logits.detach().cpu().numpy()[: len(batch.rows)]
-    for job, into in zip(jobs, found, strict=True):
-        if into.error is None:
-            _probe(job, canvases, records, setting, into)
+        return errors
+
+    for errors in reversed(setting.each(attack, layout(canvases, setting.size))):
+        for error, into in zip(errors, found, strict=True):
+            into.error = error or into.error
+    setting.each(
+        lambda done: _probe(done[0], canvases, records, setting, done[1]),
+        [(job, into) for job, into in zip(jobs, found, strict=True) if into.error is None],
+    )
     whole = all(
         bool(np.isfinite(clean[i])) for i, canvas in enumerate(canvases) if canvas is not None
     )
@@ -199,7 +212,7 @@ def _attack_batch(
         into.moved[row] = np.round(image * 255).astype(np.uint8) if job.attack.quantize else image
 
 
-def surrogate_logits(surrogate: Detector) -> LogitFn:
+def surrogate_logits(surrogate: Replicas) -> LogitFn:
     """A surrogate's logits on another detector's canvases, resized where its own are of other size."""
     side = surrogate.card.input.size
 

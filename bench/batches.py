@@ -20,6 +20,24 @@ SMALLEST = 2
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """Which canvases a batch is made of, before its pixels are put together.
+
+    Attributes:
+        rows: Positions in the list of canvases; the padding has none.
+        index: (shape,) the position behind every row, padding included: the last image again.
+    """
+
+    rows: NDArray[np.int64]
+    index: NDArray[np.int64]
+
+    def fill(self, canvases: Sequence[NDArray[Any] | None]) -> Batch:
+        """The batch, from the canvases it was laid out for."""
+        chosen = [canvas for i in self.index if (canvas := canvases[i]) is not None]
+        return Batch(self.rows, np.stack(chosen), self.index)
+
+
+@dataclass(frozen=True, slots=True)
 class Batch:
     """Up to ``size`` canvases of one shape, padded to a fixed length.
 
@@ -42,7 +60,7 @@ class Batch:
         return pixels.to(torch.float32).div_(255) if self.images.dtype == np.uint8 else pixels
 
 
-def batches(canvases: Sequence[NDArray[Any] | None], size: int) -> Iterator[Batch]:
+def layout(canvases: Sequence[NDArray[Any] | None], size: int) -> Iterator[Place]:
     """Group canvases by shape, in order, and cut each group into batches of ``size``.
 
     Args:
@@ -50,7 +68,7 @@ def batches(canvases: Sequence[NDArray[Any] | None], size: int) -> Iterator[Batc
         size: Images in a batch.
 
     Yields:
-        Batches of ``max(size, SMALLEST)``; what is short is padded with its last image. Repeating an
+        Places of ``max(size, SMALLEST)``; what is short is padded with its last image. Repeating an
         image, rather than adding a black one, keeps gradients of the padding as well behaved as its
         neighbour's.
     """
@@ -63,9 +81,10 @@ def batches(canvases: Sequence[NDArray[Any] | None], size: int) -> Iterator[Batc
         for start in range(0, len(positions), size):
             rows = positions[start : start + size]
             index = rows + [rows[-1]] * (shape - len(rows))
-            chosen = [canvases[i] for i in index]
-            yield Batch(
-                np.asarray(rows, dtype=np.int64),
-                np.stack([canvas for canvas in chosen if canvas is not None]),
-                np.asarray(index, dtype=np.int64),
-            )
+            yield Place(np.asarray(rows, dtype=np.int64), np.asarray(index, dtype=np.int64))
+
+
+def batches(canvases: Sequence[NDArray[Any] | None], size: int) -> Iterator[Batch]:
+    """The batches of :func:`layout`, filled one after the other."""
+    for place in layout(canvases, size):
+        yield place.fill(canvases)

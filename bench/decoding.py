@@ -9,7 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.datasets import BadImageError, DecodePolicy, ImageRecord, Manifest, load
+from bench.lanes import slices
 from bench.plan import Chunk
+from bench.profiling import Stopwatch
 
 Image = NDArray[np.uint8]
 
@@ -30,14 +32,26 @@ class DecodedChunk:
 
 
 def decode_chunk(
-    manifest: Manifest, chunk: Chunk, policy: DecodePolicy, pool: Executor
+    manifest: Manifest,
+    chunk: Chunk,
+    policy: DecodePolicy,
+    pool: Executor,
+    watch: Stopwatch | None = None,
 ) -> DecodedChunk:
     """Read and decode every image of a chunk, in threads.
+
+    Args:
+        manifest: The data set.
+        chunk: Which of its images.
+        policy: How to decode.
+        pool: The threads.
+        watch: Told how long it took.
 
     Raises:
         DataError: If a file changed since it was indexed: the scores would carry the wrong digest.
     """
     records = tuple(manifest.records(chunk.rows))
+    watch = watch or Stopwatch()
 
     def read(record: ImageRecord) -> tuple[Image | None, str | None]:
         try:
@@ -45,5 +59,9 @@ def decode_chunk(
         except BadImageError as error:
             return None, str(error)
 
-    done = list(pool.map(read, records))
+    def some(part: range) -> list[tuple[Image | None, str | None]]:
+        with watch.time("decode"):
+            return [read(records[i]) for i in part]
+
+    done = [one for part in pool.map(some, slices(len(records))) for one in part]
     return DecodedChunk(records, tuple(image for image, _ in done), tuple(bad for _, bad in done))

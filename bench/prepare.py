@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
@@ -21,6 +22,7 @@ from bench.device import device_name, pick_device, quiet_numerics
 from bench.engine import Counts, Engine
 from bench.errors import BenchError, NothingSelectedError
 from bench.plan import Chunk, Plan, PlannedDetector, Settings
+from bench.profiling import Stopwatch
 from bench.progress import Progress
 from bench.provenance import scoring_environment
 from bench.resolve import DetectorRequest, resolve
@@ -29,8 +31,11 @@ from bench.store import Store
 from bench.suite import Suite
 from detectors.base import Detector
 
-# Largest batches tried first; an out-of-memory error halves them.
+# Images a batch that are tried first; an out-of-memory error halves them.
 AUTO_BATCH = {"cpu": 32, "cuda": 128}
+# On a CPU every thread has a batch of its own: what is quick to compute takes the whole batch, larger
+# canvases fewer of them (16 of 224 px), since gradients keep every layer of every image in memory.
+CPU_PIXELS = 1 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +56,8 @@ class RunRequest:
         precision: Of the forward pass.
         exact: Keep the network's plain order of operations; by default batch normalisation is folded
             and memory laid out channels last, where logits stay within 1e-4.
+        compile: Score with networks that ``torch.compile`` made quicker; gradients keep the plain ones.
+        threads: CPU threads; ``None`` takes torch's own number, beside an accelerator every core.
         seed: Of noise, random starts and subsampling.
         allow_untrained: Score detectors without trained weights, on purpose.
         cache: Folder of cached manifests; ``None`` is the user's cache.
@@ -68,6 +75,8 @@ class RunRequest:
     batch_size: int | None = None
     precision: Literal["fp32", "bf16"] = "fp32"
     exact: bool = False
+    compile: bool = False
+    threads: int | None = None
     seed: int = 0
     allow_untrained: bool = False
     cache: Path | None = None
@@ -95,6 +104,8 @@ class RunRequest:
             raise BenchError(f"--limit {self.limit}: give at least 2, one real and one fake image")
         if self.batch_size is not None and self.batch_size < 1:
             raise BenchError(f"--batch-size {self.batch_size}: give at least 1, or auto")
+        if self.threads is not None and self.threads < 1:
+            raise BenchError(f"--threads {self.threads}: give at least 1")
 
 
 @dataclass(slots=True)
@@ -116,6 +127,14 @@ class Prepared:
     missing_weights: dict[str, str] = field(default_factory=dict)
     thresholds: dict[str, ThresholdRecord] = field(default_factory=dict)
     surrogates: dict[str, Detector] = field(default_factory=dict)
+    watch: Stopwatch = field(default_factory=Stopwatch)
+
+    @property
+    def threads(self) -> int:
+        """CPU threads for everything: by default what torch would use, or all beside an accelerator."""
+        if self.request.threads is not None:
+            return self.request.threads
+        return torch.get_num_threads() if self.device.type == "cpu" else (os.cpu_count() or 1)
 
     @property
     def store(self) -> Store:
@@ -126,7 +145,10 @@ class Prepared:
     def environment(self) -> dict[str, Any]:
         """What of the installation and the request can change a score; see ``provenance``."""
         return scoring_environment(
-            device_name(self.device), self.request.precision, exact=self.request.exact
+            device_name(self.device),
+            self.request.precision,
+            exact=self.request.exact,
+            compiled=self.request.compile,
         )
 
     def engine(self, pool: Executor, counts: Counts | None = None) -> Engine:
@@ -147,6 +169,9 @@ class Prepared:
             thresholds={label: record.value for label, record in self.thresholds.items()},
             surrogates=self.surrogates,
             counts=counts or Counts(),
+            threads=self.threads,
+            compile=self.request.compile,
+            watch=self.watch,
         )
 
     def plan(self) -> Plan:
@@ -188,6 +213,7 @@ def prepare(request: RunRequest, progress: Progress, *, dry: bool = False) -> Pr
     """
     request.check()
     device = pick_device(request.device)
+    watch = Stopwatch(device.type)
     quiet_numerics(device)
     manifest = open_data(
         request.data or request.suite.dataset, progress, layout=request.layout, cache=request.cache
@@ -201,7 +227,10 @@ def prepare(request: RunRequest, progress: Progress, *, dry: bool = False) -> Pr
     calibration = calibration_chunks(manifest, policy, chunks, request.limit, request.seed)
     found = _load(request, device, dry=dry)
     conditions = each_surrogate(request.suite.parsed, [d.label for d in request.detectors])
-    size = request.batch_size or AUTO_BATCH[device.type]
+    sizes = {
+        label: request.batch_size or auto_batch(detector, device)
+        for label, detector in found.detectors.items()
+    }
     return Prepared(
         request=request,
         manifest=manifest,
@@ -212,12 +241,22 @@ def prepare(request: RunRequest, progress: Progress, *, dry: bool = False) -> Pr
         conditions={str(condition): condition for condition in conditions},
         detectors=found.detectors,
         identities={label: detector.identity() for label, detector in found.detectors.items()},
-        batch_size=dict.fromkeys(found.detectors, size),
+        batch_size=sizes,
         device=device,
         policy=DecodePolicy(),
         missing_weights=found.missing,
         surrogates=_surrogates(conditions, found, request, device, dry=dry),
+        watch=watch,
     )
+
+
+def auto_batch(detector: Detector, device: torch.device) -> int:
+    """Images a batch of this detector, where nobody says: a power of two."""
+    largest, side = AUTO_BATCH[device.type], detector.card.input.size
+    if device.type != "cpu":
+        return largest
+    room = CPU_PIXELS // side**2 if side else 8
+    return min(largest, 1 << max(1, room.bit_length() - 1))
 
 
 @dataclass(slots=True)

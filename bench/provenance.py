@@ -29,7 +29,7 @@ RECORDED = (
 )
 OWN = ("attacks", "corruptions")
 # Raised by hand when the engine's arithmetic changes: old shards then no longer count as done.
-SCORING_PROTOCOL = 2
+SCORING_PROTOCOL = 3
 
 
 def versions() -> dict[str, str]:
@@ -38,7 +38,9 @@ def versions() -> dict[str, str]:
     return found | {name: _version(name) for name in RECORDED}
 
 
-def scoring_environment(device: str, precision: str, *, exact: bool) -> dict[str, Any]:
+def scoring_environment(
+    device: str, precision: str, *, exact: bool, compiled: bool = False
+) -> dict[str, Any]:
     """Everything about the installation that can change a score; goes into every fingerprint."""
     return {
         "protocol": SCORING_PROTOCOL,
@@ -49,6 +51,7 @@ def scoring_environment(device: str, precision: str, *, exact: bool) -> dict[str
         "machine": platform.machine(),
         "precision": precision,
         "exact": exact,
+        "compiled": compiled,
     }
 
 

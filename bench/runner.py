@@ -15,13 +15,14 @@ from bench import calibration
 from bench.condition import Condition
 from bench.datasets import Manifest
 from bench.decoding import DecodedChunk, decode_chunk
-from bench.engine import BatchTooLargeError, Counts, Failed
+from bench.engine import BatchTooLargeError, Counts, Scored
 from bench.errors import BenchError
 from bench.families import curves
 from bench.files import ensure_writable, writable
 from bench.honesty import attack_facts
-from bench.plan import Chunk, Plan, weight, work
+from bench.plan import Chunk, Plan, Unit, weight, work
 from bench.prepare import Prepared, RunRequest, prepare
+from bench.profiling import Profile
 from bench.progress import Progress, Silent
 from bench.provenance import git_state, versions
 from bench.report import Report, report
@@ -37,11 +38,13 @@ class RunResult:
         folder: Where its files are.
         report: Board, images left out, number of incomplete cells.
         counts: Images decoded and scored by this call; both zero where everything was stored.
+        profile: Where the time of this call went.
     """
 
     folder: Path
     report: Report
     counts: Counts
+    profile: Profile
 
     @property
     def board(self) -> Board:
@@ -68,7 +71,7 @@ def execute(request: RunRequest, progress: Progress | None = None) -> RunResult:
     ensure_writable(folder.root)
     prepared.store.prepare()
     counts = Counts()
-    with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
+    with ThreadPoolExecutor(max_workers=prepared.threads) as pool:
         while True:
             if request.suite.policy.kind != "zero":
                 # Recorded before thresholds are chosen too: a killed run can then be looked at.
@@ -84,7 +87,7 @@ def execute(request: RunRequest, progress: Progress | None = None) -> RunResult:
     done = report_with(folder, failures, prepared.manifest)
     with writable(folder.root):
         done.board.write(folder.root)
-    return RunResult(folder.root, done, counts)
+    return RunResult(folder.root, done, counts, prepared.watch.read(prepared.threads))
 
 
 def report_with(folder: RunDir, failures: Sequence[Failure], manifest: Manifest) -> Report:
@@ -150,30 +153,37 @@ def _score(
     progress.start("scoring", work(plan.chunks, todo, prepared.conditions))
     engine = prepared.engine(pool, counts)
     failures = {(failure.detector, failure.condition): failure for failure in known}
-    chunks = [chunk for chunk in plan.chunks if todo[chunk.index]]
-    for chunk, decoded in _ahead(prepared, chunks, pool):
-        units = [u for u in todo[chunk.index] if (u.detector, u.condition) not in failures]
-        for outcome in engine.score(decoded, units):
-            unit = outcome.unit
-            if isinstance(outcome, Failed):
-                key = (unit.detector, unit.condition)
-                failures[key] = Failure(
-                    detector=key[0], condition=key[1], status=outcome.status, reason=outcome.reason
-                )
-                progress.note(f"{key[0]} under {key[1]}: {outcome.status}: {outcome.reason}")
-            else:
+
+    def wanted() -> Iterator[tuple[DecodedChunk, list[Unit]]]:
+        for chunk, decoded in _ahead(prepared, [c for c in plan.chunks if todo[c.index]], pool):
+            units = todo[chunk.index]
+            yield decoded, [u for u in units if (u.detector, u.condition) not in failures]
+
+    for outcome in engine.stream(wanted()):
+        unit = outcome.unit
+        key = (unit.detector, unit.condition)
+        if isinstance(outcome, Scored):
+            with prepared.watch.time("store"):
                 store.write(unit.fingerprint, outcome.scores)
-            progress.advance(len(chunk.rows) * weight(prepared.conditions[unit.condition]))
-    return list(failures.values())
+        elif key not in failures:
+            failures[key] = Failure(
+                detector=key[0], condition=key[1], status=outcome.status, reason=outcome.reason
+            )
+            progress.note(f"{key[0]} under {key[1]}: {outcome.status}: {outcome.reason}")
+        size = len(plan.chunks[unit.chunk].rows)
+        progress.advance(size * weight(prepared.conditions[unit.condition]))
+    # In the plan's order, whichever came first: the same command records the same bytes.
+    order = {(u.detector, u.condition): i for i, u in enumerate(plan.units)}
+    return sorted(failures.values(), key=lambda f: order.get((f.detector, f.condition), -1))
 
 
 def _ahead(
     prepared: Prepared, chunks: Sequence[Chunk], pool: Executor
 ) -> Iterator[tuple[Chunk, DecodedChunk]]:
-    """Decode one chunk ahead of the one in work: two chunks in memory, never more."""
+    """Decode one chunk ahead of those in work: three chunks in memory, never more."""
 
     def decode(chunk: Chunk) -> DecodedChunk:
-        return decode_chunk(prepared.manifest, chunk, prepared.policy, pool)
+        return decode_chunk(prepared.manifest, chunk, prepared.policy, pool, prepared.watch)
 
     with ThreadPoolExecutor(max_workers=1) as reader:
         pending: Future[DecodedChunk] | None = None

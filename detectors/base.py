@@ -64,6 +64,14 @@ class Detector(ABC):
         """Trade the plain order of operations for speed, logits within 1e-4; False where it cannot."""
         return False
 
+    def replica(self) -> Self | None:
+        """A twin for another thread, sharing the weights; ``None`` where one thread at a time may score.
+
+        On a CPU, several threads that score a batch each are quicker than one batch spread over them.
+        A detector whose :meth:`logits` keeps nothing between or during calls may return itself.
+        """
+        return None
+
     def identity(self) -> str:
         """A sha256 over all that decides this detector's logits: weights, card and own code.
 
@@ -88,16 +96,24 @@ class Detector(ABC):
         Raises:
             DetectorError: If the shape is not (N,) or a logit is not finite.
         """
-        logits = self.logits(batch)
+        logits = self.shaped(self.logits(batch), batch)
+        if not bool(torch.isfinite(logits).all()):
+            raise DetectorError(f"{self.card.name} returned a logit that is not finite")
+        return logits
+
+    @final
+    def shaped(self, logits: Tensor, batch: Tensor) -> Tensor:
+        """Logits of a batch as (N,) float32; whether they are finite is left to the caller.
+
+        Raises:
+            DetectorError: If the shape is not (N,).
+        """
         if logits.shape != batch.shape[:1]:
             raise DetectorError(
                 f"{self.card.name} returned shape {tuple(logits.shape)} for "
                 f"{batch.shape[0]} images: return one logit an image, shape (N,)"
             )
-        logits = logits.float()
-        if not bool(torch.isfinite(logits).all()):
-            raise DetectorError(f"{self.card.name} returned a logit that is not finite")
-        return logits
+        return logits.float()
 
 
 def _source(cls: type) -> bytes:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,6 +66,22 @@ class NetworkDetector(Detector):
             self._identity = super().identity()
             self.network = quick
         return True
+
+    def replica(self) -> Self | None:
+        """A twin with the same weights in memory and modules of its own; ``None`` where that is unsafe.
+
+        A hook or an overridden :meth:`logits` may lead back to the original, so neither is copied.
+        """
+        hooked = any(m._forward_hooks or m._forward_pre_hooks for m in self.network.modules())
+        if hooked or type(self).logits is not NetworkDetector.logits:
+            return None
+        tensors = itertools.chain(self.network.parameters(), self.network.buffers())
+        twin = copy.copy(self)
+        try:
+            twin.network = copy.deepcopy(self.network, {id(tensor): tensor for tensor in tensors})
+        except Exception:  # a network may hold what cannot be copied; it is then run by one thread
+            return None
+        return twin
 
     def identity(self) -> str:
         """A sha256 over card, code and weights as they were loaded."""

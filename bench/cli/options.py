@@ -97,3 +97,24 @@ def fake_logit(value: str | None) -> Any:
     if value not in (None, "z", "-z", "z1-z0", "z0-z1"):
         raise BenchError(f"--fake-logit {value}: choose z, -z, z1-z0 or z0-z1")
     return value
+
+
+def rates(given: list[str]) -> dict[str, float]:
+    """``[DETECTOR=]N`` as detector to forward passes a second; ``""`` stands for all others.
+
+    Raises:
+        BenchError: If one is no positive number, or given twice.
+    """
+    found: dict[str, float] = {}
+    for item in given:
+        name, _, number = item.rpartition("=")
+        try:
+            value = float(number)
+        except ValueError:
+            value = 0.0
+        if not 0 < value < float("inf"):
+            raise BenchError(f"--rate {item}: give forward passes a second, as 900 or resnet50=900")
+        if name in found:
+            raise BenchError(f"--rate is given twice for {name or 'all detectors'}")
+        found[name] = value
+    return found

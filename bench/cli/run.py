@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -14,6 +16,7 @@ from bench.errors import EXIT_INCOMPLETE, BenchError
 if TYPE_CHECKING:
     from bench.estimate import Estimate
     from bench.prepare import RunRequest
+    from bench.profiling import Profile
 
 EXAMPLE = "Example: bench run --detector resnet50 --suite cross-generator --data /data/GenImage"
 EXIT_INTERRUPTED = 130
@@ -73,6 +76,16 @@ def command(
         "--exact",
         help="Plain order of operations; by default batch norm is folded, logits within 1e-4.",
     ),
+    compile_: bool = typer.Option(
+        False,
+        "--compile",
+        help="Score with networks compiled by torch.compile: slow to start, needs a compiler; recorded.",
+    ),
+    threads: int | None = typer.Option(
+        None,
+        envvar="BENCH_THREADS",
+        help="CPU threads, each with a batch of its own; all cores by default. Scores do not depend on it.",
+    ),
     seed: int = typer.Option(0, envvar="BENCH_SEED", help="Of noise, random starts and --limit."),
     allow_untrained: bool = typer.Option(
         False,
@@ -92,6 +105,15 @@ def command(
         False,
         "--dry-run",
         help="Say what would be done and about how long it takes; score nothing.",
+    ),
+    profile: bool = typer.Option(
+        False, "--profile", help="Say where the time went, and the share of it that was networks."
+    ),
+    rate: list[str] = typer.Option(
+        [],
+        "--rate",
+        metavar="[DETECTOR=]N",
+        help="With --dry-run: forward passes a second, instead of timing them here.",
     ),
     as_json: bool = typer.Option(False, "--json", help="Print the board (or the dry run) as JSON."),
     quiet: bool = typer.Option(False, "--quiet", "-q", help="No remarks and no progress."),
@@ -132,20 +154,32 @@ def command(
         batch_size=options.batch_size(batch_size),
         precision="bf16" if precision == "bf16" else "fp32",
         exact=exact,
+        compile=compile_,
+        threads=threads,
         seed=seed,
         allow_untrained=allow_untrained,
         cache=cache,
     )
     try:
-        _dry_run(request, as_json=as_json, quiet=quiet) if dry_run else _run(
-            request, as_json=as_json, quiet=quiet, save=save_adversarial
-        )
+        if dry_run:
+            _dry_run(request, options.rates(rate), as_json=as_json, quiet=quiet)
+        elif rate:
+            raise BenchError("--rate goes with --dry-run: a run takes the time it takes")
+        else:
+            _run(request, as_json=as_json, quiet=quiet, save=save_adversarial, profile=profile)
     except KeyboardInterrupt:
         say("interrupted: what was scored is kept, run the same command to go on")
         raise typer.Exit(EXIT_INTERRUPTED) from None
 
 
-def _run(request: RunRequest, *, as_json: bool, quiet: bool, save: tuple[int, Path] | None) -> None:
+def _run(
+    request: RunRequest,
+    *,
+    as_json: bool,
+    quiet: bool,
+    save: tuple[int, Path] | None,
+    profile: bool,
+) -> None:
     from bench.runner import execute
 
     with Bar(quiet=quiet) as bar:
@@ -153,7 +187,13 @@ def _run(request: RunRequest, *, as_json: bool, quiet: bool, save: tuple[int, Pa
         pictures = _save(request, *save) if save else []
     if pictures and not quiet:
         say(f"written: {len(pictures)} pictures in {pictures[0].parents[2]}")
-    put(result.board.to_json() if as_json else result.board.to_markdown())
+    if as_json:
+        text = result.board.to_json()
+        put_json({**json.loads(text), "profile": _times(result.profile)}) if profile else put(text)
+    else:
+        put(result.board.to_markdown())
+        if profile:
+            say(table(_spent(result.profile)))
     if not quiet:
         say(f"{result.counts.decoded} images decoded, {result.counts.scored} scored in this run")
         say(f"written: {result.folder / 'leaderboard.md'}, {result.folder / 'leaderboard.csv'}")
@@ -170,14 +210,33 @@ def _save(request: RunRequest, count: int, folder: Path) -> list[Path]:
     return save_adversarial(prepare(request, Silent()), count, folder)
 
 
-def _dry_run(request: RunRequest, *, as_json: bool, quiet: bool) -> None:
-    import dataclasses
+def _times(profile: Profile) -> dict[str, Any]:
+    return {**dataclasses.asdict(profile), "forward_share": profile.forward_share}
 
+
+def _spent(profile: Profile) -> list[dict[str, Any]]:
+    """The stages as a table; seconds and share of the whole."""
+    whole = profile.whole or 1.0
+    rows = [*profile.stages.items(), ("other", profile.other), ("whole", profile.whole)]
+    told = f"{profile.unit} seconds"
+    share = "n/a" if profile.forward_share is None else f"{profile.forward_share:.1%}"
+    return [
+        *({"stage": n, told: f"{s:.2f}", "share": f"{s / whole:.1%}"} for n, s in rows),
+        {"stage": "pure forward", told: "", "share": share},
+        {
+            "stage": f"on the clock, {profile.cores} threads",
+            told: f"{profile.wall:.2f}",
+            "share": "",
+        },
+    ]
+
+
+def _dry_run(request: RunRequest, rates: dict[str, float], *, as_json: bool, quiet: bool) -> None:
     from bench.estimate import estimate
     from bench.prepare import prepare
 
     with Bar(quiet=quiet) as bar:
-        plan = estimate(prepare(request, bar, dry=True))
+        plan = estimate(prepare(request, bar, dry=True), rates)
     if as_json:
         put_json(dataclasses.asdict(plan))
         return
@@ -186,9 +245,8 @@ def _dry_run(request: RunRequest, *, as_json: bool, quiet: bool) -> None:
 
 def _lines(plan: Estimate) -> list[tuple[str, str]]:
     limited = f" of {plan.available} (limited)" if plan.images < plan.available else ""
-    seconds = (
-        "n/a" if plan.seconds is None else f"about {plan.seconds / 60:.1f} min of network time"
-    )
+    how = ", as given" if plan.given else f", measured on {plan.device}, {plan.threads} threads"
+    rates = plan.rates.items()
     missing = [(f"missing: {name}", reason) for name, reason in plan.missing_weights.items()]
     return [
         ("dataset", plan.dataset),
@@ -196,7 +254,18 @@ def _lines(plan: Estimate) -> list[tuple[str, str]]:
         ("detector x condition pairs", str(plan.cells)),
         ("units of work", f"{plan.units}, {plan.stored} stored already"),
         ("images to decode", str(plan.decodes)),
-        ("forward passes", f"{plan.forwards} (a gradient counts as three)"),
-        ("estimate", seconds),
+        ("forward passes", str(plan.forwards)),
+        ("gradients", f"{plan.gradients} (each takes about three forward passes)"),
+        *((f"rate: {name}", f"{rate:.4g} forward passes a second{how}") for name, rate in rates),
+        ("networks", _hours(plan.device_hours, f"hours on {plan.device}")),
+        ("images", _hours(plan.cpu_hours, "CPU-hours to decode, corrupt and fit")),
+        (
+            "estimate",
+            _hours(plan.seconds and plan.seconds / 3600, f"h here, {plan.threads} threads"),
+        ),
         *missing,
     ]
+
+
+def _hours(hours: float | None, what: str) -> str:
+    return "n/a" if hours is None else f"about {hours:.3g} {what}"

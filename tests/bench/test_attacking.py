@@ -103,14 +103,14 @@ def test_a_family_takes_one_gradient_and_no_forward_pass_for_the_clean_scores(
 
     from detectors.base import Detector
 
-    checked = Detector.checked_logits
+    shaped = Detector.shaped
 
-    def forward(self, batch):
+    def forward(self, logits, batch):
         calls["forward"] += 1
-        return checked(self, batch)
+        return shaped(self, logits, batch)
 
     monkeypatch.setattr(torch.autograd, "grad", counted)
-    monkeypatch.setattr(Detector, "checked_logits", forward)
+    monkeypatch.setattr(Detector, "shaped", forward)
     monkeypatch.setattr("bench.attacking._probe", lambda *args: None)
     bench.run(net(), suite=suite("clean", *FAMILY), data=tree, out=tmp_path / "out", batch_size=32)
     # 48 images are two batches: one gradient each, then four scored conditions each.

@@ -68,7 +68,8 @@ def test_dry_run_scores_nothing_and_says_what_would_be_done(cli, tree, toy, tmp_
     assert code == 0
     assert plan["images"] == 48
     assert plan["cells"] == 6
-    assert plan["forwards"] == 48 * (1 + 1 + 4)
+    assert plan["forwards"] == 48 * 2  # jpeg and fgsm; the clean scores come with the gradient
+    assert plan["gradients"] == 48
     assert "mobilenetv2_100" in plan["missing_weights"]
     assert not (tmp_path / "runs").exists()
     code, out, _ = cli(*args)

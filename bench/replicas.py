@@ -1,0 +1,85 @@
+"""A detector for several threads: twins that share its weights, and its compiled form where asked for."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from bench.errors import BenchError
+from detectors.base import Detector
+from detectors.card import DetectorCard
+
+
+class Replicas:
+    """One detector, ready to be asked from several threads where it allows that.
+
+    Attributes:
+        parallel: Whether several threads may ask at once; else only one thread at a time may.
+    """
+
+    def __init__(self, detector: Detector, device: torch.device) -> None:
+        self.detector = detector
+        # On an accelerator one thread keeps it busy, and a second would only wait.
+        self._spare = detector.replica() if device.type == "cpu" else None
+        self.parallel = self._spare is not None
+        self._twins: dict[int, Detector] = {}
+        self._lock = threading.Lock()
+        self._compiled: Callable[[Tensor], Tensor] | None = None
+
+    @property
+    def card(self) -> DetectorCard:
+        """The detector's."""
+        return self.detector.card
+
+    def checked_logits(self, batch: Tensor) -> Tensor:
+        """The detector's, on the calling thread's twin; what attacks climb."""
+        return self._here().checked_logits(batch)
+
+    def score(self, batch: Tensor) -> Tensor:
+        """(N,) float32 logits for scoring; compiled where asked for, not checked to be finite."""
+        logits = self._here().logits(batch) if self._compiled is None else self._compiled(batch)
+        return self.detector.shaped(logits, batch)
+
+    def compile(self, batch: Tensor, precision: str) -> None:
+        """Score from now on with the network compiled for this very shape.
+
+        Raises:
+            BenchError: It cannot be compiled here.
+        """
+        # Gradients keep the plain network: a compiled one would be made anew for them.
+        compiled: Any = torch.compile(self.detector.logits, dynamic=False)
+        try:
+            with scoring(batch.device, precision):
+                compiled(batch)
+        except Exception as error:  # whatever a compiler does
+            reason = str(error).strip().splitlines()[0][:200] if str(error).strip() else ""
+            raise BenchError(
+                f"--compile: {self.card.name} cannot be compiled here "
+                f"({type(error).__name__}: {reason}): leave --compile out"
+            ) from error
+        self._compiled = compiled
+
+    def _here(self) -> Detector:
+        if not self.parallel:
+            return self.detector
+        twin = self._twins.get(threading.get_ident())
+        if twin is None:
+            with self._lock:
+                twin = self.detector.replica() if self._spare is None else self._spare
+                self._spare = None
+                assert twin is not None
+                self._twins[threading.get_ident()] = twin
+        return twin
+
+
+@contextmanager
+def scoring(device: torch.device, precision: str) -> Iterator[None]:
+    """Inference mode, and bf16 arithmetic where the precision says so."""
+    low = precision == "bf16"
+    with torch.inference_mode(), torch.autocast(device.type, dtype=torch.bfloat16, enabled=low):
+        yield
