@@ -8,7 +8,9 @@ import typer
 
 from bench.cli.output import say
 
-app = typer.Typer(help="Keep the baseline of the gate.", no_args_is_help=True)
+app = typer.Typer(
+    help="Keep the baseline of the gate.", no_args_is_help=True, rich_markup_mode=None
+)
 EXAMPLE = (
     "Example: bench baseline update runs/smoke --to baseline --reason 'retrained on SD 3.5 as well'"
 )

@@ -8,7 +8,7 @@ import typer
 
 from bench.cli.output import Bar, put, put_json, say, table
 
-app = typer.Typer(help="Look at data sets.", no_args_is_help=True)
+app = typer.Typer(help="Look at data sets.", no_args_is_help=True, rich_markup_mode=None)
 EXAMPLE = "Example: bench data index /data/GenImage"
 _BAD_SHOWN = 10
 

@@ -14,6 +14,7 @@ from bench.cli.output import Bar, put, put_json, say, table
 from bench.errors import EXIT_INCOMPLETE, BenchError
 
 if TYPE_CHECKING:
+    from bench.engine import Counts
     from bench.estimate import Estimate
     from bench.prepare import RunRequest
     from bench.profiling import Profile
@@ -195,7 +196,7 @@ def _run(
         if profile:
             say(table(_spent(result.profile)))
     if not quiet:
-        say(f"{result.counts.decoded} images decoded, {result.counts.scored} scored in this run")
+        say(_done(result.counts, result.profile.wall))
         say(f"written: {result.folder / 'leaderboard.md'}, {result.folder / 'leaderboard.csv'}")
     if result.report.incomplete:
         say(f"{result.report.incomplete} cells have no result: see the board's footnotes")
@@ -208,6 +209,13 @@ def _save(request: RunRequest, count: int, folder: Path) -> list[Path]:
     from bench.progress import Silent
 
     return save_adversarial(prepare(request, Silent()), count, folder)
+
+
+def _done(counts: Counts, seconds: float) -> str:
+    told = f"{counts.decoded} images decoded, {counts.scored} scored in this run"
+    if not counts.scored:
+        return told
+    return f"{told}, in {seconds:.1f} s: {counts.scored / seconds:.4g} a second"
 
 
 def _times(profile: Profile) -> dict[str, Any]:

@@ -72,8 +72,52 @@ def test_dry_run_scores_nothing_and_says_what_would_be_done(cli, tree, toy, tmp_
     assert plan["gradients"] == 48
     assert "mobilenetv2_100" in plan["missing_weights"]
     assert not (tmp_path / "runs").exists()
+    assert plan["rates"]["Toy"] > 0
+    assert not plan["given"]
+    assert plan["device_hours"] > 0
+    assert plan["cpu_hours"] > 0
     code, out, _ = cli(*args)
     assert "forward passes" in out
+
+
+def test_a_given_rate_makes_the_hours(cli, tree, toy):
+    args = ("run", "-d", toy(), "--data", tree, "--suite", "smoke", "--dry-run", "--json")
+    one, two = (
+        json.loads(cli(*args, "--rate", rate, "--threads", "2")[1]) for rate in ("90", "Toy=45")
+    )
+    # jpeg and fgsm forwards, a gradient as three: five passes an image.
+    assert one["device_hours"] == pytest.approx(48 * 5 / 90 * 2 / 3600)
+    assert two["device_hours"] == pytest.approx(2 * one["device_hours"])
+    assert one["given"]
+    for rate in ("0", "x", "Toy=-1", "nan"):
+        code, _, err = cli(*args, "--rate", rate)
+        assert (code, "forward passes a second" in err) == (2, True)
+    code, _, err = cli(*args, "--rate", "Other=5")
+    assert (code, "not among the detectors" in err) == (2, True)
+    code, _, err = cli(*args[:-2], "--rate", "5")
+    assert (code, "--dry-run" in err) == (2, True)
+
+
+def test_profile_says_where_the_time_went(cli, tree, toy, tmp_path):
+    args = ("run", "-d", toy(), "--data", tree, "--suite", "smoke", "--profile")
+    code, out, err = cli(*args, "--out", tmp_path / "a")
+    assert code == 0
+    assert out == (tmp_path / "a" / "leaderboard.md").read_text()
+    for word in (
+        "decode",
+        "corrupt",
+        "fit",
+        "attack",
+        "forward",
+        "store",
+        "pure forward",
+        "a second",
+    ):
+        assert word in err
+    found = json.loads(cli(*args, "--out", tmp_path / "b", "--json")[1])
+    assert found["profile"]["unit"] == "CPU"
+    assert 0 < found["profile"]["forward_share"] < 1
+    assert found["profile"]["stages"]["attack"] > 0
 
 
 @pytest.mark.parametrize(
