@@ -17,6 +17,20 @@ from numpy.typing import NDArray
 # A batch of one runs through other kernels than any larger one. Their rounding is within 1e-4 of a clean
 # logit, but the sign in PGD amplifies it to more than half a logit; two images are enough to avoid it.
 SMALLEST = 2
+# Images a batch that are tried first; an out-of-memory error halves them.
+AUTO_BATCH = {"cpu": 32, "cuda": 128}
+# On a CPU every thread has a batch of its own: what is quick to compute takes the whole batch, larger
+# canvases fewer of them (16 of 224 px), since gradients keep every layer of every image in memory.
+CPU_PIXELS = 1 << 20
+
+
+def auto_batch(side: int | None, device: torch.device) -> int:
+    """Images a batch for canvases of ``side`` px, any size where None; a power of two."""
+    largest = AUTO_BATCH[device.type]
+    if device.type != "cpu":
+        return largest
+    room = CPU_PIXELS // side**2 if side else 8
+    return min(largest, 1 << max(1, room.bit_length() - 1))
 
 
 @dataclass(frozen=True, slots=True)

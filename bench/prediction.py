@@ -12,11 +12,10 @@ from typing import Any, Literal
 import torch
 from numpy.typing import NDArray
 
-from bench.batches import batches
+from bench.batches import AUTO_BATCH, batches
 from bench.datasets import BadImageError, DecodePolicy, decode
 from bench.device import pick_device, quiet_numerics
 from bench.errors import BenchError, NothingSelectedError
-from bench.prepare import AUTO_BATCH
 from bench.progress import Progress, Silent
 from bench.resolve import DetectorRequest, resolve
 from detectors.base import Detector

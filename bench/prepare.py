@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from bench import plan as planning
+from bench.batches import auto_batch
 from bench.calibration import calibration_chunks
 from bench.condition import Condition, each_surrogate
 from bench.data import open_data
@@ -30,12 +31,6 @@ from bench.rundir import ThresholdRecord
 from bench.store import Store
 from bench.suite import Suite
 from detectors.base import Detector
-
-# Images a batch that are tried first; an out-of-memory error halves them.
-AUTO_BATCH = {"cpu": 32, "cuda": 128}
-# On a CPU every thread has a batch of its own: what is quick to compute takes the whole batch, larger
-# canvases fewer of them (16 of 224 px), since gradients keep every layer of every image in memory.
-CPU_PIXELS = 1 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -228,7 +223,7 @@ def prepare(request: RunRequest, progress: Progress, *, dry: bool = False) -> Pr
     found = _load(request, device, dry=dry)
     conditions = each_surrogate(request.suite.parsed, [d.label for d in request.detectors])
     sizes = {
-        label: request.batch_size or auto_batch(detector, device)
+        label: request.batch_size or auto_batch(detector.card.input.size, device)
         for label, detector in found.detectors.items()
     }
     return Prepared(
@@ -248,15 +243,6 @@ def prepare(request: RunRequest, progress: Progress, *, dry: bool = False) -> Pr
         surrogates=_surrogates(conditions, found, request, device, dry=dry),
         watch=watch,
     )
-
-
-def auto_batch(detector: Detector, device: torch.device) -> int:
-    """Images a batch of this detector, where nobody says: a power of two."""
-    largest, side = AUTO_BATCH[device.type], detector.card.input.size
-    if device.type != "cpu":
-        return largest
-    room = CPU_PIXELS // side**2 if side else 8
-    return min(largest, 1 << max(1, room.bit_length() - 1))
 
 
 @dataclass(slots=True)

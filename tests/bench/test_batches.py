@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from bench.batches import batches
+from bench.batches import auto_batch, batches
 
 
 def canvases(n, side=4):
@@ -34,3 +34,16 @@ def test_pixels_become_unit_floats_and_floats_stay():
     assert float(next(batches([fine], 2)).tensor(torch.device("cpu")).max()) == pytest.approx(
         0.123456
     )
+
+
+def test_larger_canvases_come_in_smaller_batches_on_a_cpu():
+    cpu, cuda = torch.device("cpu"), torch.device("cuda")
+    assert [auto_batch(side, cpu) for side in (32, 64, 224, 512, 4096, None)] == [
+        32,
+        32,
+        16,
+        4,
+        2,
+        8,
+    ]
+    assert auto_batch(224, cuda) == 128

@@ -27,9 +27,9 @@ from sklearn.metrics import accuracy_score, average_precision_score, roc_auc_sco
 from torch.utils.data import DataLoader, Dataset
 
 import bench
+from bench.batches import auto_batch
 from bench.forward import Networks
 from bench.lanes import Lanes
-from bench.prepare import auto_batch
 from bench.profiling import Stopwatch
 from bench.resolve import DetectorRequest, resolve
 from bench.suite import Suite
@@ -97,7 +97,12 @@ def forward(given: argparse.Namespace, root: Path) -> None:
             networks = Networks.of(loaded.values(), CPU, "fp32", lanes, Stopwatch())
             into = np.empty(given.images, np.float32)
             waiting = [
-                (detector, networks.submit(detector, canvases[name], auto_batch(detector, CPU)))
+                (
+                    detector,
+                    networks.submit(
+                        detector, canvases[name], auto_batch(detector.card.input.size, CPU)
+                    ),
+                )
                 for name, detector in loaded.items()
                 for _ in CONDITIONS
             ]
