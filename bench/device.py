@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import torch
 
 from bench.errors import BenchError
@@ -43,3 +45,8 @@ def device_name(device: torch.device) -> str:
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     return f"cpu {torch.backends.cpu.get_cpu_capability()}"
+
+
+def cpu_threads(device: torch.device) -> int:
+    """CPU threads to work with: as many as torch would take, or every core beside an accelerator."""
+    return torch.get_num_threads() if device.type == "cpu" else os.cpu_count() or 1

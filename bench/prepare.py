@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
@@ -19,7 +18,7 @@ from bench.calibration import calibration_chunks
 from bench.condition import Condition, each_surrogate
 from bench.data import open_data
 from bench.datasets import DecodePolicy, Manifest
-from bench.device import device_name, pick_device, quiet_numerics
+from bench.device import cpu_threads, device_name, pick_device, quiet_numerics
 from bench.engine import Counts, Engine
 from bench.errors import BenchError, NothingSelectedError
 from bench.plan import Chunk, Plan, PlannedDetector, Settings
@@ -126,10 +125,8 @@ class Prepared:
 
     @property
     def threads(self) -> int:
-        """CPU threads for everything: by default what torch would use, or all beside an accelerator."""
-        if self.request.threads is not None:
-            return self.request.threads
-        return torch.get_num_threads() if self.device.type == "cpu" else (os.cpu_count() or 1)
+        """CPU threads for everything."""
+        return self.request.threads or cpu_threads(self.device)
 
     @property
     def store(self) -> Store:
