@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from bench.prediction import Prediction, predict_images
-from bench.prepare import RunRequest
 from bench.report import report
+from bench.request import RunRequest
 from bench.resolve import DetectorRequest
 from bench.runner import RunResult, execute
 from bench.suite import Suite, load_suite
@@ -27,7 +27,7 @@ def run(
     Args:
         detectors: One or several names, as after ``--detector``, or requests with weights.
         suite: A suite's name, the path of a TOML file, or a loaded suite.
-        **options: Any further field of :class:`bench.prepare.RunRequest` (``data``, ``out``,
+        **options: Any further field of :class:`bench.request.RunRequest` (``data``, ``out``,
             ``limit``, ``device``, ``seed``, ...).
 
     Returns:

@@ -29,10 +29,9 @@ def calibration_chunks(
     if policy.kind == "oracle":
         return tuple(chunks)
     if policy.split not in manifest.splits():
-        there = ", ".join(s or "(none)" for s in manifest.splits())
         raise BenchError(
-            f"threshold {policy} needs split {policy.split!r}, and {manifest.name} has {there}: name one "
-            "of those, or use --threshold 0"
+            f"threshold {policy} needs split {policy.split!r}, and {manifest.name} has no image in it: "
+            "name another split of it, or use --threshold 0"
         )
     rows = planning.select(manifest, policy.split, limit, seed)
     scored = np.concatenate([chunk.rows for chunk in chunks])

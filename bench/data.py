@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from bench import registry
@@ -19,6 +20,7 @@ def open_data(
     cache: Path | None = None,
     refresh: bool = False,
     hash_files: bool = True,
+    splits: Sequence[str] | None = None,
 ) -> Manifest:
     """Index a data set; a second call reads no image.
 
@@ -29,6 +31,7 @@ def open_data(
         cache: Folder of cached manifests; ``None`` is the user's.
         refresh: Read every image again.
         hash_files: Hash every image, so that a changed one is noticed.
+        splits: Read only the images of these; ``None`` reads all.
 
     Raises:
         BenchError: If there is none, or it cannot be recognised.
@@ -52,4 +55,5 @@ def open_data(
         name=POCKET if embedded else None,
         refresh=refresh,
         layouts=registry.layouts(),
+        split=splits,
     )

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.errors import NothingSelectedError
 from bench.provenance import fingerprint, source_digest
 
 if TYPE_CHECKING:
@@ -104,30 +103,18 @@ def select(manifest: Manifest, split: str, limit: int | None, seed: int) -> NDAr
     Raises:
         NothingSelectedError: If nothing is left; says which splits there are.
     """
-    columns = manifest.table.select(
-        ["sample_id", "label", "generator", "domain", "split"]
-    ).to_pandas()
-    present = sorted(set(columns["split"]))
-    if split and present != [""]:
-        columns = columns[columns["split"] == split]
-    if columns.empty:
-        known = ", ".join(repr(name) for name in present if name)
-        hint = (
-            f"choose --split from {known}, or --split all"
-            if known
-            else "it holds no readable image"
-        )
-        raise NothingSelectedError(f"{manifest.name} has no images in split {split!r}: {hint}")
-    if limit is not None and limit < len(columns):
-        strata = columns.groupby(["label", "generator", "domain"], sort=True)["sample_id"]
-        quotas = _quotas(strata.size().to_numpy(), limit)
-        kept = [
-            row
-            for (_, ids), quota in zip(strata, quotas, strict=True)
-            for row in sorted(ids.index, key=lambda r: _order(seed, ids[r]))[:quota]
-        ]
-        columns = columns.loc[sorted(kept)]
-    return np.asarray(columns.index, dtype=np.int64)
+    rows = manifest.rows(split)
+    if limit is None or limit >= len(rows):
+        return rows
+    part = manifest.table.select(["label", "generator", "domain"]).take(rows).to_pandas()
+    strata = part.groupby(["label", "generator", "domain"], sort=True).indices
+    quotas = _quotas(np.array([len(strata[key]) for key in sorted(strata)]), limit)
+    ids, kept = manifest.table["sample_id"], []
+    for key, quota in zip(sorted(strata), quotas, strict=True):
+        mine = rows[strata[key]]
+        orders = [_order(seed, sample_id) for sample_id in ids.take(mine).to_pylist()]
+        kept += [mine[i] for i in sorted(range(len(mine)), key=orders.__getitem__)[:quota]]
+    return np.sort(np.asarray(kept, dtype=np.int64))
 
 
 def _quotas(sizes: NDArray[np.int64], limit: int) -> list[int]:
@@ -165,7 +152,9 @@ def cut(manifest: Manifest, rows: NDArray[np.int64]) -> tuple[Chunk, ...]:
 
 def _digest(manifest: Manifest, rows: NDArray[np.int64]) -> str:
     names = ("sample_id", "label", "sha256", "bytes")
-    part = manifest.table.select(names).take(rows)
+    part = manifest.table.select(names)
+    whole = len(rows) == rows[-1] - rows[0] + 1  # a slice copies nothing
+    part = part.slice(rows[0], len(rows)) if whole else part.take(rows)
     return fingerprint([part[name].to_pylist() for name in names])
 
 

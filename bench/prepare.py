@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,86 +19,30 @@ from bench.data import open_data
 from bench.datasets import DecodePolicy, Manifest
 from bench.device import cpu_threads, device_name, pick_device, quiet_numerics
 from bench.engine import Counts, Engine
-from bench.errors import BenchError, NothingSelectedError
+from bench.loading import load
 from bench.plan import Chunk, Plan, PlannedDetector, Settings
 from bench.profiling import Stopwatch
 from bench.progress import Progress
 from bench.provenance import scoring_environment
-from bench.resolve import DetectorRequest, resolve
+from bench.request import RunRequest
 from bench.rundir import ThresholdRecord
 from bench.store import Store
-from bench.suite import Suite
 from detectors.base import Detector
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunRequest:
-    """Everything a run depends on.
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """What of a machine decides the bits of a score.
 
     Attributes:
-        detectors: In board order.
-        suite: The protocol.
-        data: A folder or file; ``None`` takes the suite's data set.
-        layout: Name of the layout, or ``auto``.
-        split: ``None`` takes the suite's; ``""`` takes every image.
-        out: The run's folder; ``None`` is ``runs/<suite>``.
-        store: Folder of score shards; ``None`` is ``<out>/store``.
-        limit: At most about so many images.
-        device: ``auto``, ``cpu`` or ``cuda:N``.
-        batch_size: ``None`` chooses, and halves when memory runs out.
-        precision: Of the forward pass.
-        exact: Keep the network's plain order of operations; by default batch normalisation is folded
-            and memory laid out channels last, where logits stay within 1e-4.
-        compile: Score with networks that ``torch.compile`` made quicker; gradients keep the plain ones.
-        threads: CPU threads; ``None`` takes torch's own number, beside an accelerator every core.
-        seed: Of noise, random starts and subsampling.
-        allow_untrained: Score detectors without trained weights, on purpose.
-        cache: Folder of cached manifests; ``None`` is the user's cache.
+        name: For messages.
+        device: ``cpu`` or ``cuda``.
+        environment: As it goes into fingerprints.
     """
 
-    detectors: tuple[DetectorRequest, ...]
-    suite: Suite
-    data: str | None = None
-    layout: str = "auto"
-    split: str | None = None
-    out: Path | None = None
-    store: Path | None = None
-    limit: int | None = None
-    device: str = "auto"
-    batch_size: int | None = None
-    precision: Literal["fp32", "bf16"] = "fp32"
-    exact: bool = False
-    compile: bool = False
-    threads: int | None = None
-    seed: int = 0
-    allow_untrained: bool = False
-    cache: Path | None = None
-
-    @property
-    def folder(self) -> Path:
-        """Where the run's files go."""
-        return self.out or Path("runs") / self.suite.name
-
-    def check(self) -> None:
-        """Refuse what contradicts itself, before any work.
-
-        Raises:
-            BenchError: One sentence with the way out.
-        """
-        if not self.detectors:
-            raise NothingSelectedError(
-                "no detector given: pass --detector NAME (see `bench ls detectors`)"
-            )
-        labels = [request.label for request in self.detectors]
-        for label in labels:
-            if labels.count(label) > 1:
-                raise BenchError(f"detector {label!r} is given twice: name each once")
-        if self.limit is not None and self.limit < 2:
-            raise BenchError(f"--limit {self.limit}: give at least 2, one real and one fake image")
-        if self.batch_size is not None and self.batch_size < 1:
-            raise BenchError(f"--batch-size {self.batch_size}: give at least 1, or auto")
-        if self.threads is not None and self.threads < 1:
-            raise BenchError(f"--threads {self.threads}: give at least 1")
+    name: str
+    device: str
+    environment: Mapping[str, Any]
 
 
 @dataclass(slots=True)
@@ -122,6 +65,7 @@ class Prepared:
     thresholds: dict[str, ThresholdRecord] = field(default_factory=dict)
     surrogates: dict[str, Detector] = field(default_factory=dict)
     watch: Stopwatch = field(default_factory=Stopwatch)
+    elsewhere: Machine | None = None
 
     @property
     def threads(self) -> int:
@@ -136,12 +80,9 @@ class Prepared:
     @property
     def environment(self) -> dict[str, Any]:
         """What of the installation and the request can change a score; see ``provenance``."""
-        return scoring_environment(
-            device_name(self.device),
-            self.request.precision,
-            exact=self.request.exact,
-            compiled=self.request.compile,
-        )
+        if self.elsewhere is not None:
+            return dict(self.elsewhere.environment)
+        return environment(self.request, self.device)
 
     def engine(self, pool: Executor, counts: Counts | None = None) -> Engine:
         """The detectors, ready to score chunks under the current thresholds and batch sizes.
@@ -192,33 +133,53 @@ class Prepared:
         return 0.0 if record is None else record.value
 
 
-def prepare(request: RunRequest, progress: Progress, *, dry: bool = False) -> Prepared:
+def environment(request: RunRequest, device: torch.device) -> dict[str, Any]:
+    """What of this installation and of a request can change a score on a device."""
+    return scoring_environment(
+        device_name(device), request.precision, exact=request.exact, compiled=request.compile
+    )
+
+
+def prepare(
+    request: RunRequest,
+    progress: Progress,
+    *,
+    dry: bool = False,
+    elsewhere: Machine | None = None,
+) -> Prepared:
     """Find, load and lay out everything, so that nothing cheap can fail later.
 
     Args:
         request: What to run.
         progress: Told about indexing and loading.
         dry: Note detectors without weights instead of refusing them.
+        elsewhere: The machines that will score, where it is not this one: the detectors are then
+            loaded here only for their cards and identities.
 
     Raises:
         BenchError: On any bad input; nothing has been written then.
     """
     request.check()
-    device = pick_device(request.device)
+    here = pick_device(request.device) if elsewhere is None else torch.device("cpu")
+    device = here if elsewhere is None else torch.device(elsewhere.device)
     watch = Stopwatch(device.type)
-    quiet_numerics(device)
+    quiet_numerics(here)
+    split = request.suite.split if request.split is None else request.split
+    policy = request.suite.policy
     manifest = open_data(
-        request.data or request.suite.dataset, progress, layout=request.layout, cache=request.cache
+        request.data or request.suite.dataset,
+        progress,
+        layout=request.layout,
+        cache=request.cache,
+        splits=[split, *([policy.split] if policy.split else [])] if split else None,
     )
     progress.note(f"{manifest.name}: recognised as {manifest.recognised}; {len(manifest)} images")
-    split = request.suite.split if request.split is None else request.split
-    everything = planning.select(manifest, split, None, request.seed)
+    everything = manifest.rows(split)
     rows = planning.select(manifest, split, request.limit, request.seed)
     chunks = planning.cut(manifest, rows)
-    policy = request.suite.policy
     calibration = calibration_chunks(manifest, policy, chunks, request.limit, request.seed)
-    found = _load(request, device, dry=dry)
     conditions = each_surrogate(request.suite.parsed, [d.label for d in request.detectors])
+    found = load(request, conditions, here, dry=dry)
     sizes = {
         label: request.batch_size or auto_batch(detector.card.input.size, device)
         for label, detector in found.detectors.items()
@@ -237,54 +198,7 @@ def prepare(request: RunRequest, progress: Progress, *, dry: bool = False) -> Pr
         device=device,
         policy=DecodePolicy(),
         missing_weights=found.missing,
-        surrogates=_surrogates(conditions, found, request, device, dry=dry),
+        surrogates=found.surrogates,
         watch=watch,
+        elsewhere=elsewhere,
     )
-
-
-@dataclass(slots=True)
-class _Loaded:
-    detectors: dict[str, Detector] = field(default_factory=dict)
-    missing: dict[str, str] = field(default_factory=dict)
-
-
-def _load(request: RunRequest, device: torch.device, *, dry: bool) -> _Loaded:
-    loaded = _Loaded()
-    for wanted in request.detectors:
-        try:
-            detector = resolve(wanted, allow_untrained=request.allow_untrained)
-        except BenchError as error:
-            if not dry:
-                raise
-            loaded.missing[wanted.label] = str(error)
-            continue
-        loaded.detectors[wanted.label] = _placed(detector, request, device)
-    return loaded
-
-
-def _placed(detector: Detector, request: RunRequest, device: torch.device) -> Detector:
-    detector.to(device)
-    if not request.exact:
-        detector.fold()
-    return detector
-
-
-def _surrogates(
-    conditions: Sequence[Condition],
-    found: _Loaded,
-    request: RunRequest,
-    device: torch.device,
-    *,
-    dry: bool,
-) -> dict[str, Detector]:
-    """The detectors that conditions name as surrogates: those of the run, or loaded by name."""
-    loaded: dict[str, Detector] = {}
-    for condition in conditions:
-        name = getattr(condition.attack, "surrogate", None)
-        if name is None or name in loaded:
-            continue
-        if name in found.detectors:
-            loaded[name] = found.detectors[name]
-        elif not (dry and name in found.missing):
-            loaded[name] = _placed(resolve(DetectorRequest(name)), request, device)
-    return loaded

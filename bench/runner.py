@@ -4,28 +4,33 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
 from bench import calibration
+from bench.cluster.connect import connected
+from bench.cluster.dispatch import Dispatcher, machine
+from bench.cluster.spec import parse as parse_cluster
 from bench.condition import Condition
 from bench.datasets import Manifest
-from bench.decoding import DecodedChunk, decode_chunk
-from bench.engine import BatchTooLargeError, Counts, Scored
+from bench.engine import BatchTooLargeError, Counts, Failed
 from bench.errors import BenchError
+from bench.executor import Executor, Here
 from bench.families import curves
 from bench.files import ensure_writable, writable
 from bench.honesty import attack_facts
-from bench.plan import Chunk, Plan, Unit, weight, work
-from bench.prepare import Prepared, RunRequest, prepare
+from bench.plan import Plan, Unit, weight, work
+from bench.prepare import Prepared, prepare
 from bench.profiling import Profile
 from bench.progress import Progress, Silent
 from bench.provenance import git_state, versions
 from bench.report import Report, report
+from bench.request import RunRequest
 from bench.rundir import ConditionRecord, DetectorRecord, Failure, RunDir, RunSpec
 from leaderboards import Board
 
@@ -65,25 +70,40 @@ def execute(request: RunRequest, progress: Progress | None = None) -> RunResult:
     Raises:
         BenchError: On bad input, before any work; nothing half-written is left.
     """
-    progress = progress or Silent()
-    prepared = prepare(request, progress)
-    folder = RunDir(request.folder)
+    progress, counts = progress or Silent(), Counts()
+    request.check()
+    with ExitStack() as stack:
+        if request.cluster is None:
+            prepared = prepare(request, progress)
+            pool = stack.enter_context(ThreadPoolExecutor(max_workers=prepared.threads))
+            executor: Executor = Here(pool, counts)
+        else:
+            session = stack.enter_context(
+                connected(parse_cluster(request.cluster), request.tls, progress)
+            )
+            prepared = prepare(request, progress, elsewhere=machine(session, request))
+            executor = Dispatcher(session, progress, counts)
+        return _finish(prepared, executor, counts, progress)
+
+
+def _finish(
+    prepared: Prepared, executor: Executor, counts: Counts, progress: Progress
+) -> RunResult:
+    request, folder = prepared.request, RunDir(prepared.request.folder)
     ensure_writable(folder.root)
     prepared.store.prepare()
-    counts = Counts()
-    with ThreadPoolExecutor(max_workers=prepared.threads) as pool:
-        while True:
-            if request.suite.policy.kind != "zero":
-                # Recorded before thresholds are chosen too: a killed run can then be looked at.
-                folder.begin(_spec(prepared), prepared.manifest, prepared.rows, prepared.plan())
-            try:
-                known = _thresholds(prepared, pool, counts, progress)
-                plan = prepared.plan()
-                folder.begin(_spec(prepared), prepared.manifest, prepared.rows, plan)
-                failures = _score(prepared, plan, pool, counts, progress, known=known)
-                break
-            except BatchTooLargeError as error:
-                _halve(prepared, error, progress)
+    while True:
+        if request.suite.policy.kind != "zero":
+            # Recorded before thresholds are chosen too: a killed run can then be looked at.
+            folder.begin(_spec(prepared), prepared.manifest, prepared.rows, prepared.plan())
+        try:
+            known = _thresholds(prepared, executor, progress)
+            plan = prepared.plan()
+            folder.begin(_spec(prepared), prepared.manifest, prepared.rows, plan)
+            failures = _score(prepared, plan, executor, progress, known=known)
+            break
+        except BatchTooLargeError as error:
+            _halve(prepared, error, progress)
     done = report_with(folder, failures, prepared.manifest)
     with writable(folder.root):
         done.board.write(folder.root)
@@ -112,16 +132,14 @@ def _halve(prepared: Prepared, error: BatchTooLargeError, progress: Progress) ->
     progress.note(f"{error.detector}: out of memory, going on with batches of {size // 2}")
 
 
-def _thresholds(
-    prepared: Prepared, pool: Executor, counts: Counts, progress: Progress
-) -> list[Failure]:
+def _thresholds(prepared: Prepared, executor: Executor, progress: Progress) -> list[Failure]:
     """Choose the thresholds the suite asks for; gives the cells of detectors that have none."""
     policy = prepared.request.suite.policy
     if policy.kind == "zero":
         return []
     prepared.thresholds = {}
     plan = prepared.calibration_plan()
-    reasons = {f.detector: f.reason for f in _score(prepared, plan, pool, counts, progress)}
+    reasons = {f.detector: f.reason for f in _score(prepared, plan, executor, progress)}
     cards = {label: detector.card for label, detector in prepared.detectors.items()}
     prepared.thresholds, failed = calibration.choose(
         prepared.manifest, policy, plan, prepared.store, cards
@@ -135,13 +153,12 @@ def _thresholds(
 def _score(
     prepared: Prepared,
     plan: Plan,
-    pool: Executor,
-    counts: Counts,
+    executor: Executor,
     progress: Progress,
     *,
     known: Sequence[Failure] = (),
 ) -> list[Failure]:
-    """Score the units the store lacks, chunk by chunk; the next chunk is decoded meanwhile."""
+    """Score the units the store lacks and keep what comes; a cell that failed is not tried again."""
     store = prepared.store
     todo = {
         chunk.index: [u for u in plan.by_chunk[chunk.index] if not store.has(u.fingerprint)]
@@ -151,47 +168,32 @@ def _score(
     if left < total:
         progress.note(f"{total - left} of {total} units are stored already")
     progress.start("scoring", work(plan.chunks, todo, prepared.conditions))
-    engine = prepared.engine(pool, counts)
-    failures = {(failure.detector, failure.condition): failure for failure in known}
+    failures = {(failure.detector, failure.condition): (-1, failure) for failure in known}
 
-    def wanted() -> Iterator[tuple[DecodedChunk, list[Unit]]]:
-        for chunk, decoded in _ahead(prepared, [c for c in plan.chunks if todo[c.index]], pool):
-            units = todo[chunk.index]
-            yield decoded, [u for u in units if (u.detector, u.condition) not in failures]
+    def skip(unit: Unit) -> bool:
+        return (unit.detector, unit.condition) in failures
 
-    for outcome in engine.stream(wanted()):
-        unit = outcome.unit
+    chunks = [(chunk, todo[chunk.index]) for chunk in plan.chunks if todo[chunk.index]]
+    for outcome in executor.outcomes(prepared, chunks, skip):
+        unit, chunk = outcome.unit, plan.chunks[outcome.unit.chunk]
         key = (unit.detector, unit.condition)
-        if isinstance(outcome, Scored):
-            with prepared.watch.time("store"):
-                store.write(unit.fingerprint, outcome.scores)
-        elif key not in failures:
-            failures[key] = Failure(
+        if isinstance(outcome, Failed):
+            failure = Failure(
                 detector=key[0], condition=key[1], status=outcome.status, reason=outcome.reason
             )
-            progress.note(f"{key[0]} under {key[1]}: {outcome.status}: {outcome.reason}")
-        size = len(plan.chunks[unit.chunk].rows)
-        progress.advance(size * weight(prepared.conditions[unit.condition]))
+            if key not in failures:
+                progress.note(f"{key[0]} under {key[1]}: {outcome.status}: {outcome.reason}")
+            # Chunks may come in any order; the first one speaks, so that runs agree on the reason.
+            if chunk.index < failures.get(key, (chunk.index + 1, failure))[0]:
+                failures[key] = (chunk.index, failure)
+        else:
+            with prepared.watch.time("store"):
+                store.write(unit.fingerprint, outcome.scores)
+        progress.advance(len(chunk.rows) * weight(prepared.conditions[unit.condition]))
     # In the plan's order, whichever came first: the same command records the same bytes.
     order = {(u.detector, u.condition): i for i, u in enumerate(plan.units)}
-    return sorted(failures.values(), key=lambda f: order.get((f.detector, f.condition), -1))
-
-
-def _ahead(
-    prepared: Prepared, chunks: Sequence[Chunk], pool: Executor
-) -> Iterator[tuple[Chunk, DecodedChunk]]:
-    """Decode one chunk ahead of those in work: three chunks in memory, never more."""
-
-    def decode(chunk: Chunk) -> DecodedChunk:
-        return decode_chunk(prepared.manifest, chunk, prepared.policy, pool, prepared.watch)
-
-    with ThreadPoolExecutor(max_workers=1) as reader:
-        pending: Future[DecodedChunk] | None = None
-        for position, chunk in enumerate(chunks):
-            decoded = pending.result() if pending else decode(chunk)
-            following = chunks[position + 1] if position + 1 < len(chunks) else None
-            pending = reader.submit(decode, following) if following else None
-            yield chunk, decoded
+    told = [failure for _, failure in failures.values()]
+    return sorted(told, key=lambda f: order.get((f.detector, f.condition), -1))
 
 
 def _spec(prepared: Prepared) -> RunSpec:

@@ -16,8 +16,8 @@ from bench.errors import EXIT_INCOMPLETE, BenchError
 if TYPE_CHECKING:
     from bench.engine import Counts
     from bench.estimate import Estimate
-    from bench.prepare import RunRequest
     from bench.profiling import Profile
+    from bench.request import RunRequest
 
 EXAMPLE = "Example: bench run --detector resnet50 --suite cross-generator --data /data/GenImage"
 EXIT_INTERRUPTED = 130
@@ -96,6 +96,20 @@ def command(
     cache: Path | None = typer.Option(
         None, envvar="BENCH_CACHE", help="Folder of cached manifests; the user's cache by default."
     ),
+    cluster: str | None = typer.Option(
+        None,
+        envvar="BENCH_CLUSTER",
+        help="Score on Dask workers: local:N, tcp://HOST:PORT, tls://HOST:PORT or slurm.toml.",
+    ),
+    tls_ca: Path | None = typer.Option(
+        None, envvar="BENCH_TLS_CA", help="Certificate of the authority, for --cluster."
+    ),
+    tls_cert: Path | None = typer.Option(
+        None, envvar="BENCH_TLS_CERT", help="Certificate to show, for --cluster."
+    ),
+    tls_key: Path | None = typer.Option(
+        None, envvar="BENCH_TLS_KEY", help="Its key, for --cluster."
+    ),
     save_adversarial: tuple[int, Path] | None = typer.Option(
         None,
         "--save-adversarial",
@@ -135,7 +149,8 @@ def command(
         raise BenchError(f"--precision {precision}: choose fp32 or bf16")
     files = options.weights_by_detector(detector, weights)
     direction = options.fake_logit(fake_logit)
-    from bench.prepare import RunRequest
+    from bench.cluster.spec import Tls
+    from bench.request import RunRequest
     from bench.resolve import DetectorRequest
     from bench.suite import load_suite
 
@@ -160,6 +175,8 @@ def command(
         seed=seed,
         allow_untrained=allow_untrained,
         cache=cache,
+        cluster=cluster,
+        tls=Tls(tls_ca, tls_cert, tls_key),
     )
     try:
         if dry_run:

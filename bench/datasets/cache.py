@@ -7,20 +7,24 @@ import hashlib
 import json
 import logging
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
 import PIL
+import pyarrow as pa
+import pyarrow.compute as pc
 
-from bench.datasets.manifest import FORMAT_VERSION, Manifest, read_saved
+from bench.datasets.manifest import FORMAT_VERSION, Manifest, read_saved, string_bytes
 from bench.datasets.scan import FileStat, Tree
 from bench.errors import DataError, OutputError
 from bench.version import __version__
 
 _log = logging.getLogger(__name__)
 _SHORT: Final = 16
+_BLOCK: Final = 1 << 18
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +39,11 @@ class Slot:
     path: Path
     tree: Tree
 
+    def folder_of(self, options: Mapping[str, Any], cache_dir: Path | None) -> Path:
+        """The folder of an index in the making; other layouts or splits may use what it holds."""
+        name = f"{_family(self.tree, options)}.parts"
+        return (cache_dir or default_cache_dir()) / "manifests" / name
+
     def get(self) -> Manifest | None:
         """The manifest kept here, if nothing it lists has changed; None otherwise."""
         if not self.path.is_file():
@@ -45,12 +54,12 @@ class Slot:
         except DataError as error:
             _log.warning("the cached index is not used: %s", error)
             return None
-        outside = _outside(self.tree, manifest.table["locator"].to_pylist())
+        outside = _outside(self.tree, manifest.table["locator"])
         return manifest if saved.head["extra"].get("outside") == outside else None
 
     def put(self, manifest: Manifest) -> None:
         """Keep a manifest, in place of those of earlier states; a failure is only a warning."""
-        outside = _outside(self.tree, manifest.table["locator"].to_pylist())
+        outside = _outside(self.tree, manifest.table["locator"])
         try:
             manifest.save(self.path, extra={"outside": outside})
         except OutputError as error:
@@ -63,32 +72,54 @@ class Slot:
                     old.unlink()
 
 
-def slot(tree: Tree, options: Mapping[str, Any], cache_dir: Path | None) -> Slot:
-    """The place for a tree under some options (those that change what is indexed)."""
+def _family(tree: Tree, options: Mapping[str, Any]) -> str:
     versions = [FORMAT_VERSION, __version__, PIL.__version__]
     what = json.dumps([versions, str(tree.root), tree.single, options], sort_keys=True)
+    return hashlib.sha256(what.encode()).hexdigest()[:_SHORT]
+
+
+def slot(tree: Tree, options: Mapping[str, Any], cache_dir: Path | None) -> Slot:
+    """The place for a tree under some options (those that change what is indexed)."""
     state = hashlib.sha256()
-    for file in tree.files:
-        state.update(_line(file))
+    for files in tree.listing:
+        state.update(json.dumps([files.folder, len(files)]).encode())
+        state.update(pc.binary_length(files.names).to_numpy().astype("<i4").tobytes())
+        state.update(string_bytes(files.names))
+        state.update(files.sizes.astype("<i8").tobytes() + files.times.astype("<i8").tobytes())
     for path, reason in tree.unreadable:
         state.update(json.dumps([path, reason]).encode())
-    family = hashlib.sha256(what.encode()).hexdigest()[:_SHORT]
+    family = _family(tree, options)
     name = f"{family}-{state.hexdigest()[: 2 * _SHORT]}.parquet"
     return Slot((cache_dir or default_cache_dir()) / "manifests" / name, tree)
 
 
-def _outside(tree: Tree, locators: Iterable[str]) -> str:
+def _outside(tree: Tree, locators: pa.ChunkedArray) -> str:
     """The state of files a table lists that are not in the scan: SHA-256, or "" for none."""
-    inside = {file.path for file in tree.files}
-    others = [loc for loc in locators if loc not in inside and loc.rpartition("#")[0] not in inside]
+    others = locators.filter(pc.invert(_inside(tree, locators)))
+    files = pc.replace_substring_regex(others, r"#\d+$", "")
+    others = others.filter(pc.invert(_inside(tree, files)))
     state = hashlib.sha256()
-    for locator in sorted(others):
+    for locator in sorted(others.to_pylist()):
         try:
             stat = (tree.root / locator).stat()
             state.update(_line(FileStat(locator, stat.st_size, stat.st_mtime_ns)))
         except (OSError, ValueError):
             state.update(json.dumps([locator, None]).encode())
-    return state.hexdigest() if others else ""
+    return state.hexdigest() if len(others) else ""
+
+
+def _inside(tree: Tree, paths: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Which paths are files of the tree; looked up in blocks, since a look-up table is large."""
+    found = pa.chunked_array([pa.array(np.zeros(len(paths), dtype=np.bool_))])
+    block: list[pa.Array] = []
+    for files in (*tree.listing, None):
+        if files is not None:
+            block.append(files.paths())
+        if block and (files is None or sum(map(len, block)) >= _BLOCK):
+            known = pa.chunked_array(block, type=pa.string())
+            found = pc.or_(found, pc.is_in(paths, value_set=known))
+            block = []
+    return found
 
 
 def _line(file: FileStat) -> bytes:

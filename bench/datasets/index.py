@@ -2,36 +2,48 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from bench.datasets.cache import slot
+from bench.datasets.facts import Parts, gather
 from bench.datasets.layouts.base import Entry, Layout
-from bench.datasets.manifest import Manifest
+from bench.datasets.manifest import Manifest, no_such_split, shared
 from bench.datasets.policy import DEFAULT, DecodePolicy
-from bench.datasets.read import Found, Progress, Reader
+from bench.datasets.read import Progress, Reader
 from bench.datasets.recognise import builtin_layouts, found_folders, recognise
 from bench.datasets.record import BAD_SCHEMA, FAKE, REAL, SCHEMA
 from bench.datasets.scan import Tree, scan
-from bench.errors import DataError, NothingSelectedError
+from bench.errors import DataError
 
 _log = logging.getLogger(__name__)
+
+_BATCH: Final = 8192
+_MOST_THREADS: Final = 16
+_COLUMNS: Final = (
+    "sample_id", "locator", "label", "generator", "domain", "split", "group", "belongs", "control",
+)  # fmt: skip
+_TYPES: Final = {"label": pa.int8(), "control": pa.bool_()}
+_ENTRIES: Final = pa.schema([(name, _TYPES.get(name, pa.string())) for name in _COLUMNS])
 
 
 def index(
     path: str | Path,
     layout: str = "auto",
     cache_dir: Path | None = None,
-    split: str | None = None,
+    split: str | Sequence[str] | None = None,
     *,
     hash: bool = True,  # noqa: A002
     progress: Progress | None = None,
-    workers: int = 2,
+    workers: int | None = None,
     name: str | None = None,
     refresh: bool = False,
     policy: DecodePolicy = DEFAULT,
@@ -46,11 +58,12 @@ def index(
         layout: a layout's name, or ``auto`` to recognise it.
         cache_dir: where manifests are kept; `files.default_cache_dir` by default. A place that
             cannot be written is a logged warning, not an error.
-        split: index only the images of this split.
+        split: index only the images of this split, or of these; a data set without splits is
+            taken whole.
         hash: whether every image is read whole for its SHA-256; without it a damaged or changed
             image shows only when it is decoded.
         progress: called with (images done, images in all) now and then, in the calling thread.
-        workers: threads that read images.
+        workers: threads that read images; two a core by default, as reading waits.
         name: of the data set; by default the layout's or the folder's.
         refresh: read all images again, whatever the cache holds.
         policy: which formats and sizes are allowed.
@@ -62,9 +75,10 @@ def index(
     """
     tree = scan(Path(path))
     known = builtin_layouts() if layouts is None else layouts
+    splits = [split] if isinstance(split, str) else split
     options = {
         "layout": layout,
-        "split": split,
+        "split": None if splits is None else sorted(splits),
         "hash": hash,
         "policy": asdict(policy),
         "known": sorted(known),
@@ -74,80 +88,113 @@ def index(
     if not refresh and (kept := place.get()) is not None:
         return kept
     chosen, match = recognise(tree, layout, known)
-    reader = Reader(tree.root, policy, whole=hash, workers=workers, progress=progress)
+    threads = workers or min(_MOST_THREADS, 2 * (os.cpu_count() or 1))
+    reader = Reader(tree.root, policy, whole=hash, workers=threads, progress=progress)
+    parts = Parts(place.folder_of({"hash": hash, "policy": asdict(policy)}, cache_dir))
+    if refresh:
+        parts.remove()
     called = name or match.dataset or Path(tree.single).stem or tree.root.name
-    manifest = _index(tree, chosen, reader, says=match.says, name=called, split=split)
+    manifest = _index(
+        tree, chosen, lambda locators: gather(tree, locators, reader, parts),
+        says=match.says, name=called, splits=splits,
+    )  # fmt: skip
     place.put(manifest)
+    parts.remove()
     return manifest
 
 
 def _index(
-    tree: Tree, layout: Layout, reader: Reader, *, says: str, name: str, split: str | None
+    tree: Tree,
+    layout: Layout,
+    facts_of: Callable[[pa.ChunkedArray], pa.Table],
+    *,
+    says: str,
+    name: str,
+    splits: Sequence[str] | None,
 ) -> Manifest:
     """Read what the layout finds in the tree, and put the manifest together."""
-    entries, bad = _entries(tree, layout, split)
-    outcomes = reader.read_all([e.locator for e in entries])
-    pairs = list(zip(entries, outcomes, strict=True))
-    good = [(entry, found) for entry, found in pairs if isinstance(found, Found)]
-    bad += [(entry.sample_id, reason) for entry, reason in pairs if isinstance(reason, str)]
-    if not good:
+    entries = _of_splits(_entries(tree, layout), splits, tree)
+    facts = facts_of(entries["locator"])
+    good, bad = pc.is_null(facts["reason"]), BAD_SCHEMA.empty_table()
+    if not pc.all(good).as_py():
+        wrong = pa.table([entries["sample_id"], facts["reason"]], schema=BAD_SCHEMA)
+        bad = wrong.filter(pc.invert(good))
+        entries, facts = shared(entries.filter(good)), facts.filter(good)
+    bad = _with_rows(bad, [*tree.unreadable, *layout.left_out(tree)])
+    if not len(entries):
         raise DataError(_none_readable(tree, bad))
-    kept = [entry for entry, _ in good]
-    pairing = layout.pairing(kept)
-    _check_comparable(tree, kept, pairing)
-    rows = [{"path": path, "reason": reason} for path, reason in sorted(set(bad))]
+    told = _kinds(entries)
+    pairing = layout.pairing([entry for entry, _ in told])
+    _check_comparable(tree, told, pairing)
+    columns = {n: entries[n] for n in SCHEMA.names if n in entries.column_names}
+    columns |= {n: facts[n] for n in SCHEMA.names if n not in columns}
     return Manifest.build(
         name=name,
         layout=layout.name,
         recognised=says,
         root=tree.root,
-        table=_table(good),
+        table=pa.table({n: columns[n] for n in SCHEMA.names}),
         pairing=pairing,
-        bad=pa.Table.from_pylist(rows, schema=BAD_SCHEMA),
+        bad=bad,
     )
 
 
-def _entries(
-    tree: Tree, layout: Layout, split: str | None
-) -> tuple[list[Entry], list[tuple[str, str]]]:
-    """The layout's entries, of one split if asked, and the images it has no place for."""
-    entries = list(layout.entries(tree))
-    if not entries:
+def _entries(tree: Tree, layout: Layout) -> pa.Table:
+    """The layout's entries as columns: only one batch of them is objects at a time.
+
+    Raises:
+        DataError: there is none.
+    """
+    batches = []
+    found = iter(layout.entries(tree))
+    while some := list(itertools.islice(found, _BATCH)):
+        rows: dict[str, list[Any]] = {name: [getattr(e, name) for e in some] for name in _COLUMNS}
+        rows["group"] = [e.group or e.sample_id for e in some]
+        batches.append(pa.RecordBatch.from_pydict(rows, schema=_ENTRIES))
+    if not batches:
         raise DataError(
             f"the layout {layout.name} ({layout.summary}) finds no image in "
             f"{tree.root / tree.single}: {found_folders(tree)}"
         )
-    bad = [*tree.unreadable, *layout.left_out(tree)]
-    if split is not None:
-        splits = sorted({e.split or "(none)" for e in entries})
-        entries = [e for e in entries if e.split == split]
-        if not entries:
-            raise NothingSelectedError(
-                f"{tree.root / tree.single} has no split {split!r}: it has {', '.join(splits)}"
-            )
-    return sorted(entries, key=lambda e: e.sample_id), bad
+    return shared(pa.Table.from_batches(batches).combine_chunks())
 
 
-def _table(good: Sequence[tuple[Entry, Found]]) -> pa.Table:
-    columns: dict[str, list[Any]] = {
-        "sample_id": [e.sample_id for e, _ in good],
-        "locator": [e.locator for e, _ in good],
-        "label": [e.label for e, _ in good],
-        "generator": [e.generator for e, _ in good],
-        "domain": [e.domain for e, _ in good],
-        "split": [e.split for e, _ in good],
-        "group": [e.group or e.sample_id for e, _ in good],
-        "format": [r.header.format for _, r in good],
-        "width": [r.header.width for _, r in good],
-        "height": [r.header.height for _, r in good],
-        "bytes": [r.size for _, r in good],
-        "sha256": [r.sha256 for _, r in good],
-    }
-    return pa.table(columns, schema=SCHEMA)
+def _of_splits(entries: pa.Table, splits: Sequence[str] | None, tree: Tree) -> pa.Table:
+    """Those of the splits asked for: what is in another is never opened.
+
+    Raises:
+        NothingSelectedError: none is there; names those there are.
+    """
+    there = sorted(pc.unique(entries["split"]).to_pylist())
+    if splits is None or there == [""]:
+        return entries
+    chosen = entries.filter(pc.is_in(entries["split"], value_set=pa.array(splits, pa.string())))
+    if not len(chosen):
+        called = tree.root / tree.single
+        raise no_such_split(str(called), splits[0] if splits else "", there)
+    return chosen
 
 
-def _none_readable(tree: Tree, bad: Sequence[tuple[str, str]]) -> str:
-    path, reason = bad[0] if bad else ("", "none found")
+def _kinds(entries: pa.Table) -> list[tuple[Entry, int]]:
+    """One entry for each kind of image there is, without a name of its own, and how many."""
+    keys = ["label", "generator", "domain", "split", "belongs", "control"]
+    counted = entries.group_by(keys).aggregate([([], "count_all")])
+    return [
+        (Entry(sample_id="", locator="", **{key: row[key] for key in keys}), row["count_all"])
+        for row in counted.to_pylist()
+    ]
+
+
+def _with_rows(bad: pa.Table, more: Sequence[tuple[str, str]]) -> pa.Table:
+    if not len(bad) and not more:
+        return bad
+    pairs = {*zip(bad["path"].to_pylist(), bad["reason"].to_pylist(), strict=True), *more}
+    rows = [{"path": path, "reason": reason} for path, reason in sorted(pairs)]
+    return pa.Table.from_pylist(rows, schema=BAD_SCHEMA)
+
+
+def _none_readable(tree: Tree, bad: pa.Table) -> str:
+    path, reason = bad["path"][0].as_py(), bad["reason"][0].as_py()
     return (
         f"{tree.root / tree.single}: none of {len(bad)} images can be read; the first, {path!r}: "
         f"{reason} (paths are relative to {tree.root})"
@@ -155,17 +202,18 @@ def _none_readable(tree: Tree, bad: Sequence[tuple[str, str]]) -> str:
 
 
 def _check_comparable(
-    tree: Tree, entries: Sequence[Entry], pairing: Mapping[str, Sequence[str]]
+    tree: Tree, kinds: Sequence[tuple[Entry, int]], pairing: Mapping[str, Sequence[str]]
 ) -> None:
     """Refuse data in which a generator has nothing real to be compared with."""
     where = tree.root / tree.single
     fakes: dict[str, int] = {}
-    for entry in entries:
+    for entry, count in kinds:
         if entry.label == FAKE:
-            fakes[entry.generator] = fakes.get(entry.generator, 0) + 1
+            fakes[entry.generator] = fakes.get(entry.generator, 0) + count
     if not fakes:
-        raise DataError(f"{where} holds {len(entries)} real images and no AI-generated one")
-    sources = {e.generator for e in entries if e.label == REAL and not e.control}
+        total = sum(count for _, count in kinds)
+        raise DataError(f"{where} holds {total} real images and no AI-generated one")
+    sources = {e.generator for e, _ in kinds if e.label == REAL and not e.control}
     idle = sorted(sources - {s for paired in pairing.values() for s in paired})
     if idle:
         _log.warning("%s: no generator is compared with the reals of %s", where, ", ".join(idle))

@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from bench.datasets.record import BAD_SCHEMA, FAKE, SCHEMA, ImageRecord
 from bench.errors import DataError, NothingSelectedError
@@ -27,6 +28,7 @@ FORMAT_VERSION: Final = 1
 _DIGESTED: Final = tuple(name for name in SCHEMA.names if name != "locator")
 _SAMPLE_COLUMNS: Final = ("sample_id", "label", "generator", "domain", "split", "group")
 _BATCH: Final = 4096
+_GROUP: Final = 65536  # rows a row group: what reading needs beside the table stays small
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -67,7 +69,7 @@ class Manifest:
         bad: pa.Table | None = None,
     ) -> Manifest:
         """Sort, digest and put together; the columns may come in any order."""
-        ordered = table.select(SCHEMA.names).cast(SCHEMA).sort_by("sample_id").combine_chunks()
+        ordered = shared(_sorted(table.select(SCHEMA.names).cast(SCHEMA)).combine_chunks())
         ordered = ordered.replace_schema_metadata(None)
         pairs = {g: tuple(pairing[g]) for g in sorted(pairing)}
         return cls(
@@ -106,17 +108,23 @@ class Manifest:
         """The splits that occur, sorted; "" for images of none."""
         return tuple(sorted(pc.unique(self.table["split"]).to_pylist()))
 
-    def select(self, split: str) -> Manifest:
-        """The images of one split, with the digest and the pairing of what is left.
+    def rows(self, split: str = "") -> NDArray[np.int64]:
+        """(n,) int64, ascending: the rows of a split; of all for "", or where nothing has a split.
 
         Raises:
             NothingSelectedError: no image is in that split; names those there are.
         """
-        chosen = np.flatnonzero(pc.equal(self.table["split"], split).to_numpy())
+        if not split or self.splits() == ("",):
+            chosen = np.arange(len(self), dtype=np.int64)
+        else:
+            chosen = np.flatnonzero(pc.equal(self.table["split"], split).to_numpy())
         if not chosen.size:
-            there = ", ".join(s or "(none)" for s in self.splits())
-            raise NothingSelectedError(f"{self.name} has no split {split!r}: it has {there}")
-        return self.take(chosen)
+            raise no_such_split(self.name, split, self.splits())
+        return chosen
+
+    def select(self, split: str) -> Manifest:
+        """The images of one split, as `rows` chooses them, with the digest of what is left."""
+        return self.take(self.rows(split))
 
     def take(self, indices: Iterable[int]) -> Manifest:
         """The images at some rows, with the digest and the pairing of what is left."""
@@ -161,7 +169,10 @@ class Manifest:
             "extra": dict(extra or {}),
         }
         table = self.table.replace_schema_metadata({"bench": json.dumps(head, sort_keys=True)})
-        write_atomic(path, lambda stream: pq.write_table(table, stream, compression="zstd"))
+        write_atomic(
+            path,
+            lambda stream: pq.write_table(table, stream, compression="zstd", row_group_size=_GROUP),
+        )
 
     @classmethod
     def load(cls, path: Path, *, root: Path | None = None) -> Manifest:
@@ -212,8 +223,9 @@ def read_saved(path: Path) -> Saved:
         DataError: missing, damaged, not a manifest, or of another version.
     """
     try:
-        table = pq.read_table(io.BytesIO(path.read_bytes()))
-        head: dict[str, Any] = json.loads((table.schema.metadata or {})[b"bench"])
+        file = pq.ParquetFile(io.BytesIO(path.read_bytes()))
+        head: dict[str, Any] = json.loads((file.schema_arrow.metadata or {})[b"bench"])
+        table = _columns(file)
     except FileNotFoundError:
         raise DataError(f"no such manifest: {path}") from None
     except (OSError, pa.ArrowException, KeyError, ValueError) as error:
@@ -223,18 +235,69 @@ def read_saved(path: Path) -> Saved:
     return Saved(path, table, head)
 
 
+def no_such_split(name: str, split: str, there: Iterable[str]) -> NothingSelectedError:
+    """The error about a split without images: which there are, and how to choose."""
+    known = ", ".join(repr(s) for s in there if s)
+    hint = f"choose --split from {known}, or --split all" if known else "it holds no readable image"
+    return NothingSelectedError(f"{name} has no images in split {split!r}: {hint}")
+
+
+def _sorted(table: pa.Table) -> pa.Table:
+    """By sample_id; a table that is in order already, as every saved one, is not copied."""
+    ids = table["sample_id"]
+    if len(ids) < 2 or pc.all(pc.less_equal(ids[:-1], ids[1:])).as_py():
+        return table
+    return table.sort_by("sample_id")
+
+
+def _columns(file: pq.ParquetFile) -> pa.Table:
+    """The table, a column at a time: what repeats the ids is dropped before the next is read."""
+    names = file.schema_arrow.names
+    table = file.read(columns=[names[0]]).combine_chunks()
+    for name in names[1:]:
+        column = file.read(columns=[name]).combine_chunks()[name]
+        known = table["sample_id"] if "sample_id" in table.column_names else None
+        if known is not None and column.equals(known):
+            column = known
+        table = table.append_column(name, column)
+    return table
+
+
+def shared(table: pa.Table) -> pa.Table:
+    """Columns that say the same, as id, place and group mostly do, take their memory once."""
+    for name in ("locator", "group"):
+        if table[name].equals(table["sample_id"]):
+            at = table.schema.get_field_index(name)
+            table = table.set_column(at, table.schema.field(name), table["sample_id"])
+    return table
+
+
+def string_bytes(column: pa.Array | pa.ChunkedArray) -> bytes:
+    """The bytes of all strings of a column, one after the other, without making them objects."""
+    chunks = column.chunks if isinstance(column, pa.ChunkedArray) else [column]
+    return b"".join(_bytes_of(chunk) for chunk in chunks)
+
+
+def _bytes_of(chunk: pa.Array) -> memoryview | bytes:
+    _, offsets, data = chunk.buffers()
+    if data is None or not len(chunk):
+        return b""
+    bounds = np.frombuffer(offsets, dtype=np.int32)[[chunk.offset, chunk.offset + len(chunk)]]
+    return memoryview(data)[int(bounds[0]) : int(bounds[1])]
+
+
 def _digest(table: pa.Table, pairing: Mapping[str, tuple[str, ...]]) -> str:
     """SHA-256 of columns and pairing in an encoding of its own, free of pyarrow's versions."""
     total = hashlib.sha256(f"bench manifest {FORMAT_VERSION}\n".encode())
     for name in _DIGESTED:
-        values = table[name].to_pylist()
-        total.update(f"{name} {len(values)}\n".encode())
+        column = table[name]
+        total.update(f"{name} {len(column)}\n".encode())
         if pa.types.is_string(SCHEMA.field(name).type):
-            encoded = [value.encode() for value in values]
             # Lengths first: no choice of separator could be forged by a file's name.
-            total.update(np.array([len(e) for e in encoded], dtype="<i8").tobytes())
-            total.update(b"".join(encoded))
+            total.update(pc.binary_length(column).to_numpy().astype("<i8").tobytes())
+            for chunk in column.chunks:
+                total.update(_bytes_of(chunk))
         else:
-            total.update(np.array(values, dtype="<i8").tobytes())
+            total.update(column.to_numpy().astype("<i8").tobytes())
     total.update(json.dumps({g: list(s) for g, s in sorted(pairing.items())}).encode())
     return total.hexdigest()

@@ -81,14 +81,22 @@ class Reader:
         except (OSError, ValueError) as error:
             raise BadImageError(f"cannot be read ({error})") from error
 
-    def read_all(self, locators: Sequence[str]) -> list[Outcome]:
-        """Read all, in a pool of threads; outcomes in the order of the locators."""
+    def read_all(
+        self, locators: Sequence[str], before: int = 0, total: int | None = None
+    ) -> list[Outcome]:
+        """Read all, in a pool of threads; outcomes in the order of the locators.
+
+        Args:
+            locators: What to read.
+            before: Images that were done earlier, for the progress.
+            total: Images in all, for the progress; these and those before by default.
+        """
         # Rows of a Parquet file in file order, so that each row group is read once.
         order = sorted(range(len(locators)), key=lambda i: _where(locators[i]))
         chunks = [order[i : i + _CHUNK] for i in range(0, len(order), _CHUNK)]
         outcomes: list[Outcome] = [""] * len(locators)
         workers = max(1, self.workers)
-        done = 0
+        done, total = before, before + len(locators) if total is None else total
 
         def job(chunk: list[int]) -> list[Outcome]:
             return [self.read(locators[i]) for i in chunk]
@@ -99,7 +107,7 @@ class Reader:
                     outcomes[i] = outcome
                 done += len(chunk)
                 if self.progress is not None:
-                    self.progress(done, len(locators))
+                    self.progress(done, total)
         return outcomes
 
 

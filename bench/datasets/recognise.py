@@ -43,7 +43,7 @@ def recognise(tree: Tree, name: str, layouts: Mapping[str, Layout]) -> tuple[Lay
         if name not in layouts:
             raise DataError(f"unknown layout {name!r}: {nearest(name, ['auto', *layouts])}")
         return layouts[name], Match(0, f"{layouts[name].summary} (as stated)")
-    if not tree.files:
+    if not len(tree):
         raise DataError(f"{tree.root} is empty: it holds no image and no table of images")
     matches = [(layout, m) for layout in layouts.values() if (m := layout.match(tree)) is not None]
     if not matches:

@@ -190,8 +190,8 @@ def test_a_network_with_a_hook_is_not_copied():
 
 def test_decoded_chunks_do_not_pile_up(tree, toy, tmp_path, monkeypatch):
     """Chunks are asked for as work is done: one decoded ahead of the two in work."""
+    from bench import executor
     from bench import plan as planning
-    from bench import runner
     from bench.decoding import decode_chunk
 
     monkeypatch.setattr(planning, "CHUNK_IMAGES", 4)
@@ -213,7 +213,7 @@ def test_decoded_chunks_do_not_pile_up(tree, toy, tmp_path, monkeypatch):
         write(self, *args)
         stored += 1
 
-    monkeypatch.setattr(runner, "decode_chunk", counted)
+    monkeypatch.setattr(executor, "decode_chunk", counted)
     monkeypatch.setattr(Store, "write", counting)
     conditions = ["clean", "jpeg(quality=50)", "noise(sigma=0.1)"]
     suite = Suite(name="flow", slices=["generator"], conditions=conditions)

@@ -8,8 +8,9 @@ from PIL import Image
 
 from bench.errors import BenchError
 from bench.gallery import difference, save_adversarial
-from bench.prepare import RunRequest, prepare
+from bench.prepare import prepare
 from bench.progress import Silent
+from bench.request import RunRequest
 from bench.resolve import DetectorRequest
 from bench.rundir import RunDir
 from bench.runner import execute
