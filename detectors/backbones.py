@@ -11,6 +11,7 @@ from torch import nn
 from detectors.base import DetectorError
 from detectors.card import InputSpec
 from detectors.network import Architecture
+from detectors.pretrained import Pretrained
 
 PREFIX = "timm/"
 
@@ -56,7 +57,43 @@ def timm_architecture(name: str) -> Architecture:
         input=spec,
         reference=f"timm {model}",
         summary=f"timm's {model}",
+        pretrained=_timm_pretrained(model, cfg),
     )
+
+
+def _timm_pretrained(model: str, cfg: Any) -> Pretrained | None:
+    """Where timm publishes the weights of a model, and which of its keys are the classifier's."""
+    if cfg is None or not (cfg.hf_hub_id or cfg.url) or not cfg.classifier:
+        return None
+    heads = (cfg.classifier,) if isinstance(cfg.classifier, str) else tuple(cfg.classifier)
+    return Pretrained("timm", model, head=tuple(f"{head}." for head in heads))
+
+
+def _timm(
+    name: str, head: str, reference: str, summary: str, paper_size: str, *, half: bool = False
+) -> Architecture:
+    """A classifier of timm's under its own name; ``half`` where it was trained on [-1, 1]."""
+    spec = InputSpec(size=224, fit="shortest-crop", interpolation="bicubic")
+    if half:
+        spec = spec.model_copy(update={"mean": (0.5, 0.5, 0.5), "std": (0.5, 0.5, 0.5)})
+    return Architecture(
+        name=name,
+        build=_timm_builder(name),
+        input=spec,
+        reference=reference,
+        summary=summary,
+        pretrained=Pretrained("timm", name, head=(head,)),
+        paper_size=f"{paper_size} with 1,000 outputs",
+    )
+
+
+def _googlenet(outputs: int) -> nn.Module:
+    import torchvision  # noqa: PLC0415  (slow to import: only when one is built)
+
+    network: nn.Module = torchvision.models.googlenet(
+        weights=None, num_classes=outputs, aux_logits=False, init_weights=True
+    )
+    return network
 
 
 DETECTORS: dict[str, Architecture] = {
@@ -66,12 +103,45 @@ DETECTORS: dict[str, Architecture] = {
         input=InputSpec(size=224, fit="shortest-crop", interpolation="bilinear"),
         reference="He et al. 2016, arXiv:1512.03385",
         summary="ResNet-50, the field's usual baseline (CNNDetection, GenImage)",
+        pretrained=Pretrained("timm", "resnet50", head=("fc.",)),
+        paper_size="25.6 M with 1,000 outputs",
     ),
-    "mobilenetv2_100": Architecture(
-        name="mobilenetv2_100",
-        build=_timm_builder("mobilenetv2_100"),
-        input=InputSpec(size=224, fit="shortest-crop", interpolation="bicubic"),
-        reference="Sandler et al. 2018, arXiv:1801.04381",
-        summary="MobileNetV2, small enough for phones and CPUs",
+    "resnet34": _timm(
+        "resnet34",
+        "fc.",
+        "He et al. 2016, arXiv:1512.03385",
+        "ResNet-34, 21.3 M parameters",
+        "21.8 M",
+    ),
+    "resnetv2_50": _timm(
+        "resnetv2_50",
+        "head.",
+        "He et al. 2016, arXiv:1603.05027",
+        "ResNet-50 with activations first (ResNet50V2), 23.5 M parameters",
+        "25.6 M",
+        half=True,
+    ),
+    "convnext_small": _timm(
+        "convnext_small",
+        "head.fc.",
+        "Liu et al. 2022, arXiv:2201.03545",
+        "ConvNeXt-S, 49.5 M parameters",
+        "50 M",
+    ),
+    "mobilenetv2_100": _timm(
+        "mobilenetv2_100",
+        "classifier.",
+        "Sandler et al. 2018, arXiv:1801.04381",
+        "MobileNetV2, small enough for phones and CPUs",
+        "3.5 M",
+    ),
+    "googlenet": Architecture(
+        name="googlenet",
+        build=_googlenet,
+        input=InputSpec(size=224, fit="shortest-crop", interpolation="bilinear"),
+        reference="Szegedy et al. 2015, arXiv:1409.4842",
+        summary="GoogLeNet with batch norm, without its side classifiers, 5.6 M parameters",
+        pretrained=Pretrained("torchvision", "googlenet", head=("fc.", "aux1.", "aux2.")),
+        paper_size="6.6 M with 1,000 outputs (torchvision)",
     ),
 }

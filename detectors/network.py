@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from detectors.base import Detector, DetectorError, UntrainedError, state_digest
 from detectors.card import DetectorCard, FakeLogit, InputSpec, WeightsRef
 from detectors.fold import channels_last, folded
+from detectors.pretrained import Pretrained
 from detectors.weights import WeightsError, file_sha256, load_strict, read_state, rename
 
 
@@ -30,6 +31,10 @@ class Architecture:
         reference: Paper or code.
         summary: One line for ``bench ls``.
         fake_logit: The paper's label direction where it has one; a checkpoint's card goes first.
+        build_for: For networks whose layers depend on the canvas: makes one from the number of outputs
+            and the side in px; ``None`` where one set of layers serves any size.
+        pretrained: Where its ImageNet weights are published, if anywhere.
+        paper_size: How many parameters its paper counts, in words.
     """
 
     name: str
@@ -38,6 +43,22 @@ class Architecture:
     reference: str
     summary: str
     fake_logit: FakeLogit | None = None
+    build_for: Callable[[int, int], nn.Module] | None = None
+    pretrained: Pretrained | None = None
+    paper_size: str = ""
+
+    def network(self, outputs: int, side: int | None) -> nn.Module:
+        """The untrained network for a canvas of ``side`` px.
+
+        Raises:
+            DetectorError: If it cannot be built at that size.
+        """
+        if self.build_for is None or side is None:
+            return self.build(outputs)
+        try:
+            return self.build_for(outputs, side)
+        except ValueError as error:
+            raise DetectorError(str(error)) from error
 
 
 class NetworkDetector(Detector):
@@ -163,7 +184,7 @@ def load_network(
         )
     reference = card.weights or WeightsRef()
     card = card.model_copy(update={"fake_logit": direction})
-    network = arch.build(card.outputs)
+    network = arch.network(card.outputs, card.input.size)
     need = sum(value.numel() for value in network.state_dict().values()) * 8 + (64 << 20)
     state = rename(read_state(weights, sha256=reference.sha256, max_bytes=need), reference.key_map)
     load_strict(network, state, weights.name)

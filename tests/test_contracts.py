@@ -86,7 +86,7 @@ def test_detector(name):
     assert found.summary
     size = min(found.input.size or 64, 64)
     with torch.inference_mode():
-        assert found.build(2).eval()(torch.rand(2, 3, size, size)).shape == (2, 2)
+        assert found.network(2, size).eval()(torch.rand(2, 3, size, size)).shape == (2, 2)
 
 
 @pytest.mark.parametrize("name", zoo.weights())

@@ -1,0 +1,108 @@
+"""ImageNet weights to start a training from: from timm or torchvision, or from a file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from detectors.base import DetectorError
+from detectors.weights import read_state
+
+
+@dataclass(frozen=True, slots=True)
+class Pretrained:
+    """Where the ImageNet weights of a network are published.
+
+    Attributes:
+        library: Which library fetches them.
+        name: What that library calls the network.
+        head: Prefixes of the classifier's keys, which are left as they are.
+        prefix: What the network's own keys have in front of the published ones.
+    """
+
+    library: Literal["timm", "torchvision"]
+    name: str
+    head: tuple[str, ...]
+    prefix: str = ""
+
+
+class PretrainedError(DetectorError):
+    """ImageNet weights that cannot be had; the message says the ways out."""
+
+
+def imagenet_state(source: Pretrained) -> dict[str, Tensor]:
+    """Fetch the published ImageNet weights, or take them from the library's own cache.
+
+    Raises:
+        PretrainedError: If they cannot be reached.
+    """
+    try:
+        if source.library == "timm":
+            import timm  # noqa: PLC0415  (5 s to import)
+
+            network = timm.create_model(source.name, pretrained=True)
+        else:
+            import torchvision  # noqa: PLC0415
+
+            network = torchvision.models.get_model(source.name, weights="IMAGENET1K_V1")
+    except Exception as error:  # networks fail in many ways, and none of them is a bug here
+        reason = str(error).strip().splitlines()
+        raise PretrainedError(
+            f"ImageNet weights of {source.name} cannot be reached through {source.library} "
+            f"({type(error).__name__}: {reason[0][:120] if reason else 'no reason given'}): "
+            "pass them with --init FILE, or train from random weights with --from-scratch"
+        ) from error
+    return dict(network.state_dict())
+
+
+def start_from(network: nn.Module, state: Mapping[str, Tensor], source: Pretrained | None) -> int:
+    """Fill all of a network but its classifier.
+
+    Args:
+        network: Receives the weights.
+        state: Published tensors by key; keys of a classifier are passed over.
+        source: What the keys are called; ``None`` takes them as they are, whole.
+
+    Returns:
+        How many tensors were filled.
+
+    Raises:
+        PretrainedError: If a tensor is missing or has another shape.
+    """
+    own = network.state_dict()
+    head = source.head if source else ()
+    prefix = source.prefix if source else ""
+    wanted = [
+        key
+        for key in own
+        if key.startswith(prefix) and not key.removeprefix(prefix).startswith(head or ("\0",))
+    ]
+    for key in wanted:
+        value = state.get(key.removeprefix(prefix), state.get(key))
+        if value is None:
+            raise PretrainedError(
+                f"the weights to start from lack {key.removeprefix(prefix)!r}: they are of another network; "
+                "give a file of the same one, or train with --from-scratch"
+            )
+        if value.shape != own[key].shape:
+            raise PretrainedError(
+                f"the weights to start from have {key!r} of shape {tuple(value.shape)}, the network needs "
+                f"{tuple(own[key].shape)}: give a file of the same network, or train with --from-scratch"
+            )
+        if value.is_floating_point() and not bool(torch.isfinite(value).all()):
+            raise PretrainedError(
+                f"the weights to start from hold values in {key!r} that are not finite"
+            )
+        own[key] = value
+    network.load_state_dict(own)
+    return len(wanted)
+
+
+def read_start(path: Path) -> dict[str, Tensor]:
+    """The tensors of a file to start from, read as safely as any weights file."""
+    return read_state(path)
