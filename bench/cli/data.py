@@ -7,6 +7,7 @@ from pathlib import Path
 import typer
 
 from bench.cli.output import Bar, put, put_json, say, table
+from bench.errors import BenchError
 
 app = typer.Typer(help="Look at data sets.", no_args_is_help=True, rich_markup_mode=None)
 EXAMPLE = "Example: bench data index /data/GenImage"
@@ -65,3 +66,34 @@ def index_command(
         say(f"left out: {row['path']}: {row['reason']}")
     if len(bad) > _BAD_SHOWN:
         say(f"left out: {len(bad) - _BAD_SHOWN} more (--json lists all)")
+
+
+@app.command(
+    "pairs", epilog="Example: bench data pairs photos variations --generator sd -o pairs.csv"
+)
+def pairs_command(
+    real: Path = typer.Argument(..., help="Folder of real photographs."),
+    fake: Path = typer.Argument(..., help="Folder of their AI variations, named alike."),
+    generator: str = typer.Option(..., help="The generator of the variations."),
+    out: Path = typer.Option(..., "--out", "-o", help="CSV; rows are added to one that is there."),
+    domain: str = typer.Option("", help="Kind of content, such as indoor."),
+    split: str = typer.Option("", help="train, val or test; empty where training is to choose."),
+    strip: str = typer.Option(
+        "", help="Regular expression taken out of the variations' names, such as '_v[0-9]+$'."
+    ),
+    quiet: bool = typer.Option(False, "--quiet", "-q", help="No remarks."),
+) -> None:
+    """Build a manifest of content-matched pairs: a photograph and its variations share a group.
+
+    Splits keep a group together, and paired statistics take it as one.
+    """
+    from bench.datasets.pairs import add_pairs, pair_folders
+
+    if split not in ("", "train", "val", "test"):
+        raise BenchError(f"--split {split}: choose train, val or test")
+    found = pair_folders(real, fake, generator=generator, domain=domain, split=split, strip=strip)
+    total = add_pairs(found.rows, out)
+    for name, lone in (("photographs", found.lone_real), ("variations", found.lone_fake)):
+        if lone and not quiet:
+            say(f"left out: {len(lone)} {name} without a partner, the first {lone[0]!r}")
+    put(f"{found.pairs} pairs, {len(found.rows)} images; {out} lists {total}")
