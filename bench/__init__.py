@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Any
 from bench.version import __version__
 
 if TYPE_CHECKING:
-    from bench.api import leaderboard, predict, run
+    from bench.api import leaderboard, predict, run, train
     from bench.errors import BenchError
     from bench.suite import load_suite
 
-__all__ = ["BenchError", "__version__", "leaderboard", "load_suite", "predict", "run"]
+__all__ = ["BenchError", "__version__", "leaderboard", "load_suite", "predict", "run", "train"]
 
 _HOMES = {
     "BenchError": "bench.errors",
@@ -28,6 +28,7 @@ _HOMES = {
     "load_suite": "bench.suite",
     "predict": "bench.api",
     "run": "bench.api",
+    "train": "bench.api",
 }
 
 

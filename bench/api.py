@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -67,3 +68,34 @@ def predict(
     paths = [images] if isinstance(images, str | Path) else list(images)
     request = DetectorRequest(detector) if isinstance(detector, str) else detector
     return predict_images([Path(path) for path in paths], request, **options)
+
+
+def train(detector: str, data: str | Path, **options: Any) -> Path:
+    """Train a detector; the Python form of ``bench train``.
+
+    Args:
+        detector: An architecture's name.
+        data: A folder or file of images.
+        **options: Any field of :class:`bench.training.settings.Settings` (``epochs``, ``lr``, ``init``, ...)
+            or of :class:`bench.training.request.TrainRequest` (``out``, ``name``, ``device``, ...).
+
+    Returns:
+        The weights file, with its card beside it: a detector's name for :func:`run`.
+
+    Raises:
+        BenchError: On bad input; the message says the way out.
+    """
+    from bench.training.export import weights_file  # noqa: PLC0415  (an extra)
+    from bench.training.fit import train as fit  # noqa: PLC0415
+    from bench.training.recipe import make_settings  # noqa: PLC0415
+    from bench.training.request import TrainRequest  # noqa: PLC0415
+
+    how = {field.name for field in dataclasses.fields(TrainRequest)}
+    settings = make_settings(
+        {"detector": detector, **{k: v for k, v in options.items() if k not in how}}
+    )
+    rest = {key: value for key, value in options.items() if key in how}
+    for name in ("out", "init_file", "cache"):
+        if rest.get(name) is not None:
+            rest[name] = Path(rest[name])
+    return weights_file(fit(TrainRequest(settings=settings, data=str(data), **rest)))

@@ -16,6 +16,7 @@ from bench.datasets.pocket.build.photos import PHOTOS
 from bench.errors import BenchError, nearest
 from bench.progress import Silent
 from bench.suite import load_suite
+from bench.training.recipe import load_recipe
 from detectors import zoo
 from detectors.network import Architecture, card_beside, read_card
 
@@ -24,7 +25,8 @@ def rows(kind: str) -> list[dict[str, Any]]:
     """One row a name.
 
     Args:
-        kind: ``detectors``, ``suites``, ``corruptions``, ``attacks``, ``layouts`` or ``datasets``.
+        kind: ``detectors``, ``suites``, ``corruptions``, ``attacks``, ``layouts``, ``recipes``
+            or ``datasets``.
     """
     listings: dict[str, Callable[[], list[dict[str, Any]]]] = {
         "detectors": _detectors,
@@ -32,6 +34,7 @@ def rows(kind: str) -> list[dict[str, Any]]:
         "corruptions": lambda: _plugins(registry.corruptions()),
         "attacks": lambda: _plugins(registry.attacks()),
         "layouts": _layouts,
+        "recipes": _recipes,
         "datasets": _datasets,
     }
     return listings[kind]()
@@ -48,6 +51,8 @@ def facts(name: str) -> dict[str, Any]:
     if name in registry.suites():
         suite = load_suite(name)
         return {"kind": "suite", **suite.model_dump()}
+    if name in registry.recipes():
+        return {"kind": "recipe", **load_recipe(name).model_dump(mode="json")}
     for kind, table in (("corruption", registry.corruptions()), ("attack", registry.attacks())):
         if name in table:
             return _plugin_facts(kind, name, table[name])
@@ -62,6 +67,7 @@ def facts(name: str) -> dict[str, Any]:
         *registry.corruptions(),
         *registry.attacks(),
         *registry.layouts(),
+        *registry.recipes(),
         POCKET,
     ]
     raise BenchError(f"nothing is called {name!r}: {nearest(name, known)}")
@@ -112,6 +118,19 @@ def _layouts() -> list[dict[str, Any]]:
     return [{"name": name, "summary": found.summary} for name, found in registry.layouts().items()]
 
 
+def _recipes() -> list[dict[str, Any]]:
+    return [
+        {
+            "name": name,
+            "networks": ", ".join(network.detector for network in recipe.networks),
+            "budgets": ", ".join(recipe.budget) or "none",
+            "title": recipe.title,
+        }
+        for name in registry.recipes()
+        for recipe in [load_recipe(name)]
+    ]
+
+
 def _datasets() -> list[dict[str, Any]]:
     return [{"name": POCKET, "summary": "embedded smoke-test set", "path": str(pocket_root())}]
 
@@ -143,9 +162,11 @@ def _plugin_facts(kind: str, name: str, plugin: type[Any]) -> dict[str, Any]:
 
 def _detector_facts(name: str) -> dict[str, Any]:
     weights = zoo.find(name)
+    found = registry.detectors().get(name.partition(".")[0])
     if weights is not None:
-        return {"kind": "detector", **read_card(card_beside(weights)).model_dump(mode="json")}
-    found = registry.detectors()[name]
+        card = read_card(card_beside(weights))
+        counted = _parameter_facts(found, card.outputs, card.input.size)
+        return {"kind": "detector", **card.model_dump(mode="json"), **counted}
     if isinstance(found, Architecture):
         return {
             "kind": "detector",
@@ -153,9 +174,23 @@ def _detector_facts(name: str) -> dict[str, Any]:
             "summary": found.summary,
             "reference": found.reference,
             "input": found.input.model_dump(mode="json"),
+            **_parameter_facts(found, 1, found.input.size),
             "weights": "none shipped: pass --weights FILE",
         }
     return {"kind": "detector", "name": name, "summary": found.__doc__ or ""}
+
+
+def _parameter_facts(found: object, outputs: int, side: int | None) -> dict[str, str]:
+    """How many numbers the network learns, beside what its paper says."""
+    if not isinstance(found, Architecture):
+        return {}
+    import torch  # noqa: PLC0415
+
+    with torch.device("meta"):  # shapes only: nothing is allocated or drawn
+        network = found.network(outputs, side)
+    count = sum(parameter.numel() for parameter in network.parameters())
+    facts = {"parameters": f"{count:,} with {outputs} output{'s' if outputs > 1 else ''}"}
+    return facts | ({"parameters in its paper": found.paper_size} if found.paper_size else {})
 
 
 def _dataset_facts() -> dict[str, Any]:

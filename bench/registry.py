@@ -75,6 +75,18 @@ def suites() -> Mapping[str, Path]:
     return {name: Path(path) for name, path in found.items()}
 
 
+@functools.cache
+def recipes() -> Mapping[str, Path]:
+    """Every training recipe by name: the shipped ones and those of other distributions."""
+    found: dict[str, Any] = {
+        path.stem: path for path in sorted((Path(__file__).parent / "recipes").glob("*.toml"))
+    }
+    sources = dict.fromkeys(found, "bench.recipes")
+    for point in entry_points(group="bench.recipes"):
+        _merge(found, sources, _offered(point, "RECIPES"), point.value)
+    return {name: Path(path) for name, path in found.items()}
+
+
 def lookup(table: Mapping[str, Any], name: str, kind: str) -> Any:
     """The plug-in called ``name``.
 

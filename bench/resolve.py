@@ -18,13 +18,16 @@ if TYPE_CHECKING:
     from detectors.card import FakeLogit
     from detectors.network import Architecture
 
+TRAINED = ".safetensors"
+
 
 @dataclass(frozen=True, slots=True)
 class DetectorRequest:
     """One detector as asked for.
 
     Attributes:
-        name: A registered name, ``arch.tag`` of the zoo, ``timm/<model>``, or ``path/to/file.py:Name``.
+        name: A registered name, ``arch.tag`` of the zoo, ``timm/<model>``, ``path/to/file.py:Name``,
+            or a trained ``FILE.safetensors`` with its card beside it.
         weights: The user's weights file; ``None`` for those that ship.
         fake_logit: Label direction of a head whose weights come without a card.
     """
@@ -36,6 +39,8 @@ class DetectorRequest:
     @property
     def label(self) -> str:
         """What boards call it."""
+        if self.name.endswith(TRAINED):
+            return Path(self.name).stem
         return self.name.rpartition(":")[2] if ".py:" in self.name else self.name
 
 
@@ -51,6 +56,8 @@ def resolve(request: DetectorRequest, *, allow_untrained: bool = False) -> Detec
     try:
         if ".py:" in request.name:
             return _from_file(request, allow_untrained=allow_untrained)
+        if request.name.endswith(TRAINED):
+            return _from_weights(Path(request.name), request)
         return _from_registry(request, allow_untrained=allow_untrained)
     except DetectorError as error:
         raise BenchError(f"{request.label}: {error}") from error
@@ -67,6 +74,26 @@ def _from_registry(request: DetectorRequest, *, allow_untrained: bool) -> Detect
     if weights is None:
         return untrained(found, allow=allow_untrained)
     return load_network(found, weights, fake_logit=request.fake_logit)
+
+
+def _from_weights(path: Path, request: DetectorRequest) -> Detector:
+    """A weights file whose card names its architecture, as `bench train` writes it."""
+    from detectors.network import Architecture, card_beside, load_network, read_card  # noqa: PLC0415
+    from detectors.weights import WeightsError  # noqa: PLC0415
+
+    if request.weights is not None:
+        raise BenchError(f"--detector {path} is a weights file already: leave --weights out")
+    if not path.is_file():
+        raise WeightsError(f"no weights file at {path}: check the path")
+    card_path = card_beside(path)
+    if not card_path.is_file():
+        raise WeightsError(
+            f"{path} has no card beside it ({card_path.name}): pass --detector NAME --weights {path}"
+        )
+    arch = _architecture(read_card(card_path).arch)
+    if not isinstance(arch, Architecture):
+        raise WeightsError(f"{card_path} names {arch.__name__}, which brings its own code")
+    return load_network(arch, path, fake_logit=request.fake_logit)
 
 
 def _architecture(name: str) -> Architecture | type[Detector]:

@@ -13,7 +13,9 @@ EXAMPLE = "Example: bench board runs/cross-generator --format csv"
 
 
 def command(
-    run: Path = typer.Argument(..., help="The --out folder of a run."),
+    run: Path = typer.Argument(
+        ..., help="The --out folder of a run; with --table training, of trainings."
+    ),
     form: str = typer.Option("md", "--format", "-f", help="md, csv or json."),
     as_json: bool = typer.Option(False, "--json", help="The same as --format json."),
     write: bool = typer.Option(
@@ -21,11 +23,19 @@ def command(
         "--write",
         help="Also write leaderboard.md and leaderboard.csv into the run's folder.",
     ),
+    which: str | None = typer.Option(
+        None,
+        "--table",
+        help="training: parameters, losses and milliseconds a step of the trainings in a folder.",
+    ),
 ) -> None:
     """Rebuild and print a run's leaderboard; no image and no detector is touched."""
     form = "json" if as_json else form
     if form not in ("md", "csv", "json"):
         raise BenchError(f"--format {form}: choose md, csv or json")
+    if which is not None:
+        _training_table(run, which, form)
+        return
     from bench.report import report
 
     done = report(run)
@@ -43,3 +53,19 @@ def command(
     if done.incomplete:
         say(f"{done.incomplete} cells have no result")
         raise typer.Exit(EXIT_INCOMPLETE)
+
+
+def _training_table(folder: Path, which: str, form: str) -> None:
+    if which != "training":
+        raise BenchError(f"--table {which}: choose training, or leave it out for the leaderboard")
+    if form == "csv":
+        raise BenchError("--table training is printed as md or json")
+    from bench.training.table import markdown, read_records
+
+    records = read_records([folder])
+    if form == "json":
+        from bench.cli.output import put_json
+
+        put_json(records)
+    else:
+        put(markdown(records))

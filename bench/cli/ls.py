@@ -19,6 +19,7 @@ class Kind(StrEnum):
     corruptions = "corruptions"
     attacks = "attacks"
     layouts = "layouts"
+    recipes = "recipes"
     datasets = "datasets"
 
 
@@ -26,7 +27,7 @@ def command(
     kind: Kind = typer.Argument(..., help="What to list."),
     as_json: bool = typer.Option(False, "--json", help="Print JSON."),
 ) -> None:
-    """List detectors, suites, corruptions, attacks, layouts or embedded data sets."""
+    """List detectors, suites, corruptions, attacks, layouts, recipes or embedded data sets."""
     from bench import catalogue
 
     rows = catalogue.rows(kind.value)

@@ -8,7 +8,21 @@ import traceback
 
 import typer
 
-from bench.cli import baseline, board, compare, data, doctor, export, gate, ls, predict, run, show
+from bench.cli import (
+    baseline,
+    board,
+    compare,
+    data,
+    doctor,
+    export,
+    gate,
+    ls,
+    predict,
+    reproduce,
+    run,
+    show,
+    train,
+)
 from bench.cli.output import say
 from bench.errors import EXIT_INTERNAL, BenchError
 from bench.version import __version__
@@ -38,6 +52,8 @@ app.add_typer(baseline.app, name="baseline")
 app.command("ls", epilog=ls.EXAMPLE)(ls.command)
 app.command("show", epilog=show.EXAMPLE)(show.command)
 app.command("predict", epilog=predict.EXAMPLE)(predict.command)
+app.command("train", epilog=train.EXAMPLE)(train.command)
+app.command("reproduce", epilog=reproduce.EXAMPLE)(reproduce.command)
 app.command("doctor", epilog=doctor.EXAMPLE)(doctor.command)
 app.add_typer(data.app, name="data")
 

@@ -11,7 +11,10 @@ import typer
 from bench.errors import BenchError, nearest
 
 # Written once, so that the same flag means the same everywhere.
-DETECTOR_HELP = "A name (`bench ls detectors`), arch.tag, timm/<model>, or path/to/file.py:Name."
+DETECTOR_HELP = (
+    "A name (`bench ls detectors`), arch.tag, timm/<model>, path/to/file.py:Name, "
+    "or a trained FILE.safetensors."
+)
 WEIGHTS_HELP = (
     "Weights FILE (.safetensors or .pth), or DETECTOR=FILE where there are several detectors."
 )

@@ -13,7 +13,7 @@ EXAMPLE = "Example: bench show jpeg --sheet jpeg.png"
 
 def command(
     name: str = typer.Argument(
-        ..., help="A detector, suite, corruption, attack, layout or data set."
+        ..., help="A detector, suite, corruption, attack, layout, recipe or data set."
     ),
     as_json: bool = typer.Option(False, "--json", help="Print JSON."),
     sheet: Path | None = typer.Option(

@@ -1,0 +1,1 @@
+"""Training detectors: recipes, augmentations by the corruptions' names, safe splits, exact resuming."""

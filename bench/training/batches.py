@@ -1,0 +1,138 @@
+"""Batches by epoch and step, each a function of (seed, epoch, step): what makes resuming exact."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import Dataset, Sampler
+
+from bench.training.augment import Augmentation, Draws, parse_augmentation
+from bench.training.pixels import Pixels
+from bench.training.settings import Settings
+from detectors.card import InputSpec
+from detectors.fit import fit_image
+
+Rows = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Which images make one batch, and of which epoch."""
+
+    epoch: int
+    rows: Rows
+
+
+class TrainingImages(Dataset[tuple[Tensor, Tensor]]):
+    """Whole batches of augmented canvases with their labels, by `Step`."""
+
+    def __init__(self, pixels: Pixels, labels: Rows, settings: Settings, spec: InputSpec) -> None:
+        self._pixels, self._labels, self._spec = pixels, labels.astype(np.float32), spec
+        self._seed = settings.seed
+        self._augmentations = augmentations(settings)
+        self._plain = only_flips(self._augmentations)
+        self._draws: Draws | None = None
+
+    def __getitem__(self, step: Step) -> tuple[Tensor, Tensor]:
+        if self._draws is None or self._draws.epoch != step.epoch:
+            self._draws = Draws(self._augmentations, self._seed, step.epoch, len(self._labels))
+        images = self._flipped(step.rows) if self._plain else self._augmented(step.rows)
+        return torch.from_numpy(images), torch.from_numpy(self._labels[step.rows])
+
+    def _flipped(self, rows: Rows) -> NDArray[np.uint8]:
+        assert self._draws is not None
+        images = self._pixels.canvases(rows)
+        for which, augmentation in enumerate(self._augmentations):
+            turned = self._draws.wanted(rows, which)
+            images[turned] = np.flip(images[turned], axis=augmentation.axis)
+        return images
+
+    def _augmented(self, rows: Rows) -> NDArray[np.uint8]:
+        draws = self._draws
+        assert draws is not None
+        return np.stack(
+            [
+                fit_image(draws.apply(self._pixels.image(int(row)), int(row)), self._spec)
+                for row in rows
+            ]
+        )
+
+
+class ValidationImages(Dataset[tuple[Tensor, Tensor]]):
+    """Batches of canvases as they are, with their labels and rows."""
+
+    def __init__(self, pixels: Pixels, labels: Rows) -> None:
+        self._pixels, self._labels = pixels, labels.astype(np.float32)
+
+    def __getitem__(self, step: Step) -> tuple[Tensor, Tensor]:
+        return torch.from_numpy(self._pixels.canvases(step.rows)), torch.from_numpy(
+            self._labels[step.rows]
+        )
+
+
+class EpochSteps(Sampler[Step]):
+    """The steps of one epoch, in an order drawn from (seed, epoch); each process takes its share of a batch.
+
+    The remainder that fills no batch is left out; another epoch leaves out others.
+    """
+
+    def __init__(self, labels: Rows, settings: Settings, *, rank: int = 0, world: int = 1) -> None:
+        self._labels, self._settings = labels, settings
+        self._rank, self._world = rank, world
+        self._epoch = 0
+        usable = (
+            2 * min(int((labels == k).sum()) for k in (0, 1)) if settings.balanced else len(labels)
+        )
+        self._batch = min(settings.batch, usable)
+        self._steps = usable // self._batch
+
+    def set_epoch(self, epoch: int) -> None:
+        """Which epoch is iterated next, from 0."""
+        self._epoch = epoch
+
+    def __len__(self) -> int:
+        return self._steps
+
+    def __iter__(self) -> Iterator[Step]:
+        order = self._order(np.random.default_rng([self._settings.seed, self._epoch, 0]))
+        for at in range(self._steps):
+            batch = order[at * self._batch : (at + 1) * self._batch]
+            yield Step(self._epoch, batch[self._rank :: self._world])
+
+    def _order(self, rng: np.random.Generator) -> Rows:
+        if not self._settings.balanced:
+            return rng.permutation(len(self._labels))
+        real, fake = (rng.permutation(np.flatnonzero(self._labels == k)) for k in (0, 1))
+        count = min(len(real), len(fake))
+        return np.stack([real[:count], fake[:count]], axis=1).reshape(-1)
+
+
+class AllSteps(Sampler[Step]):
+    """Every image once, in order; each process takes its share."""
+
+    def __init__(self, count: int, batch: int, *, rank: int = 0, world: int = 1) -> None:
+        self._rows = np.arange(rank, count, world)
+        self._batch = batch
+
+    def __len__(self) -> int:
+        return math.ceil(len(self._rows) / self._batch)
+
+    def __iter__(self) -> Iterator[Step]:
+        for start in range(0, len(self._rows), self._batch):
+            yield Step(0, self._rows[start : start + self._batch])
+
+
+def augmentations(settings: Settings) -> list[Augmentation]:
+    """The settings' augmentations, parsed."""
+    return [parse_augmentation(text) for text in settings.augment]
+
+
+def only_flips(found: list[Augmentation]) -> bool:
+    """Whether canvases can be turned in place of source images: flips and fitting commute."""
+    return all(augmentation.mirrors for augmentation in found)

@@ -1,0 +1,126 @@
+"""What happens at the end of an epoch: the log, the best weights, and a checkpoint to resume from."""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+from safetensors.torch import save
+
+from bench.errors import BenchError
+from bench.files import write_atomic, write_text
+from bench.progress import Progress
+from bench.training.module import Epoch, Training
+
+LAST, BEST, LOG = "last.ckpt", "best.safetensors", "log.csv"
+
+
+class Keeper(pl.Callback):
+    """Log, best weights and checkpoint, each written whole or not at all, in this order.
+
+    A kill between two of them loses one epoch, which is then trained again to the same bits.
+    """
+
+    def __init__(self, folder: Path, patience: int, progress: Progress) -> None:
+        self._folder, self._patience, self._progress = folder, patience, progress
+        self.best: Epoch | None = None
+        self.history: list[Epoch] = []
+
+    @property
+    def worn_out(self) -> bool:
+        """Whether early stopping asks for an end."""
+        if not self._patience or self.best is None:
+            return False
+        return self.history[-1].epoch - self.best.epoch >= self._patience
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a resumed training must know."""
+        return {
+            "history": [epoch.row() for epoch in self.history],
+            "best": self.best.epoch if self.best else 0,
+        }
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take it back."""
+        self.history = [Epoch(**row) for row in state_dict["history"]]
+        self.best = next((e for e in self.history if e.epoch == state_dict["best"]), None)
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Keep what the epoch came to."""
+        assert isinstance(pl_module, Training)
+        epoch = pl_module.history[-1]
+        self.history.append(epoch)
+        # Equal AUC, as on easy data where all are 1: the lower loss tells.
+        better = self.best is None or (epoch.val_auc, -epoch.val_loss) > (
+            self.best.val_auc,
+            -self.best.val_loss,
+        )
+        self.best = epoch if better else self.best
+        for logger in trainer.loggers:
+            logger.log_metrics({k: v for k, v in epoch.row().items() if k != "epoch"}, epoch.epoch)
+        if self.worn_out:
+            trainer.should_stop = True
+        checkpoint = self._folder / f".{LAST}"
+        trainer.save_checkpoint(checkpoint)  # on every process: some strategies gather here
+        if not trainer.is_global_zero:
+            return
+        if better:
+            state = {k: v.cpu().contiguous() for k, v in pl_module.network.state_dict().items()}
+            write_atomic(self._folder / BEST, lambda stream: stream.write(save(state)))
+        write_text(self._folder / LOG, log_text(self.history))
+        checkpoint.replace(self._folder / LAST)
+        self._progress.note(
+            f"epoch {epoch.epoch}/{trainer.max_epochs}: loss {epoch.train_loss:.4f}, validation loss "
+            f"{epoch.val_loss:.4f}, accuracy {epoch.val_accuracy:.4f}, AUC {epoch.val_auc:.5f}, "
+            f"{epoch.ms_step:.0f} ms a step, {epoch.seconds:.0f} s"
+            + (" (best so far)" if better else "")
+        )
+
+
+class Ticker(pl.Callback):
+    """Progress over the whole training, so that the time left is that of all epochs."""
+
+    def __init__(self, progress: Progress, name: str, steps_an_epoch: int, epochs: int) -> None:
+        self._progress, self._name = progress, name
+        self._steps, self._epochs = steps_an_epoch, epochs
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:  # noqa: ARG002
+        """Begin with what is left."""
+        left = (self._epochs - trainer.current_epoch) * self._steps
+        self._progress.start(f"training {self._name}", left)
+
+    def on_train_batch_end(self, trainer: pl.Trainer, *args: Any, **kwargs: Any) -> None:  # noqa: ARG002
+        """One step further."""
+        self._progress.advance()
+
+
+class Finite(pl.Callback):
+    """Stop at once where a loss is no number any more, instead of training noise for hours."""
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, *args: Any
+    ) -> None:
+        """Look at the loss now and then: looking costs a GPU its queue."""
+        del args
+        if trainer.global_step % 50 <= 1 and not bool(torch.isfinite(outputs["loss"])):
+            lr = trainer.optimizers[0].param_groups[0]["lr"]
+            raise BenchError(
+                f"the loss is not finite at step {trainer.global_step} (epoch {pl_module.current_epoch + 1}, "
+                f"learning rate {lr:g}): train with a lower --lr, or with --clip 1"
+            )
+
+
+def log_text(history: list[Epoch]) -> str:
+    """The log as CSV, a line an epoch."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(Epoch.__dataclass_fields__), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(
+        {k: f"{v:.6g}" if isinstance(v, float) else v for k, v in epoch.row().items()}
+        for epoch in history
+    )
+    return text.getvalue()

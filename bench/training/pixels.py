@@ -1,0 +1,165 @@
+"""Decoded pixels for many epochs: kept in a mapped file, or decoded anew where that is too large."""
+
+from __future__ import annotations
+
+import logging
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import BinaryIO, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.datasets import DEFAULT, ImageRecord, Manifest, default_cache_dir, load
+from bench.errors import OutputError
+from bench.files import write_atomic
+from bench.progress import Progress
+from bench.provenance import fingerprint
+from detectors.card import InputSpec
+from detectors.fit import fit_image
+
+_log = logging.getLogger(__name__)
+RULES = 1  # raised when what a kept file holds changes
+MOST_KEPT = 8 << 30  # bytes
+_BLOCK = 512
+Image = NDArray[np.uint8]
+
+
+class Pixels(Protocol):
+    """The images of a training or a validation set, by position."""
+
+    def image(self, at: int) -> Image:
+        """The (H, W, 3) uint8 image before it is fitted; never written to."""
+
+    def canvases(self, at: NDArray[np.int64]) -> Image:
+        """The (N, 3, h, w) uint8 canvases at some positions, the caller's own."""
+
+
+class Decoded:
+    """Decodes at every request: for data too large to keep."""
+
+    def __init__(self, root: Path, records: list[ImageRecord], spec: InputSpec) -> None:
+        self._root, self._records, self._spec = root, records, spec
+
+    def image(self, at: int) -> Image:
+        """The (H, W, 3) uint8 image at a position."""
+        return load(self._root, self._records[at], DEFAULT)
+
+    def canvases(self, at: NDArray[np.int64]) -> Image:
+        """The (N, 3, h, w) uint8 canvases at some positions."""
+        return np.stack([fit_image(self.image(int(i)), self._spec) for i in at])
+
+
+class Kept:
+    """Images as decoded, one after the other in a mapped file."""
+
+    def __init__(self, path: Path, shapes: NDArray[np.int64], spec: InputSpec) -> None:
+        self._flat = np.memmap(path, dtype=np.uint8, mode="r")
+        self._shapes, self._spec = shapes, spec
+        self._ends = np.cumsum(shapes.prod(axis=1) * 3)
+
+    def image(self, at: int) -> Image:
+        """The (H, W, 3) uint8 image at a position."""
+        height, width = self._shapes[at]
+        end = self._ends[at]
+        piece: Image = self._flat[end - height * width * 3 : end].reshape(height, width, 3)
+        return piece
+
+    def canvases(self, at: NDArray[np.int64]) -> Image:
+        """The (N, 3, h, w) uint8 canvases at some positions."""
+        return np.stack([fit_image(np.asarray(self.image(int(i))), self._spec) for i in at])
+
+
+class Fitted:
+    """Canvases in a mapped file: for trainings whose augmentations need no source image."""
+
+    def __init__(self, path: Path, spec: InputSpec) -> None:
+        side = spec.size
+        assert side is not None
+        self._all = np.memmap(path, dtype=np.uint8, mode="r").reshape(-1, 3, side, side)
+
+    def image(self, at: int) -> Image:
+        """The (h, w, 3) canvas, since the source is not kept."""
+        return np.ascontiguousarray(self._all[at].transpose(1, 2, 0))
+
+    def canvases(self, at: NDArray[np.int64]) -> Image:
+        """The (N, 3, h, w) uint8 canvases at some positions."""
+        picked: Image = np.asarray(self._all[at])
+        return picked
+
+
+def open_pixels(
+    manifest: Manifest,
+    rows: NDArray[np.int64],
+    spec: InputSpec,
+    progress: Progress,
+    *,
+    fitted: bool,
+    cache: Path | None = None,
+    most: int = MOST_KEPT,
+) -> Pixels:
+    """Decode the images at ``rows`` once and keep them, or arrange for decoding them at each use.
+
+    Args:
+        manifest: The data.
+        rows: Its rows, in the order of positions.
+        spec: The canvas.
+        progress: Told how far decoding is.
+        fitted: Whether canvases are enough; otherwise images are kept as decoded.
+        cache: Folder of kept files; ``None`` is the user's cache.
+        most: Bytes beyond which nothing is kept.
+
+    Raises:
+        StaleIndexError: An image changed since it was indexed.
+        BadImageError: An image cannot be decoded.
+    """
+    records = list(manifest.records(rows.tolist()))
+    shapes = np.array([(r.height, r.width) for r in records], dtype=np.int64).reshape(-1, 2)
+    side = spec.size or 0
+    size = len(rows) * 3 * side * side if fitted else int((shapes.prod(axis=1) * 3).sum())
+    decoded = Decoded(manifest.root, records, spec)
+    if size > most:
+        progress.note(
+            f"{size / 2**30:.1f} GiB of pixels are not kept: images are decoded "
+            "anew each epoch (--workers helps)"
+        )
+        return decoded
+    key = {
+        "rules": RULES,
+        "images": [r.sha256 or f"{manifest.digest} {r.sample_id}" for r in records],
+        "policy": DEFAULT.digest(),
+        "canvas": spec.model_dump(exclude={"mean", "std"}) if fitted else None,
+    }
+    path = (cache or default_cache_dir()) / "pixels" / f"{fingerprint(key)[:32]}.u8"
+    # The shapes are written last: where they are, all is there.
+    if not path.with_suffix(".npy").is_file():
+        try:
+            progress.start("decoding once", len(rows))
+            shapes = _keep(path, decoded, len(rows), progress, fitted=fitted)
+            write_atomic(path.with_suffix(".npy"), lambda stream: np.save(stream, shapes))
+        except OutputError as error:
+            _log.warning("pixels are not kept, every epoch decodes anew: %s", error)
+            return decoded
+    return Fitted(path, spec) if fitted else Kept(path, np.load(path.with_suffix(".npy")), spec)
+
+
+def _keep(
+    path: Path, decoded: Decoded, count: int, progress: Progress, *, fitted: bool
+) -> NDArray[np.int64]:
+    """Write all pixels to a file; returns the heights and widths, which EXIF may have turned."""
+    shapes = np.zeros((count, 2), dtype=np.int64)
+
+    def one(at: int) -> Image:
+        return decoded.canvases(np.array([at]))[0] if fitted else decoded.image(at)
+
+    def fill(stream: BinaryIO) -> None:
+        with ThreadPoolExecutor() as pool:
+            for start in range(0, count, _BLOCK):
+                block = range(start, min(start + _BLOCK, count))
+                for at, pixels in zip(block, pool.map(one, block), strict=True):
+                    shapes[at] = pixels.shape[1:] if fitted else pixels.shape[:2]
+                    stream.write(np.ascontiguousarray(pixels).tobytes())
+                progress.advance(len(block))
+
+    write_atomic(path, fill)
+    return shapes
