@@ -13,6 +13,7 @@ import typer.main
 import bench
 from bench.cli.main import app
 from bench.suite import Suite, load_suite
+from bench.training.recipe import load_recipe
 from detectors.card import DetectorCard
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -74,3 +75,8 @@ def test_every_command_shown_exists_with_the_options_shown(page):
 def test_every_link_to_a_file_leads_somewhere(page):
     for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", page.read_text(encoding="utf-8")):
         assert (page.parent / target).exists(), target
+
+
+def test_the_recipe_in_the_guide_is_a_recipe(tmp_path):
+    (tmp_path / "mine.toml").write_text(blocks(ROOT / "docs" / "extending.md", "toml")[1])
+    assert load_recipe(str(tmp_path / "mine.toml")).settings("resnet50", "small").epochs == 2
