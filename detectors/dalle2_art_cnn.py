@@ -63,6 +63,7 @@ DETECTORS: dict[str, Architecture] = {
             mean=(0.0, 0.0, 0.0),
             std=(1.0, 1.0, 1.0),
         ),
+        paper_size="7.5 M, which no reading of its layers comes to",
         reference="DALL-E 2 art study, STAT 541, University of Alberta",
         summary="five blocks of two convolutions, 0.75 M parameters",
     ),

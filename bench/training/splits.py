@@ -127,17 +127,17 @@ class _Columns:
 
 def _chosen(manifest: Manifest, frame: _Columns, settings: Settings) -> NDArray[np.bool_]:
     """Whether a row's generator and domain are asked for; reals are those paired with the generators."""
-    keep = np.ones(len(manifest), dtype=bool)
-    if settings.generators:
-        known = sorted(manifest.pairing)
-        for name in settings.generators:
-            if name not in known:
-                raise BenchError(
-                    f"--generators: {manifest.name} has no generator {name!r}: it has {', '.join(known)}"
-                )
-        sources = {source for name in settings.generators for source in manifest.pairing[name]}
-        fakes = (frame.label == FAKE) & np.isin(frame.generator, settings.generators)
-        keep &= fakes | ((frame.label != FAKE) & np.isin(frame.generator, sorted(sources)))
+    known = sorted(manifest.pairing)
+    for name in settings.generators:
+        if name not in known:
+            raise BenchError(
+                f"--generators: {manifest.name} has no generator {name!r}: it has {', '.join(known)}"
+            )
+    names = settings.generators or tuple(known)
+    # Real images that no generator is compared with are controls, not training data.
+    sources = sorted({source for name in names for source in manifest.pairing[name]})
+    fake = frame.label == FAKE
+    keep = np.where(fake, np.isin(frame.generator, names), np.isin(frame.generator, sources))
     if settings.domains:
         domains = sorted(set(frame.domain.tolist()) - {""})
         for name in settings.domains:
