@@ -165,6 +165,9 @@ def _figures(study: Recipe, one: Trained, run: Scored, budget: str) -> Figures:
     logits = _clean(run, label)
     samples = run.samples
     sources = {s for g in data.generators for s in run.pairing.get(g, ())}
+    everyone = {s for found in run.pairing.values() for s in found}
+    # Controls are compared with no generator, so they belong to neither side.
+    counted = (samples["label"] == 1).to_numpy() | samples["generator"].isin(everyone).to_numpy()
     seen = samples["generator"].isin([*data.generators, *sources]).to_numpy()
     if data.domains:
         seen = seen & samples["domain"].isin(data.domains).to_numpy()
@@ -187,7 +190,7 @@ def _figures(study: Recipe, one: Trained, run: Scored, budget: str) -> Figures:
         name=one.name,
         arch=one.arch.name,
         seen=here,
-        unseen=over(~seen),
+        unseen=over(~seen & counted),
         fresh=over(seen & ~leaked) if (seen & leaked).any() else None,
         paper=study.network(one.arch.name).paper,
         departures=departures(study, one, budget),

@@ -63,15 +63,19 @@ def write_split(done: Trained, path: Path) -> None:
         split[getattr(done.split, name)] = name
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["path", "sample_id", "label", "generator", "domain", "split", "group"])
+    writer.writerow(
+        ["path", "sample_id", "label", "generator", "domain", "split", "group", "control"]
+    )
     root = done.manifest.root.resolve()
     owner = _owners(done.manifest.pairing)
+    paired = {source for sources in done.manifest.pairing.values() for source in sources}
     for record, used in zip(done.manifest.records(), split.tolist(), strict=True):
         if used:
             place = root / record.locator
             source = owner.get(record.generator, record.generator)
             row = [place, record.sample_id, record.label, source, record.domain]
-            writer.writerow([*row, used, record.group])
+            control = int(record.label == 0 and record.generator not in paired)
+            writer.writerow([*row, used, record.group, control])
     write_text(path, text.getvalue())
 
 

@@ -55,6 +55,22 @@ def test_a_generator_s_fakes_bring_their_photographs(pairs):
         split_rows(pairs, settings(generators=("three",)))
 
 
+def test_controls_are_no_training_data(lay):
+    root = lay({"real": (0, 20), "fake": (1, 20), "resampled": (0, 20)})
+    with (root / "t.csv").open("w", newline="") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(["path", "label", "generator", "control"])
+        for folder, label, name, control in (
+            ("real", "real", "photos", 0), ("fake", "fake", "sd", 0), ("resampled", "real", "resampled", 1),
+        ):  # fmt: skip
+            writer.writerows([f"{folder}/{i:03d}.png", label, name, control] for i in range(20))
+    manifest = index(root / "t.csv")
+    split = split_rows(manifest, settings())
+    used = by_split(manifest, split, "generator")
+    assert set(used["train"]) == set(used["val"]) == {"photos", "sd"}
+    assert set(used["test"]) == {"photos", "sd", "resampled"}
+
+
 def test_what_was_not_trained_on_is_test_but_for_partners_of_what_was(pairs):
     one = split_rows(pairs, settings(generators=("one",), unseen_to_test=True))
     # Every photograph has a variation by `one`, so `two` shares its groups: only the test share is left.
