@@ -15,8 +15,8 @@ import pyarrow.parquet as pq
 from bench.datasets import ImageRecord
 from bench.errors import BenchError
 from bench.files import write_text
-from bench.prepare import RunRequest
 from bench.progress import Progress
+from bench.request import RunRequest
 from bench.resolve import DetectorRequest
 from bench.runner import execute
 from bench.scores import Scored, load_run

@@ -56,7 +56,7 @@ def test_dry_run_scores_nothing_and_says_what_would_be_done(cli, tree, toy, tmp_
         "-d",
         toy(),
         "-d",
-        "mobilenetv2_100",
+        "resnet34",
         "--data",
         tree,
         "--suite",
@@ -70,7 +70,7 @@ def test_dry_run_scores_nothing_and_says_what_would_be_done(cli, tree, toy, tmp_
     assert plan["cells"] == 6
     assert plan["forwards"] == 48 * 2  # jpeg and fgsm; the clean scores come with the gradient
     assert plan["gradients"] == 48
-    assert "mobilenetv2_100" in plan["missing_weights"]
+    assert "resnet34" in plan["missing_weights"]
     assert not (tmp_path / "runs").exists()
     assert plan["rates"]["Toy"] > 0
     assert not plan["given"]
@@ -143,13 +143,13 @@ def test_profile_says_where_the_time_went(cli, tree, toy, tmp_path):
         (["run", "-d", "{toy}", "--data", "{tree}", "--split", "test"], 0, ""),
         (["run", "-d", "{toy}", "--data", "{tree}", "--suite", "held-out-domain"], 5, "no domains"),
         (["run", "-d", "{toy}", "--data", "{tree}", "-w", "x=y.pth"], 2, "not among the detectors"),
-        (["run", "-d", "mobilenetv2_100", "--data", "{tree}"], 2, "--weights FILE"),
-        (["run", "-d", "mobilenetv2_100", "--data", "{tree}", "-w", "{file}"], 2, "--fake-logit"),
+        (["run", "-d", "resnet34", "--data", "{tree}"], 2, "--weights FILE"),
+        (["run", "-d", "resnet34", "--data", "{tree}", "-w", "{file}"], 2, "--fake-logit"),
         (
             [
                 "run",
                 "-d",
-                "mobilenetv2_100",
+                "resnet34",
                 "--data",
                 "{tree}",
                 "-w",

@@ -27,7 +27,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional
 
-from .recipe import AUGMENTATION, RECIPES, Recipe
+from .recipe import RECIPES, Recipe
 from .training_data import (
     Split,
     build_network,
@@ -65,11 +65,18 @@ def epoch_batches(
         for i, pair in enumerate(pairs):
             y, x = rng.integers(split.images.shape[1] - recipe.side + 1, size=2)
             mirror, turns = int(rng.integers(2)), int(rng.integers(4))
+            channels, negate = _recoloured(rng) if recipe.colours else ([0, 1, 2], False)
             for side, index in enumerate(pair):
-                piece = split.images[index, y : y + recipe.side, x : x + recipe.side]
-                batch[side, i] = np.rot90(piece[:, ::-1] if mirror else piece, turns)
+                piece = split.images[index, y : y + recipe.side, x : x + recipe.side][..., channels]
+                turned = np.rot90(piece[:, ::-1] if mirror else piece, turns)
+                batch[side, i] = 255 - turned if negate else turned
         images = torch.from_numpy(batch.reshape(-1, recipe.side, recipe.side, 3))
         yield images.permute(0, 3, 1, 2), labels
+
+
+def _recoloured(rng: np.random.Generator) -> tuple[list[int], bool]:
+    """Draw an order of the channels, and whether a pair is turned into negatives."""
+    return [int(c) for c in rng.permutation(3)], bool(rng.integers(2))
 
 
 def normalise(images: Tensor, recipe: Recipe) -> Tensor:
@@ -93,9 +100,7 @@ class Trainer:
         self.recipe = recipe
         self.train = load_split(data, "train", recipe.generators)
         self.val = load_split(data, "val", recipe.generators)
-        self.network = build_network(recipe.detector, recipe.outputs).to(
-            memory_format=torch.channels_last
-        )
+        self.network = build_network(recipe).to(memory_format=torch.channels_last)
         self.optimizer = torch.optim.AdamW(
             self.network.parameters(), lr=recipe.lr, weight_decay=recipe.weight_decay
         )
@@ -216,7 +221,7 @@ class Trainer:
         return asdict(self.recipe) | {
             "name": self.name,
             "optimizer": "AdamW, one cycle (5% warm-up, cosine)",
-            "augmentation": AUGMENTATION,
+            "augmentation": self.recipe.augmentation,
             "domains": self.train.domains,
             "train_sha256": digest(data / "pocket-train.parquet"),
             "n_train": {"real": len(self.train.reals), "fake": len(self.train.fakes)},

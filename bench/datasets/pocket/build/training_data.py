@@ -21,6 +21,7 @@ from detectors.network import Architecture
 
 from .checks import read
 from .pack import decode
+from .recipe import Recipe
 
 ARCHITECTURES: dict[str, Architecture] = {
     **backbones.DETECTORS,
@@ -114,9 +115,14 @@ def load_split(folder: Path, split: str, generators: Sequence[str] | None) -> Sp
     )
 
 
-def build_network(detector: str, outputs: int) -> nn.Module:
-    """Build an untrained network by its architecture's name."""
-    return ARCHITECTURES[detector].build(outputs)
+def build_network(recipe: Recipe) -> nn.Module:
+    """Build the untrained network of a recipe."""
+    network = ARCHITECTURES[recipe.detector].build(recipe.outputs)
+    if recipe.zero_head:
+        head = [layer for layer in network.modules() if isinstance(layer, nn.Linear)][-1]
+        nn.init.zeros_(head.weight)
+        nn.init.zeros_(head.bias)
+    return network
 
 
 @torch.no_grad()
