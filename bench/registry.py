@@ -66,24 +66,22 @@ def layouts() -> Mapping[str, Layout]:
 @functools.cache
 def suites() -> Mapping[str, Path]:
     """Every suite file by name: the shipped ones and those of other distributions."""
-    found: dict[str, Any] = {
-        path.stem: path for path in sorted((Path(__file__).parent / "suites").glob("*.toml"))
-    }
-    sources = dict.fromkeys(found, "bench.suites")
-    for point in entry_points(group="bench.suites"):
-        _merge(found, sources, _offered(point, "SUITES"), point.value)
-    return {name: Path(path) for name, path in found.items()}
+    return _toml_files("suites")
 
 
 @functools.cache
 def recipes() -> Mapping[str, Path]:
     """Every training recipe by name: the shipped ones and those of other distributions."""
+    return _toml_files("recipes")
+
+
+def _toml_files(folder: str) -> dict[str, Path]:
     found: dict[str, Any] = {
-        path.stem: path for path in sorted((Path(__file__).parent / "recipes").glob("*.toml"))
+        path.stem: path for path in sorted((Path(__file__).parent / folder).glob("*.toml"))
     }
-    sources = dict.fromkeys(found, "bench.recipes")
-    for point in entry_points(group="bench.recipes"):
-        _merge(found, sources, _offered(point, "RECIPES"), point.value)
+    sources = dict.fromkeys(found, f"bench.{folder}")
+    for point in entry_points(group=f"bench.{folder}"):
+        _merge(found, sources, _offered(point, folder.upper()), point.value)
     return {name: Path(path) for name, path in found.items()}
 
 

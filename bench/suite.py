@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from bench import registry
 from bench.condition import Condition, parse
 from bench.errors import BenchError
 from bench.threshold import Policy, parse_policy
+from bench.toml_file import read_toml
 
 Slicing = Literal["generator", "domain", "generator*domain", "pooled"]
 
@@ -100,13 +100,4 @@ def load_suite(name_or_path: str) -> Suite:
     path = Path(name_or_path)
     if path.suffix != ".toml":
         path = registry.lookup(registry.suites(), name_or_path, "suite")
-    try:
-        return Suite.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
-    except FileNotFoundError:
-        raise BenchError(f"no suite file at {path}: check the path") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
-        raise BenchError(f"{path} cannot be read as TOML: {error}") from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"])
-        raise BenchError(f"{path}: {key}: {first['msg']}") from error
+    return read_toml(path, Suite, f"no suite file at {path}: check the path")

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from bench.errors import BenchError
+from bench.toml_file import read_toml
 
 _WAYS = "write local:N, tcp://HOST:PORT, tls://HOST:PORT, or the path of a SLURM .toml file"
 
@@ -112,13 +112,4 @@ def parse(text: str) -> Where:
         return Remote(text)
     if not text.endswith(".toml"):
         raise BenchError(f"--cluster {text}: {_WAYS}")
-    try:
-        return Slurm.model_validate(tomllib.loads(Path(text).read_text(encoding="utf-8")))
-    except FileNotFoundError:
-        raise BenchError(f"no cluster file at {text}: {_WAYS}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
-        raise BenchError(f"{text} cannot be read as TOML: {error}") from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"])
-        raise BenchError(f"{text}: {key}: {first['msg']}") from error
+    return read_toml(text, Slurm, f"no cluster file at {text}: {_WAYS}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -10,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from bench import registry
 from bench.errors import BenchError, nearest
+from bench.toml_file import read_toml
 from bench.training.settings import Settings
 
 
@@ -136,16 +136,7 @@ def load_recipe(name_or_path: str) -> Recipe:
     path = Path(name_or_path)
     if path.suffix != ".toml":
         path = registry.lookup(registry.recipes(), name_or_path, "recipe")
-    try:
-        recipe = Recipe.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
-    except FileNotFoundError:
-        raise BenchError(f"no recipe file at {path}: check the path") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
-        raise BenchError(f"{path} cannot be read as TOML: {error}") from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"])
-        raise BenchError(f"{path}: {key}: {first['msg']}") from error
+    recipe = read_toml(path, Recipe, f"no recipe file at {path}: check the path")
     for network in recipe.networks:
         for budget in ("", *recipe.budget):
             try:
