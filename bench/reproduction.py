@@ -11,13 +11,15 @@ from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
+import torch
 
-from bench.datasets import ImageRecord
+from bench.datasets import ImageRecord, load
 from bench.errors import BenchError
 from bench.files import write_text
+from bench.maps import draw_maps
 from bench.progress import Progress
 from bench.request import RunRequest
-from bench.resolve import DetectorRequest
+from bench.resolve import DetectorRequest, resolve
 from bench.runner import execute
 from bench.scores import Scored, load_run
 from bench.suite import load_suite
@@ -28,7 +30,7 @@ from bench.training.recipe import Recipe
 from bench.training.request import Trained, TrainRequest
 from bench.training.table import read_records
 from bench.training.table import rows as training_rows
-from bench.verdicts import draw_confusion, draw_gallery
+from bench.verdicts import SURE, draw_confusion, draw_gallery, pick
 from detectors.card import TrainingData
 from leaderboards.metrics import Metrics, evaluate
 from leaderboards.render.text import escape, table
@@ -112,7 +114,7 @@ def reproduce(
         folder / "reproduction.json", json.dumps(_as_json(study, budget, figures), indent=2) + "\n"
     )
     progress.note(
-        f"written: {folder / 'reproduction.md'}, curves, confusion matrices and galleries beside it"
+        f"written: {folder / 'reproduction.md'}, with curves, confusion matrices, galleries and maps"
     )
     return text, folder
 
@@ -227,6 +229,14 @@ def _draw(one: Trained, run: Scored, run_folder: Path, folder: Path) -> None:
     records = [ImageRecord(**row) for row in table_.to_pylist()]
     root = one.folder.resolve() if one.split.made_here else one.manifest.root
     draw_gallery(root, records, logits, threshold, folder / f"{label}-gallery.png", title=one.name)
+    labels = run.samples["label"].to_numpy()
+    surest = [(what, at[0]) for what, at in pick(labels, logits, threshold, 1, SURE) if at]
+    draw_maps(
+        resolve(DetectorRequest(str(weights_file(one)))).to(torch.device("cpu")),
+        [(what, load(root, records[at])) for what, at in surest],
+        folder / f"{label}-maps.png",
+        title=one.name,
+    )
 
 
 def _markdown(study: Recipe, budget: str, done: list[Trained], figures: list[Figures]) -> str:

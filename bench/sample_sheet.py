@@ -12,7 +12,7 @@ from PIL import ImageDraw, ImageFont
 
 from bench.data import POCKET, open_data
 from bench.datasets import DecodePolicy, Manifest, load
-from bench.errors import BenchError
+from bench.figures import check_sheet
 from bench.files import write_atomic
 from bench.progress import Silent
 
@@ -35,8 +35,7 @@ def draw_samples(path: Path) -> list[str]:
     Raises:
         BenchError: If the file does not end in .png or cannot be written.
     """
-    if path.suffix.lower() != ".png":
-        raise BenchError(f"--sheet {path}: give a file that ends in .png")
+    check_sheet(path)
     manifest = open_data(POCKET, Silent()).select(SPLIT)
     samples = manifest.samples()
     tiles = samples["sample_id"].str.split("/").str[-1]

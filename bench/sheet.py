@@ -14,6 +14,7 @@ from bench.condition import Condition, Step
 from bench.data import POCKET, open_data
 from bench.datasets import REAL, DecodePolicy, load
 from bench.errors import BenchError, nearest
+from bench.figures import check_sheet
 from bench.files import write_atomic
 from bench.progress import Silent
 from bench.seeding import generator_for
@@ -41,8 +42,7 @@ def draw(name: str, path: Path) -> list[str]:
         raise BenchError(
             f"no corruption called {name!r} to draw: {nearest(name, registry.corruptions())}"
         )
-    if path.suffix.lower() != ".png":
-        raise BenchError(f"--sheet {path}: give a file that ends in .png")
+    check_sheet(path)
     sample, kind = _sample(), registry.corruptions()[name]
     panels = [("clean", sample)]
     # One strength is drawn once: five equal panels would say nothing.

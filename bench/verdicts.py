@@ -4,16 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bench.datasets import ImageRecord, load
-from bench.files import write_atomic
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+from bench.figures import new_figure, save_png, save_svg
 
 KINDS = (
     ("AI-generated, surely found", 1, 1, "sure"),
@@ -23,10 +19,15 @@ KINDS = (
     ("real, false alarm", 0, 1, "sure"),
     ("real, close call", 0, None, "close"),
 )
+SURE = tuple(kind for kind in KINDS if kind[-1] == "sure")
 
 
 def pick(
-    labels: NDArray[np.int64], logits: NDArray[np.float32], threshold: float, count: int
+    labels: NDArray[np.int64],
+    logits: NDArray[np.float32],
+    threshold: float,
+    count: int,
+    kinds: Sequence[tuple[str, int, int | None, str]] = KINDS,
 ) -> list[tuple[str, list[int]]]:
     """The most telling images of each kind.
 
@@ -35,6 +36,7 @@ def pick(
         logits: (N,), nan where unscored.
         threshold: Above it the verdict is AI-generated.
         count: At most so many of a kind.
+        kinds: Which kinds: title, label, verdict (``None`` for either), and how sure.
 
     Returns:
         (what they are, positions): sure ones by the distance to the threshold, farthest first; close calls of
@@ -43,7 +45,7 @@ def pick(
     margin = logits.astype(np.float64) - threshold
     verdict = (margin > 0).astype(np.int64)
     found = []
-    for title, label, said, kind in KINDS:
+    for title, label, said, kind in kinds:
         mask = (labels == label) & np.isfinite(margin)
         if said is not None:
             mask &= verdict == said
@@ -80,7 +82,7 @@ def draw_gallery(
     """
     labels = np.array([record.label for record in records], dtype=np.int64)
     rows = pick(labels, logits, threshold, count)
-    figure = _figure(1.4 * count, 1.7 * len(rows))
+    figure = new_figure(1.4 * count, 1.7 * len(rows))
     grid = figure.subplots(len(rows), count, squeeze=False)
     for axes_row, (kind, chosen) in zip(grid, rows, strict=True):
         for axes in axes_row:
@@ -91,7 +93,7 @@ def draw_gallery(
             chance = 1 / (1 + np.exp(-np.float64(logits[at])))
             axes.text(0, -0.04, f"{chance:.3f}", transform=axes.transAxes, fontsize=7, va="top")
     figure.suptitle(title, fontsize=9, parse_math=False)
-    write_atomic(path, lambda stream: figure.savefig(stream, format="png", dpi=110))
+    save_png(figure, path)
 
 
 def draw_confusion(counts: dict[str, int], path: Path, *, title: str) -> None:
@@ -103,7 +105,7 @@ def draw_confusion(counts: dict[str, int], path: Path, *, title: str) -> None:
     table = np.array([[counts["tn"], counts["fp"]], [counts["fn"], counts["tp"]]], dtype=float)
     total = table.sum(axis=1, keepdims=True)
     shares = np.divide(table, total, out=np.zeros_like(table), where=total > 0)
-    figure = _figure(3.6, 3.2)
+    figure = new_figure(3.6, 3.2)
     axes = figure.subplots()
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     axes.set_xticks([0, 1], ["real", "AI-generated"])
@@ -114,11 +116,4 @@ def draw_confusion(counts: dict[str, int], path: Path, *, title: str) -> None:
         colour = "white" if shares[y, x] > 0.5 else "black"
         axes.text(x, y, f"{value:.0f}\n{shares[y, x]:.1%}", ha="center", va="center", color=colour)
     axes.set_title(title, fontsize=9, parse_math=False)
-    write_atomic(path, lambda stream: figure.savefig(stream, format="svg", metadata={"Date": None}))
-
-
-def _figure(width: float, height: float) -> Figure:
-    from matplotlib.figure import Figure  # noqa: PLC0415  (slow to import)
-
-    arguments: dict[str, Any] = {"figsize": (width, height), "layout": "constrained"}
-    return Figure(**arguments)
+    save_svg(figure, path)

@@ -18,8 +18,8 @@ def command(
     as_json: bool = typer.Option(False, "--json", help="Print JSON."),
     sheet: Path | None = typer.Option(
         None,
-        help="Draw into this PNG: a corruption's severities on a sample tile, or, of the embedded data set, "
-        "tiles of every generator under the real ones.",
+        help="Draw into this PNG: a corruption's severities on a sample tile; a detector's first-layer "
+        "filters and activation maps; or, of the embedded data set, every generator's tiles under real ones.",
     ),
 ) -> None:
     """Show a detector's card, a suite's conditions, a plug-in's parameters, or a data set's counts."""
@@ -31,11 +31,23 @@ def command(
     else:
         put("\n".join(_lines(facts)))
     if sheet is not None:
-        from bench.sample_sheet import draw_samples
-        from bench.sheet import draw
-
-        drawn = draw_samples(sheet) if facts["kind"] == "dataset" else draw(name, sheet)
+        drawn = _draw(str(facts["kind"]), name, sheet)
         say(f"written: {sheet} ({', '.join(drawn)})")
+
+
+def _draw(kind: str, name: str, sheet: Path) -> list[str]:
+    """The sheet of one kind of thing; returns what is on it."""
+    if kind == "dataset":
+        from bench.sample_sheet import draw_samples
+
+        return draw_samples(sheet)
+    if kind == "detector":
+        from bench.detector_sheet import draw_detector
+
+        return draw_detector(name, sheet)
+    from bench.sheet import draw
+
+    return draw(name, sheet)
 
 
 def _lines(value: object, indent: str = "") -> list[str]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.files import write_atomic
+from bench.figures import new_figure, save_svg
 
 if TYPE_CHECKING:
     from bench.training.module import Epoch
@@ -18,10 +18,8 @@ def draw_curves(history: Sequence[Epoch], name: str, path: Path) -> None:
     Raises:
         OutputError: The place cannot be written.
     """
-    from matplotlib.figure import Figure  # noqa: PLC0415  (slow to import)
-
     epochs = [epoch.epoch for epoch in history]
-    figure = Figure(figsize=(9, 3.6), layout="constrained")
+    figure = new_figure(9, 3.6)
     left, right = figure.subplots(1, 2)
     left.plot(epochs, [e.train_loss for e in history], marker=".", label="training")
     left.plot(epochs, [e.val_loss for e in history], marker=".", label="validation")
@@ -34,4 +32,4 @@ def draw_curves(history: Sequence[Epoch], name: str, path: Path) -> None:
         axes.grid(visible=True, alpha=0.3)
         axes.legend()
     figure.suptitle(name, parse_math=False)
-    write_atomic(path, lambda stream: figure.savefig(stream, format="svg", metadata={"Date": None}))
+    save_svg(figure, path)

@@ -41,6 +41,8 @@ def check_outputs(out, facts):
         assert (out / f"{network['name']}-confusion.svg").stat().st_size > 1000
         with Image.open(out / f"{network['name']}-gallery.png") as picture:
             assert len(np.unique(np.asarray(picture))) > 20
+        with Image.open(out / f"{network['name']}-maps.png") as picture:
+            assert len(np.unique(np.asarray(picture))) > 20
         folder = out / "trainings" / network["name"]
         assert "<svg" in (folder / "curves.svg").read_text()
         assert len(list(csv.DictReader((folder / "log.csv").open()))) == 1
