@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import socket
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
+from urllib.parse import urlsplit
+from urllib.request import getproxies
 
 import torch
 from torch import Tensor, nn
 
 from detectors.base import DetectorError
 from detectors.weights import read_state
+
+_PATIENCE_S = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +51,8 @@ def imagenet_state(source: Pretrained) -> dict[str, Tensor]:
         if source.library == "timm":
             import timm  # noqa: PLC0415  (5 s to import)
 
-            network = timm.create_model(source.name, pretrained=True)
+            with _no_retries_offline():
+                network = timm.create_model(source.name, pretrained=True)
         else:
             import torchvision  # noqa: PLC0415
 
@@ -58,6 +65,32 @@ def imagenet_state(source: Pretrained) -> dict[str, Tensor]:
             "pass them with --init FILE, or train from random weights with --from-scratch"
         ) from error
     return dict(network.state_dict())
+
+
+@contextmanager
+def _no_retries_offline() -> Iterator[None]:
+    """Without a way to the hub, look in the local cache only: the hub's client would retry for a minute."""
+    from huggingface_hub import constants  # noqa: PLC0415  (timm has imported it)
+
+    before = constants.HF_HUB_OFFLINE
+    constants.HF_HUB_OFFLINE = before or not _reachable(constants.ENDPOINT)
+    try:
+        yield
+    finally:
+        constants.HF_HUB_OFFLINE = before
+
+
+def _reachable(address: str) -> bool:
+    """Whether a server answers at all; behind a proxy only its client can tell."""
+    parts = urlsplit(address)
+    if getproxies():
+        return True
+    try:
+        port = parts.port or (80 if parts.scheme == "http" else 443)
+        socket.create_connection((parts.hostname or "", port), timeout=_PATIENCE_S).close()
+    except OSError:
+        return False
+    return True
 
 
 def start_from(network: nn.Module, state: Mapping[str, Tensor], source: Pretrained | None) -> int:

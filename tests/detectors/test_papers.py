@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import socket
+
 import pytest
 import torch
 
 from bench import registry
 from detectors.backbones import DETECTORS, timm_architecture
 from detectors.cifake_cnn import CifakeCNN
-from detectors.pretrained import Pretrained, PretrainedError, start_from
+from detectors.pretrained import Pretrained, PretrainedError, imagenet_state, start_from
 from detectors.resnet50_frozen import FrozenResNet50
 
 
@@ -97,3 +99,29 @@ def test_starting_weights_of_another_network_are_refused():
     odd = arch.build(1000).state_dict() | {"conv1.weight": torch.zeros(64, 3, 3, 3)}
     with pytest.raises(PretrainedError, match=r"shape \(64, 3, 3, 3\)"):
         start_from(arch.build(1), odd, Pretrained("timm", "resnet34", head=("fc.",)))
+
+
+@pytest.mark.enable_socket
+@pytest.mark.parametrize("there", [True, False])
+def test_an_unreachable_hub_is_not_asked_again_and_again(there, monkeypatch):
+    import timm
+    from huggingface_hub import constants
+
+    server = socket.create_server(("127.0.0.1", 0))
+    monkeypatch.setattr(constants, "ENDPOINT", f"http://127.0.0.1:{server.getsockname()[1]}")
+    monkeypatch.setattr("detectors.pretrained.getproxies", dict)
+    if not there:
+        server.close()
+    asked = []
+
+    def create_model(name, *, pretrained):
+        asked.append((name, pretrained, constants.HF_HUB_OFFLINE))
+        raise OSError("not in the cache")
+
+    monkeypatch.setattr(timm, "create_model", create_model)
+    before = constants.HF_HUB_OFFLINE
+    with pytest.raises(PretrainedError, match=r"not in the cache.*--init FILE"):
+        imagenet_state(Pretrained("timm", "vit", head=()))
+    assert asked == [("vit", True, before or not there)]
+    assert before == constants.HF_HUB_OFFLINE
+    server.close()
