@@ -6,6 +6,8 @@ it costs nothing. Channels-last is the memory layout that convolutions are quick
 
 from __future__ import annotations
 
+import copy
+import itertools
 import logging
 
 import torch
@@ -34,7 +36,7 @@ def folded(network: nn.Module, size: int, device: torch.device) -> nn.Module | N
     probe = torch.rand(_PROBES, 3, size, size, generator=torch.Generator().manual_seed(0)) * 2 - 1
     probe = probe.to(device)
     try:
-        quick: nn.Module = fuse(network).to(memory_format=torch.channels_last)
+        quick = _fused(network).to(memory_format=torch.channels_last)
         quick.eval().requires_grad_(requires_grad=False)
         with torch.inference_mode():
             plain, new = network(probe), quick(channels_last(probe))
@@ -43,6 +45,19 @@ def folded(network: nn.Module, size: int, device: torch.device) -> nn.Module | N
         return None
     change = float((plain - new).abs().max()) / max(1.0, float(plain.abs().max()))
     return quick if change <= TOLERANCE else None
+
+
+def _fused(network: nn.Module) -> nn.Module:
+    """``fuse`` on modules of their own around the same tensors: its own copy would hold all weights twice."""
+    tensors = itertools.chain(network.parameters(), network.buffers())
+    shared = {id(tensor): tensor for tensor in tensors}
+    quick: nn.Module = fuse(copy.deepcopy(network, shared), inplace=True)
+    for module in quick.modules():
+        for name, value in module.named_parameters(recurse=False):
+            # Whoever changes the layout changes the tensor, and the plain network keeps its own.
+            if value.ndim == 4 and id(value) in shared:
+                setattr(module, name, nn.Parameter(value.detach().clone(), requires_grad=False))
+    return quick
 
 
 def channels_last(batch: Tensor) -> Tensor:

@@ -48,3 +48,8 @@ def test_a_leaf_imports_without_the_others(package):
 def test_nothing_is_tied_to_one_kind_of_device():
     for path in FILES:
         assert ".cuda()" not in path.read_text(), path
+
+
+def test_the_leaves_that_check_parameters_check_them_alike():
+    """No leaf imports another, so each has the file; it is one file all the same."""
+    assert (ROOT / "attacks/checks.py").read_text() == (ROOT / "corruptions/checks.py").read_text()

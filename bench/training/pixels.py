@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import os
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import BinaryIO, Protocol
@@ -20,7 +23,11 @@ from detectors.fit import fit_image
 
 _log = logging.getLogger(__name__)
 RULES = 1  # raised when what a kept file holds changes
-MOST_KEPT = 8 << 30  # bytes
+MOST_KEPT = 8 << 30  # bytes of one set
+KEPT_TOGETHER = 32 << 30  # bytes of all sets
+_SPARED_S = (
+    7 * 86_400
+)  # a training may still read what was opened so lately, on another machine even
 _BLOCK = 512
 Image = NDArray[np.uint8]
 
@@ -140,7 +147,31 @@ def open_pixels(
         except OutputError as error:
             _log.warning("pixels are not kept, every epoch decodes anew: %s", error)
             return decoded
+    prune(path)
     return Fitted(path, spec) if fitted else Kept(path, np.load(path.with_suffix(".npy")), spec)
+
+
+def prune(used: Path, most: int = KEPT_TOGETHER) -> None:
+    """Note that a kept file is used, and remove those longest unused until all together fit.
+
+    What was used within a week stays, however much it is; so does what cannot be removed.
+    """
+    now = time.time()
+    with contextlib.suppress(OSError):
+        os.utime(used, (now, now))
+    files = {}
+    for path in used.parent.glob("*.u8"):  # a kill while writing leaves one too, as .tmp-*.u8
+        with contextlib.suppress(OSError):
+            files[path] = path.stat()
+    total = sum(state.st_size for state in files.values())
+    for path in sorted(files, key=lambda path: files[path].st_mtime):
+        if total <= most or now - files[path].st_mtime < _SPARED_S:
+            return
+        with contextlib.suppress(OSError):
+            # The shapes first: without them nobody takes the rest for whole.
+            path.with_suffix(".npy").unlink(missing_ok=True)
+            path.unlink()
+            total -= files[path].st_size
 
 
 def _keep(

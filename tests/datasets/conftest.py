@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from bench.datasets import Manifest, index
+from bench.datasets import read as reading
 
 Encode = Callable[..., bytes]
 Lay = Callable[..., Path]
@@ -86,3 +87,17 @@ def facts() -> Callable[[Manifest], dict[str, tuple[int, str, str, str]]]:
 def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No test touches the user's cache, even where it names no cache folder."""
     monkeypatch.setenv("BENCH_CACHE", str(tmp_path / "default-cache"))
+
+
+@pytest.fixture
+def reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The locators that indexing reads from here on."""
+    seen: list[str] = []
+    original = reading.Reader.read
+
+    def spy(self: reading.Reader, locator: str) -> Any:
+        seen.append(locator)
+        return original(self, locator)
+
+    monkeypatch.setattr(reading.Reader, "read", spy)
+    return seen

@@ -11,24 +11,9 @@ import sys
 import pytest
 
 from bench.datasets import DecodePolicy, pocket_root
-from bench.datasets import read as reading
 from bench.errors import DataError
 
 FILES = ["real/0.png", "real/1.png", "fake/0.png", "fake/1.png"]
-
-
-@pytest.fixture
-def reads(monkeypatch) -> list[str]:
-    """The locators that indexing reads from here on."""
-    seen: list[str] = []
-    original = reading.Reader.read
-
-    def spy(self, locator):
-        seen.append(locator)
-        return original(self, locator)
-
-    monkeypatch.setattr(reading.Reader, "read", spy)
-    return seen
 
 
 def test_records_say_what_the_files_are(lay, read, encode):

@@ -14,25 +14,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.datasets import facts, scan
-from bench.datasets import read as reading
 from bench.errors import NothingSelectedError
 
 FILES = [
     f"{s}/{c}/{i:02d}.png" for s in ("train", "test") for c in ("real", "fake") for i in range(20)
 ]
-
-
-@pytest.fixture
-def reads(monkeypatch) -> list[str]:
-    seen: list[str] = []
-    original = reading.Reader.read
-
-    def spy(self, locator):
-        seen.append(locator)
-        return original(self, locator)
-
-    monkeypatch.setattr(reading.Reader, "read", spy)
-    return seen
 
 
 KILLED = """

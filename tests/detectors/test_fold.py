@@ -32,6 +32,24 @@ def test_shipped_detectors_fold_within_tolerance(name):
     )
 
 
+def test_the_plain_network_is_left_as_it_is_and_what_stays_the_same_is_held_once():
+    torch.manual_seed(0)
+    conv, alone, head = nn.Conv2d(3, 4, 3), nn.Conv2d(4, 4, 3), nn.Linear(4, 1)
+    network = nn.Sequential(
+        conv, nn.BatchNorm2d(4), nn.ReLU(), alone, nn.AdaptiveAvgPool2d(1), nn.Flatten(), head
+    )
+    network.eval().requires_grad_(requires_grad=False)
+    before = {key: (value.clone(), value.stride()) for key, value in network.state_dict().items()}
+    quick = fold.folded(network, 16, CPU)
+    assert quick is not None
+    assert quick.get_parameter("3.weight").is_contiguous(memory_format=torch.channels_last)
+    for key, value in network.state_dict().items():
+        assert torch.equal(value, before[key][0]), key
+        assert value.stride() == before[key][1], key
+    assert quick.get_parameter("6.weight").data_ptr() == head.weight.data_ptr()
+    assert isinstance(network[1], nn.BatchNorm2d)
+
+
 def test_folding_does_not_change_who_the_detector_is():
     plain, quick = (resolve(DetectorRequest("resnet50")).to(CPU) for _ in range(2))
     quick.fold()

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import time
+
 import numpy as np
 import pytest
 
 from bench.datasets import index, load
 from bench.progress import Silent
 from bench.training.batches import AllSteps, EpochSteps, TrainingImages
-from bench.training.pixels import Decoded, Fitted, Kept, open_pixels
+from bench.training.pixels import Decoded, Fitted, Kept, open_pixels, prune
 from bench.training.settings import Settings
 from detectors.card import InputSpec
 from detectors.fit import fit_image
@@ -39,6 +42,27 @@ def test_every_way_to_keep_pixels_gives_those_of_decoding(manifest, tmp_path, fi
         np.testing.assert_array_equal(pixels.canvases(np.array([2, 1])), wanted[[2, 1]])
         if kind is Kept:
             np.testing.assert_array_equal(pixels.image(2), images[2])
+
+
+def test_what_was_longest_unused_makes_room(manifest, tmp_path):
+    rows, now = np.arange(4), time.time()
+    folder = tmp_path / "pixels"
+    folder.mkdir()
+    for name, days in (("old", 30), ("older", 40), ("lately", 2), (".tmp-dead", 50)):
+        for suffix in (".u8", ".npy"):
+            (folder / name).with_suffix(suffix).write_bytes(bytes(1000))
+            os.utime((folder / name).with_suffix(suffix), (now - days * 86_400,) * 2)
+    pixels = open_pixels(manifest, rows, SPEC, Silent(), fitted=True, cache=tmp_path)
+    (used,) = {p.stem for p in folder.glob("*.u8")} - {"old", "older", "lately", ".tmp-dead"}
+    own = (folder / used).with_suffix(".u8")
+    prune(own, own.stat().st_size + 2000)
+    assert {p.stem for p in folder.iterdir()} == {used, "old", "lately"}
+    prune(own, 0)  # what a training may still read stays
+    assert {p.stem for p in folder.iterdir()} == {used, "lately"}
+    os.utime(own, (now - 60 * 86_400,) * 2)
+    open_pixels(manifest, rows, SPEC, Silent(), fitted=True, cache=tmp_path)
+    assert time.time() - own.stat().st_mtime < 60
+    assert pixels.canvases(rows).any()
 
 
 def test_flips_of_canvases_are_flips_of_images(manifest, tmp_path):
