@@ -29,6 +29,7 @@ from bench.plan import Chunk, Unit
 from bench.prepare import Machine, Prepared
 from bench.progress import Progress
 from bench.request import RunRequest
+from bench.resolve import TRAINED
 
 _POLL_S = 5.0
 # Below so many chunks a thread, a chunk is shared between workers, a detector each.
@@ -58,7 +59,12 @@ def portable(request: RunRequest) -> RunRequest:
     detectors = []
     for wanted in request.detectors:
         path, colon, name = wanted.name.rpartition(":")
-        full = f"{Path(path).resolve()}:{name}" if colon and path.endswith(".py") else wanted.name
+        if colon and path.endswith(".py"):
+            full = f"{Path(path).resolve()}:{name}"
+        else:
+            full = (
+                str(Path(wanted.name).resolve()) if wanted.name.endswith(TRAINED) else wanted.name
+            )
         weights = wanted.weights.resolve() if wanted.weights else None
         detectors.append(dataclasses.replace(wanted, name=full, weights=weights))
     return dataclasses.replace(request, detectors=tuple(detectors))

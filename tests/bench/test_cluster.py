@@ -15,9 +15,12 @@ from pathlib import Path
 import pytest
 
 import bench
+from bench.cluster.dispatch import portable
 from bench.cluster.spec import Local, Remote, Slurm, Tls, parse
 from bench.cluster.work import differs
 from bench.errors import BenchError
+from bench.request import RunRequest
+from bench.resolve import DetectorRequest
 from bench.suite import Suite
 
 pytest.importorskip("distributed")
@@ -280,6 +283,23 @@ def test_data_that_a_worker_does_not_see_is_told(two, tree, toys, tmp_path, monk
     monkeypatch.setattr(Dispatcher, "_context", elsewhere)
     with pytest.raises(BenchError, match="no data at /no/such/mount: mount the same path"):
         bench.run(toys("Toy"), suite=MINI, data=tree, out=tmp_path / "out", cluster=two.address)
+
+
+def test_files_named_from_here_are_found_from_a_workers_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    names = ("resnet50", "timm/resnet18", "mine.py:Mine", "trained/a.b.safetensors")
+    asked = RunRequest(
+        detectors=tuple(DetectorRequest(name, Path("w.pth")) for name in names), suite=MINI
+    )
+    sent = portable(asked)
+    assert [d.name for d in sent.detectors] == [
+        "resnet50",
+        "timm/resnet18",
+        f"{tmp_path}/mine.py:Mine",
+        f"{tmp_path}/trained/a.b.safetensors",
+    ]
+    assert {d.weights for d in sent.detectors} == {tmp_path / "w.pth"}
+    assert [d.label for d in sent.detectors] == [d.label for d in asked.detectors]
 
 
 def test_what_differs_between_machines_is_named():
