@@ -5,7 +5,6 @@ Every error here is one sentence with the way out; the CLI prints it without a t
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 
 EXIT_OK = 0
@@ -56,6 +55,8 @@ def nearest(name: str, known: Iterable[str]) -> str:
         For example ``"did you mean 'resnet50'?"``; a plain listing where nothing is near.
     """
     names = sorted(known)
+    import difflib  # noqa: PLC0415  (only errors need it)
+
     close = difflib.get_close_matches(name, names, n=3, cutoff=0.6)
     if close:
         return "did you mean " + " or ".join(repr(c) for c in close) + "?"

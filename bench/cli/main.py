@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import traceback
 
 import typer
 
@@ -86,6 +85,8 @@ def main() -> None:
         sys.exit(0)
     except Exception as error:
         if os.environ.get("BENCH_DEBUG"):
+            import traceback
+
             traceback.print_exc()
         say(
             f"internal error: {type(error).__name__}: {error} (BENCH_DEBUG=1 shows where; please report it)"

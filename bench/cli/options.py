@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +31,8 @@ def load_config(context: typer.Context, value: Path | None) -> Path | None:
     """
     if value is None:
         return None
+    import tomllib
+
     try:
         given = tomllib.loads(value.read_text(encoding="utf-8"))
     except FileNotFoundError:

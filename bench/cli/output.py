@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from types import TracebackType
@@ -24,6 +23,8 @@ def printable(text: str) -> str:
 
 def put_json(value: Any) -> None:
     """One strict JSON document on stdout."""
+    import json
+
     sys.stdout.write(json.dumps(value, indent=2, allow_nan=False, ensure_ascii=False) + "\n")
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 
 import typer
@@ -41,6 +40,8 @@ def command(
     """
     direction = options.fake_logit(fake_logit)
     size = options.batch_size(batch_size)
+    import dataclasses
+
     from bench.prediction import predict_images
     from bench.resolve import DetectorRequest
 

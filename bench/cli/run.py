@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -207,7 +205,7 @@ def _run(
         say(f"written: {len(pictures)} pictures in {pictures[0].parents[2]}")
     if as_json:
         text = result.board.to_json()
-        put_json({**json.loads(text), "profile": _times(result.profile)}) if profile else put(text)
+        put_json(_with_times(text, result.profile)) if profile else put(text)
     else:
         put(result.board.to_markdown())
         if profile:
@@ -235,8 +233,12 @@ def _done(counts: Counts, seconds: float) -> str:
     return f"{told}, in {seconds:.1f} s: {counts.scored / seconds:.4g} a second"
 
 
-def _times(profile: Profile) -> dict[str, Any]:
-    return {**dataclasses.asdict(profile), "forward_share": profile.forward_share}
+def _with_times(board: str, profile: Profile) -> dict[str, Any]:
+    import dataclasses
+    import json
+
+    times = {**dataclasses.asdict(profile), "forward_share": profile.forward_share}
+    return {**json.loads(board), "profile": times}
 
 
 def _spent(profile: Profile) -> list[dict[str, Any]]:
@@ -257,6 +259,8 @@ def _spent(profile: Profile) -> list[dict[str, Any]]:
 
 
 def _dry_run(request: RunRequest, rates: dict[str, float], *, as_json: bool, quiet: bool) -> None:
+    import dataclasses
+
     from bench.estimate import estimate
     from bench.prepare import prepare
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 _FOLDER = Path(__file__).parent
 # The tag meant by the bare architecture name, first one present wins.
-_DEFAULT_TAGS = ("pocket",)
+_DEFAULT_TAGS = ("pocket", "cifake")
 
 
 def weights() -> dict[str, Path]:
