@@ -17,9 +17,8 @@ from bench.errors import BenchError
 from bench.figures import new_figure, save_png
 from detectors.base import Detector
 
-FILTERS = 64  # drawn at most
-MAPS = 16  # drawn of each picture
-_ACROSS = {FILTERS: 16, MAPS: 8}
+FILTERS, FILTERS_ACROSS = 64, 16  # drawn at most, and so many a line
+MAPS, MAPS_ACROSS = 16, 8  # of each picture
 _ACTIVATIONS = (
     nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.PReLU, nn.ELU, nn.SELU, nn.GELU, nn.SiLU, nn.Mish, nn.Hardswish,
     nn.Sigmoid, nn.Tanh,
@@ -129,7 +128,7 @@ def draw_maps(
     count, size = len(layer.filters), "x".join(map(str, layer.filters.shape[2:]))
     shown = f"{len(filters)} of {count}" if count > len(filters) else f"the {count}"
     axes = figure.add_subplot(grid[0, :])
-    axes.imshow(mosaic(filters, _ACROSS[FILTERS]))
+    axes.imshow(mosaic(filters, FILTERS_ACROSS))
     axes.set_title(f"{shown} filters of the first layer, {size} px", loc="left", fontsize=8)
     axes.set_axis_off()
     for row, ((what, _), canvas, maps) in enumerate(
@@ -139,7 +138,7 @@ def draw_maps(
         left.imshow(canvas.transpose(1, 2, 0))
         left.set_title(what, loc="left", fontsize=8, parse_math=False)
         tiles = [stretch(maps[f], low[i], high[i]) for i, f in enumerate(chosen)]
-        right.imshow(mosaic(tiles, _ACROSS[MAPS]), cmap="gray", vmin=0, vmax=1)
+        right.imshow(mosaic(tiles, MAPS_ACROSS), cmap="gray", vmin=0, vmax=1)
         right.set_title(f"after {layer.after}", loc="left", fontsize=8)
         left.set_axis_off()
         right.set_axis_off()
