@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +19,7 @@ from bench.errors import (
     nearest,
 )
 from bench.pairing import Paired, load_scores, pair
+from bench.toml_file import first_fault, parse_toml
 from leaderboards.cells import CLEAN
 from leaderboards.gate import Decision, Rules, Verdict, floor_verdict, judge, outcome
 from leaderboards.metrics import Metrics, evaluate
@@ -157,12 +157,7 @@ def load_rules(path: Path | None, overrides: Mapping[str, Any], floors: Sequence
         path = Path("gate.toml")
     given: dict[str, Any] = {}
     if path is not None:
-        try:
-            given = tomllib.loads(path.read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            raise BenchError(f"no rules at {path}: check the path") from None
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
-            raise BenchError(f"{path} cannot be read as TOML: {error}") from error
+        given = parse_toml(path, f"no rules at {path}: check the path")
     given |= {key: value for key, value in overrides.items() if value is not None}
     for item in floors:
         key, _, value = item.rpartition("=")
@@ -173,9 +168,8 @@ def load_rules(path: Path | None, overrides: Mapping[str, Any], floors: Sequence
     try:
         return GateRules.model_validate(given)
     except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"])
-        raise BenchError(f"{path or 'gate rules'}: {key}: {first['msg']}") from error
+        key, says = first_fault(error)
+        raise BenchError(f"{path or 'gate rules'}: {key}: {says}") from error
 
 
 def gate(candidate: Path, baseline: Path, rules: GateRules) -> GateResult:

@@ -96,6 +96,17 @@ def lookup(table: Mapping[str, Any], name: str, kind: str) -> Any:
     return table[name]
 
 
+def find_file(table: Mapping[str, Path], name_or_path: str, kind: str) -> Path:
+    """The TOML file that is called so, or that is given by its path.
+
+    Raises:
+        BenchError: If neither; suggests the nearest names.
+    """
+    path = Path(name_or_path)
+    found: Path = path if path.suffix == ".toml" else lookup(table, name_or_path, kind)
+    return found
+
+
 def _collect(package: str, literal: str) -> Mapping[str, Any]:
     found: dict[str, Any] = {}
     sources: dict[str, str] = {}

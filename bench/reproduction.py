@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow.parquet as pq
 import torch
 
 from bench.datasets import ImageRecord, load
@@ -20,6 +19,7 @@ from bench.maps import draw_maps
 from bench.progress import Progress
 from bench.request import RunRequest
 from bench.resolve import DetectorRequest, resolve
+from bench.rundir import RunDir
 from bench.runner import execute
 from bench.scores import Scored, load_run
 from bench.suite import load_suite
@@ -106,8 +106,9 @@ def reproduce(
         return "", folder
     run = _run(study, done, base, folder / "run", progress)
     figures = [_figures(study, one, run, budget) for one in done]
+    records = [ImageRecord(**row) for row in RunDir(folder / "run").manifest().to_pylist()]
     for one in done:
-        _draw(one, run, folder / "run", folder)
+        _draw(one, run, records, folder)
     text = _markdown(study, budget, done, figures)
     write_text(folder / "reproduction.md", text)
     write_text(
@@ -219,17 +220,15 @@ def departures(study: Recipe, one: Trained, budget: str) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _draw(one: Trained, run: Scored, run_folder: Path, folder: Path) -> None:
+def _draw(one: Trained, run: Scored, records: list[ImageRecord], folder: Path) -> None:
     label = weights_file(one).stem
     logits, threshold = _clean(run, label), run.thresholds[label]
-    found = evaluate(run.samples["label"].to_numpy(), logits, threshold)
+    labels = run.samples["label"].to_numpy()
+    found = evaluate(labels, logits, threshold)
     counts = {key: getattr(found, key) for key in ("tp", "fp", "tn", "fn")}
     draw_confusion(counts, folder / f"{label}-confusion.svg", title=one.name)
-    table_ = pq.read_table(run_folder / "manifest.parquet")
-    records = [ImageRecord(**row) for row in table_.to_pylist()]
     root = one.folder.resolve() if one.split.made_here else one.manifest.root
     draw_gallery(root, records, logits, threshold, folder / f"{label}-gallery.png", title=one.name)
-    labels = run.samples["label"].to_numpy()
     surest = [(what, at[0]) for what, at in pick(labels, logits, threshold, 1, SURE) if at]
     draw_maps(
         resolve(DetectorRequest(str(weights_file(one)))).to(torch.device("cpu")),

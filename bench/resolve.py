@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,6 +42,17 @@ class DetectorRequest:
         if self.name.endswith(TRAINED):
             return Path(self.name).stem
         return self.name.rpartition(":")[2] if ".py:" in self.name else self.name
+
+    def absolute(self) -> DetectorRequest:
+        """The same with absolute paths, for a process that works in another folder."""
+        name = self.name
+        if ".py:" in name:
+            path, _, attribute = name.rpartition(":")
+            name = f"{Path(path).resolve()}:{attribute}"
+        elif name.endswith(TRAINED):
+            name = str(Path(name).resolve())
+        weights = self.weights.resolve() if self.weights else None
+        return replace(self, name=name, weights=weights)
 
 
 def resolve(request: DetectorRequest, *, allow_untrained: bool = False) -> Detector:

@@ -25,6 +25,7 @@ from bench.errors import BenchError
 from bench.files import write_atomic, write_text
 from bench.plan import Plan
 from bench.suite import Suite
+from bench.toml_file import first_fault
 from leaderboards.robustness import AttackFacts
 
 SCHEMA_VERSION = 1
@@ -163,11 +164,8 @@ class RunDir:
                 f"{self.root} is not a run (it has no run.json): give the --out folder of a `bench run`"
             ) from None
         except ValidationError as error:
-            first = error.errors()[0]
-            key = ".".join(str(part) for part in first["loc"])
-            raise BenchError(
-                f"{path}: {key}: {first['msg']}; was it made by another version?"
-            ) from error
+            key, says = first_fault(error)
+            raise BenchError(f"{path}: {key}: {says}; was it made by another version?") from error
 
     def manifest(self) -> pa.Table:
         """The selected images."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
@@ -97,7 +96,5 @@ def load_suite(name_or_path: str) -> Suite:
     Raises:
         BenchError: If there is none, or the file is not a suite; names the file and the key.
     """
-    path = Path(name_or_path)
-    if path.suffix != ".toml":
-        path = registry.lookup(registry.suites(), name_or_path, "suite")
+    path = registry.find_file(registry.suites(), name_or_path, "suite")
     return read_toml(path, Suite, f"no suite file at {path}: check the path")

@@ -1,10 +1,10 @@
-"""Suites, recipes and clusters are TOML files with a schema: all read here, the key at fault named."""
+"""TOML files and their schemas: one sentence for each way to fail, with the key at fault named."""
 
 from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
@@ -24,13 +24,29 @@ def read_toml(path: str | Path, model: type[Model], missing: str) -> Model:
     Raises:
         BenchError: If it is missing, no TOML, or does not fit; names the file and the first key at fault.
     """
+    values = parse_toml(path, missing)
     try:
-        return model.model_validate(tomllib.loads(Path(path).read_text(encoding="utf-8")))
+        return model.model_validate(values)
+    except ValidationError as error:
+        key, says = first_fault(error)
+        raise BenchError(f"{path}: {key}: {says}") from error
+
+
+def parse_toml(path: str | Path, missing: str) -> dict[str, Any]:
+    """The values of a TOML file, not yet checked.
+
+    Raises:
+        BenchError: If it is missing (says ``missing``) or no TOML.
+    """
+    try:
+        return tomllib.loads(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise BenchError(missing) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
         raise BenchError(f"{path} cannot be read as TOML: {error}") from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"])
-        raise BenchError(f"{path}: {key}: {first['msg']}") from error
+
+
+def first_fault(error: ValidationError) -> tuple[str, str]:
+    """The first key at fault, dotted, and what is wrong with it."""
+    first = error.errors()[0]
+    return ".".join(str(part) for part in first["loc"]), first["msg"]

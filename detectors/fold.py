@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import itertools
 import logging
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor, nn
@@ -48,16 +49,24 @@ def folded(network: nn.Module, size: int, device: torch.device) -> nn.Module | N
 
 
 def _fused(network: nn.Module) -> nn.Module:
-    """``fuse`` on modules of their own around the same tensors: its own copy would hold all weights twice."""
-    tensors = itertools.chain(network.parameters(), network.buffers())
-    shared = {id(tensor): tensor for tensor in tensors}
-    quick: nn.Module = fuse(copy.deepcopy(network, shared), inplace=True)
+    """``fuse`` on a twin: its own copy would hold all weights twice."""
+    shared = {id(tensor) for tensor in _tensors(network)}
+    quick: nn.Module = fuse(twin(network), inplace=True)
     for module in quick.modules():
         for name, value in module.named_parameters(recurse=False):
             # Whoever changes the layout changes the tensor, and the plain network keeps its own.
             if value.ndim == 4 and id(value) in shared:
                 setattr(module, name, nn.Parameter(value.detach().clone(), requires_grad=False))
     return quick
+
+
+def twin(network: nn.Module) -> nn.Module:
+    """Modules of their own around the same tensors; fails where a module cannot be copied."""
+    return copy.deepcopy(network, {id(tensor): tensor for tensor in _tensors(network)})
+
+
+def _tensors(network: nn.Module) -> Iterator[Tensor]:
+    return itertools.chain(network.parameters(), network.buffers())
 
 
 def channels_last(batch: Tensor) -> Tensor:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,7 @@ from torch import Tensor, nn
 
 from detectors.base import Detector, DetectorError, UntrainedError, state_digest
 from detectors.card import DetectorCard, FakeLogit, InputSpec, WeightsRef
-from detectors.fold import channels_last, folded
+from detectors.fold import channels_last, folded, twin
 from detectors.pretrained import Pretrained
 from detectors.weights import WeightsError, file_sha256, load_strict, read_state, rename
 
@@ -96,13 +95,12 @@ class NetworkDetector(Detector):
         hooked = any(m._forward_hooks or m._forward_pre_hooks for m in self.network.modules())
         if hooked or type(self).logits is not NetworkDetector.logits:
             return None
-        tensors = itertools.chain(self.network.parameters(), self.network.buffers())
-        twin = copy.copy(self)
+        other = copy.copy(self)
         try:
-            twin.network = copy.deepcopy(self.network, {id(tensor): tensor for tensor in tensors})
+            other.network = twin(self.network)
         except Exception:  # a network may hold what cannot be copied; it is then run by one thread
             return None
-        return twin
+        return other
 
     def identity(self) -> str:
         """A sha256 over card, code and weights as they were loaded."""

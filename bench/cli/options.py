@@ -31,14 +31,9 @@ def load_config(context: typer.Context, value: Path | None) -> Path | None:
     """
     if value is None:
         return None
-    import tomllib
+    from bench.toml_file import parse_toml
 
-    try:
-        given = tomllib.loads(value.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise BenchError(f"no configuration file at {value}: check the path") from None
-    except (tomllib.TOMLDecodeError, OSError, UnicodeDecodeError) as error:
-        raise BenchError(f"{value} cannot be read as TOML: {error}") from error
+    given = parse_toml(value, f"no configuration file at {value}: check the path")
     flags = {_flag(parameter): parameter for parameter in context.command.params}
     defaults: dict[str, Any] = {}
     for key, item in given.items():

@@ -8,7 +8,6 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from bench.cluster.connect import Session
@@ -29,7 +28,6 @@ from bench.plan import Chunk, Unit
 from bench.prepare import Machine, Prepared
 from bench.progress import Progress
 from bench.request import RunRequest
-from bench.resolve import TRAINED
 
 _POLL_S = 5.0
 # Below so many chunks a thread, a chunk is shared between workers, a detector each.
@@ -56,18 +54,7 @@ def machine(session: Session, request: RunRequest) -> Machine:
 
 def portable(request: RunRequest) -> RunRequest:
     """The request with absolute paths to detectors and weights: workers have folders of their own."""
-    detectors = []
-    for wanted in request.detectors:
-        path, colon, name = wanted.name.rpartition(":")
-        if colon and path.endswith(".py"):
-            full = f"{Path(path).resolve()}:{name}"
-        else:
-            full = (
-                str(Path(wanted.name).resolve()) if wanted.name.endswith(TRAINED) else wanted.name
-            )
-        weights = wanted.weights.resolve() if wanted.weights else None
-        detectors.append(dataclasses.replace(wanted, name=full, weights=weights))
-    return dataclasses.replace(request, detectors=tuple(detectors))
+    return dataclasses.replace(request, detectors=tuple(d.absolute() for d in request.detectors))
 
 
 def _on_each(session: Session, job: Callable[[str], tuple[Any, ...]]) -> list[Any]:

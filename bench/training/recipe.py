@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from bench import registry
 from bench.errors import BenchError, nearest
-from bench.toml_file import read_toml
+from bench.toml_file import first_fault, read_toml
 from bench.training.settings import Settings
 
 
@@ -122,9 +121,8 @@ def make_settings(values: dict[str, Any]) -> Settings:
     try:
         return Settings.model_validate(values)
     except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"])
-        raise BenchError(f"{key} = {first.get('input')!r}: {first['msg']}") from error
+        key, says = first_fault(error)
+        raise BenchError(f"{key} = {error.errors()[0].get('input')!r}: {says}") from error
 
 
 def load_recipe(name_or_path: str) -> Recipe:
@@ -133,9 +131,7 @@ def load_recipe(name_or_path: str) -> Recipe:
     Raises:
         BenchError: If there is none, or the file is not a recipe; names the file and the key.
     """
-    path = Path(name_or_path)
-    if path.suffix != ".toml":
-        path = registry.lookup(registry.recipes(), name_or_path, "recipe")
+    path = registry.find_file(registry.recipes(), name_or_path, "recipe")
     recipe = read_toml(path, Recipe, f"no recipe file at {path}: check the path")
     for network in recipe.networks:
         for budget in ("", *recipe.budget):
