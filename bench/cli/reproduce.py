@@ -8,10 +8,9 @@ import typer
 
 from bench.cli import options
 from bench.cli.output import Bar, put, put_json, say
-from bench.errors import BenchError
+from bench.errors import EXIT_INTERRUPTED, BenchError
 
 EXAMPLE = "Example: bench reproduce S3b --data /data/CIFAKE --budget small"
-EXIT_INTERRUPTED = 130
 
 
 def command(

@@ -9,7 +9,7 @@ import typer
 
 from bench.cli import options
 from bench.cli.output import Bar, put, put_json, say, table
-from bench.errors import EXIT_INCOMPLETE, BenchError
+from bench.errors import EXIT_INCOMPLETE, EXIT_INTERRUPTED, BenchError
 
 if TYPE_CHECKING:
     from bench.engine import Counts
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from bench.request import RunRequest
 
 EXAMPLE = "Example: bench run --detector resnet50 --suite cross-generator --data /data/GenImage"
-EXIT_INTERRUPTED = 130
 
 
 def command(

@@ -9,13 +9,12 @@ import typer
 
 from bench.cli import options
 from bench.cli.output import Bar, put, put_json, say, table
-from bench.errors import BenchError
+from bench.errors import EXIT_INTERRUPTED, BenchError
 
 if TYPE_CHECKING:
     from bench.training.request import Trained
 
 EXAMPLE = "Example: bench train --detector cifake-cnn --size 44 --fit crop --from-scratch --data /data/CIFAKE"
-EXIT_INTERRUPTED = 130
 
 
 def command(
