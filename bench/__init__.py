@@ -18,14 +18,14 @@ from bench.version import __version__
 if TYPE_CHECKING:
     from bench.api import leaderboard, predict, run, train
     from bench.errors import BenchError
-    from bench.suite import load_suite
+    from bench.protocol.suite import load_suite
 
 __all__ = ["BenchError", "__version__", "leaderboard", "load_suite", "predict", "run", "train"]
 
 _HOMES = {
     "BenchError": "bench.errors",
     "leaderboard": "bench.api",
-    "load_suite": "bench.suite",
+    "load_suite": "bench.protocol.suite",
     "predict": "bench.api",
     "run": "bench.api",
     "train": "bench.api",

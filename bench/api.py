@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from bench.prediction import Prediction, predict_images
-from bench.report import report
-from bench.request import RunRequest
-from bench.resolve import DetectorRequest
-from bench.runner import RunResult, execute
-from bench.suite import Suite, load_suite
+from bench.inference.detector import DetectorRequest
+from bench.inference.prediction import Prediction, predict_images
+from bench.protocol.suite import Suite, load_suite
+from bench.results.board import report
+from bench.runs.request import RunRequest
+from bench.runs.runner import RunResult, execute
 from leaderboards import Board
 
 DetectorLike = str | DetectorRequest
@@ -28,7 +28,7 @@ def run(
     Args:
         detectors: One or several names, as after ``--detector``, or requests with weights.
         suite: A suite's name, the path of a TOML file, or a loaded suite.
-        **options: Any further field of :class:`bench.request.RunRequest` (``data``, ``out``,
+        **options: Any further field of :class:`bench.runs.request.RunRequest` (``data``, ``out``,
             ``limit``, ``device``, ``seed``, ...).
 
     Returns:
@@ -87,8 +87,8 @@ def train(detector: str, data: str | Path, **options: Any) -> Path:
     """
     from bench.training.export import weights_file  # noqa: PLC0415  (an extra)
     from bench.training.fit import train as fit  # noqa: PLC0415
-    from bench.training.recipe import make_settings  # noqa: PLC0415
     from bench.training.request import TrainRequest  # noqa: PLC0415
+    from bench.training.settings import make_settings  # noqa: PLC0415
 
     how = {field.name for field in dataclasses.fields(TrainRequest)}
     settings = make_settings(

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from bench import registry
-from bench.condition import spell_value
-from bench.data import POCKET, open_data
 from bench.datasets import pocket_root
-from bench.datasets.pocket.build.photos import PHOTOS
+from bench.datasets.open import POCKET, layouts, open_data
 from bench.errors import BenchError, nearest
-from bench.progress import Silent
-from bench.suite import load_suite
-from bench.training.recipe import load_recipe
+from bench.protocol.condition import spell_value
+from bench.protocol.suite import load_suite
+from bench.studies.recipe import load_recipe
+from bench.support.progress import Silent
 from detectors import zoo
 from detectors.network import Architecture, card_beside, read_card
 
@@ -56,8 +56,8 @@ def facts(name: str) -> dict[str, Any]:
     for kind, table in (("corruption", registry.corruptions()), ("attack", registry.attacks())):
         if name in table:
             return _plugin_facts(kind, name, table[name])
-    if name in registry.layouts():
-        return {"kind": "layout", "name": name, "summary": registry.layouts()[name].summary}
+    if name in layouts():
+        return {"kind": "layout", "name": name, "summary": layouts()[name].summary}
     if name in registry.detectors() or name in zoo.weights():
         return _detector_facts(name)
     known = [
@@ -66,7 +66,7 @@ def facts(name: str) -> dict[str, Any]:
         *registry.suites(),
         *registry.corruptions(),
         *registry.attacks(),
-        *registry.layouts(),
+        *layouts(),
         *registry.recipes(),
         POCKET,
     ]
@@ -115,7 +115,7 @@ def _suites() -> list[dict[str, Any]]:
 
 
 def _layouts() -> list[dict[str, Any]]:
-    return [{"name": name, "summary": found.summary} for name, found in registry.layouts().items()]
+    return [{"name": name, "summary": found.summary} for name, found in layouts().items()]
 
 
 def _recipes() -> list[dict[str, Any]]:
@@ -195,6 +195,7 @@ def _parameter_facts(found: object, outputs: int, side: int | None) -> dict[str,
 
 def _dataset_facts() -> dict[str, Any]:
     manifest = open_data(POCKET, Silent())
+    photographs = json.loads((pocket_root() / "photographs.json").read_text(encoding="utf-8"))
     return {
         "kind": "dataset",
         "name": POCKET,
@@ -202,7 +203,7 @@ def _dataset_facts() -> dict[str, Any]:
         "images": len(manifest),
         "digest": manifest.digest,
         "pairing": {name: list(sources) for name, sources in manifest.pairing.items()},
-        "licences": dict(sorted(Counter(photo.licence for photo in PHOTOS).items())),
+        "licences": dict(sorted(Counter(photo["licence"] for photo in photographs).items())),
         "attribution": str(pocket_root() / "ATTRIBUTION.md"),
         "counts": manifest.counts().to_dict("records"),
         "readme": str(pocket_root() / "README.md"),

@@ -17,12 +17,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from bench.datasets import builtin_layouts
 from bench.errors import BenchError, nearest
 
 if TYPE_CHECKING:
     from attacks.base import Attack
-    from bench.datasets.layouts.base import Layout
     from corruptions.base import Corruption
     from detectors.base import Detector
     from detectors.network import Architecture
@@ -54,16 +52,6 @@ def detectors() -> Mapping[str, Architecture | type[Detector]]:
 
 
 @functools.cache
-def layouts() -> Mapping[str, Layout]:
-    """Every data layout by name."""
-    found: dict[str, Any] = dict(builtin_layouts())
-    sources = dict.fromkeys(found, "bench.datasets.layouts")
-    for point in entry_points(group="bench.layouts"):
-        _merge(found, sources, _offered(point, "LAYOUTS"), point.value)
-    return found
-
-
-@functools.cache
 def suites() -> Mapping[str, Path]:
     """Every suite file by name: the shipped ones and those of other distributions."""
     return _toml_files("suites")
@@ -81,7 +69,7 @@ def _toml_files(folder: str) -> dict[str, Path]:
     }
     sources = dict.fromkeys(found, f"bench.{folder}")
     for point in entry_points(group=f"bench.{folder}"):
-        _merge(found, sources, _offered(point, folder.upper()), point.value)
+        merge(found, sources, offered(point, folder.upper()), point.value)
     return {name: Path(path) for name, path in found.items()}
 
 
@@ -115,13 +103,18 @@ def _collect(package: str, literal: str) -> Mapping[str, Any]:
         if info.ispkg or info.name.startswith("_"):
             continue
         module = importlib.import_module(f"{package}.{info.name}")
-        _merge(found, sources, getattr(module, literal, {}), module.__name__)
+        merge(found, sources, getattr(module, literal, {}), module.__name__)
     for point in entry_points(group=f"bench.{package}"):
-        _merge(found, sources, _offered(point, literal), point.value)
+        merge(found, sources, offered(point, literal), point.value)
     return found
 
 
-def _offered(point: EntryPoint, literal: str) -> Mapping[str, Any]:
+def offered(point: EntryPoint, literal: str) -> Mapping[str, Any]:
+    """What an entry point offers, by name.
+
+    Raises:
+        BenchError: If it cannot be imported; says which to mend.
+    """
     try:
         value = point.load()
     except Exception as error:  # a broken plug-in must name itself, whatever it raises
@@ -134,9 +127,14 @@ def _offered(point: EntryPoint, literal: str) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {point.name: value}
 
 
-def _merge(
+def merge(
     found: dict[str, Any], sources: dict[str, str], offered: Mapping[str, Any], source: str
 ) -> None:
+    """Add plug-ins to those known.
+
+    Raises:
+        BenchError: If two have one name; says where both come from.
+    """
     for name, value in offered.items():
         if name in found and found[name] is not value:
             raise BenchError(

@@ -7,12 +7,12 @@ AI-generated = positive; a logit above the threshold is called fake.
 from __future__ import annotations
 
 from leaderboards.board import CSV_NAME, MARKDOWN_NAME, SEVERITY_NAME, Board
-from leaderboards.cells import CLEAN, COLUMNS, ScoreColumn, SeenBy, Status, cell_rows
-from leaderboards.extras import Extras, extras
-from leaderboards.metrics import Metrics, evaluate
-from leaderboards.notes import BoardNotes
-from leaderboards.slicing import NO_DOMAIN, POOLED, Axis, Slice, slices
-from leaderboards.stats import Delong, Interval, auc_interval, delong, wilson
+from leaderboards.statistics.intervals import Delong, Interval, auc_interval, delong, wilson
+from leaderboards.statistics.metrics import Metrics, evaluate
+from leaderboards.tables.cells import CLEAN, COLUMNS, ScoreColumn, SeenBy, Status, cell_rows
+from leaderboards.tables.extras import Extras, extras
+from leaderboards.tables.notes import BoardNotes
+from leaderboards.tables.slicing import NO_DOMAIN, POOLED, Axis, Slice, slices
 
 __all__ = [
     "CLEAN",

@@ -10,15 +10,15 @@ from pathlib import Path
 
 import pandas as pd
 
-from leaderboards import tables
-from leaderboards.cells import CLEAN, as_rows
-from leaderboards.extras import Extras
-from leaderboards.notes import BoardNotes
 from leaderboards.render.csv import render_csv, render_matrix
 from leaderboards.render.json import render_json
 from leaderboards.render.markdown import render_markdown
 from leaderboards.render.severity import severity_csv
-from leaderboards.robustness import curves, transfer_matrix
+from leaderboards.tables import means as tables
+from leaderboards.tables.attacks import curves, transfer_matrix
+from leaderboards.tables.cells import CLEAN, as_rows
+from leaderboards.tables.extras import Extras
+from leaderboards.tables.notes import BoardNotes
 
 MARKDOWN_NAME = "leaderboard.md"
 CSV_NAME = "leaderboard.csv"
@@ -55,7 +55,7 @@ class Board:
             raise ValueError(f"a board is about one data set, got {datasets}; make one for each")
 
     def headline(self) -> pd.DataFrame:
-        """One row a detector, best first; see ``leaderboards.tables.headline``."""
+        """One row a detector, best first; see ``leaderboards.tables.means.headline``."""
         return tables.headline(self.rows)
 
     def by_generator(self, metric: str = "auc", condition: str = CLEAN) -> pd.DataFrame:
@@ -71,11 +71,11 @@ class Board:
         return tables.matrix(self.rows, "generator and domain", metric, condition)
 
     def by_condition(self) -> pd.DataFrame:
-        """One row a detector and condition; see ``leaderboards.tables.by_condition``."""
+        """One row a detector and condition; see ``leaderboards.tables.means.by_condition``."""
         return tables.by_condition(self.rows)
 
     def robustness(self) -> pd.DataFrame:
-        """Areas under robust accuracy and AUC over eps; see ``leaderboards.robustness.curves``."""
+        """Areas under robust accuracy and AUC over eps; see ``leaderboards.tables.means.attacks.curves``."""
         return curves(self.rows, self.notes.attacks)
 
     def transfer_matrix(self) -> pd.DataFrame:

@@ -15,9 +15,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from leaderboards.multiplicity import holm
-from leaderboards.paired_cells import PairedCell, Tested, paired_tests
-from leaderboards.stats import NAN
+from leaderboards.statistics.intervals import NAN
+from leaderboards.statistics.multiplicity import holm
+from leaderboards.statistics.paired_cells import PairedCell, Tested, paired_tests
 
 Decision = Literal["PASS", "FAIL", "INCONCLUSIVE", "INCOMPLETE"]
 Mode = Literal["regression", "non-inferior"]
@@ -30,7 +30,7 @@ class Rules:
     """What the gate asks for.
 
     Attributes:
-        metric: One of ``leaderboards.paired_cells.METRICS``.
+        metric: One of ``leaderboards.statistics.paired_cells.METRICS``.
         margin: A drop up to this is no regression.
         level: Of all tests together (Holm), and of each lower bound.
         mode: "regression" blocks on FAIL, and where the gate is blind; "non-inferior" wants a PASS

@@ -10,8 +10,8 @@ import torch
 from sklearn.datasets import load_sample_images
 
 from bench import registry
-from bench.condition import parse
-from bench.suite import load_suite
+from bench.protocol.condition import parse
+from bench.protocol.suite import load_suite
 from detectors import zoo
 from detectors.network import Architecture, card_beside, load_network, read_card
 

@@ -12,8 +12,8 @@ import typer.main
 
 import bench
 from bench.cli.main import app
-from bench.suite import Suite, load_suite
-from bench.training.recipe import load_recipe
+from bench.protocol.suite import Suite, load_suite
+from bench.studies.recipe import load_recipe
 from detectors.card import DetectorCard
 
 ROOT = Path(__file__).resolve().parent.parent

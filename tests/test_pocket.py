@@ -11,16 +11,16 @@ import pytest
 from PIL import Image
 
 import bench
-from bench.data import POCKET, open_data
 from bench.datasets import load, pocket_root
+from bench.datasets.open import POCKET, open_data
 from bench.datasets.pocket.build import checks, generators, photos, tiles
 from bench.errors import BenchError
-from bench.progress import Silent
-from bench.report import report
-from bench.rundir import RunDir
-from bench.sample_sheet import draw_samples
-from bench.store import Store
-from bench.suite import Suite
+from bench.pictures.dataset_sheet import draw_samples
+from bench.protocol.suite import Suite
+from bench.results.board import report
+from bench.store.rundir import RunDir
+from bench.store.shards import Store
+from bench.support.progress import Silent
 from detectors import zoo
 from detectors.network import card_beside, read_card
 

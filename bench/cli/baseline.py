@@ -30,6 +30,6 @@ def update_command(
     reason: str = typer.Option(..., "--reason", help="Why the bar moves; stands in the file."),
 ) -> None:
     """Make a run the baseline; refused in CI, and for limited or unfinished runs."""
-    from bench.baseline import update
+    from bench.results.baseline import update
 
     say(f"written: {update(run, to, reason)} and its scores: commit both")

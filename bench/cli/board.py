@@ -36,7 +36,7 @@ def command(
     if which is not None:
         _training_table(run, which, form)
         return
-    from bench.report import report
+    from bench.results.board import report
 
     done = report(run)
     text = {"md": done.board.to_markdown, "csv": done.board.to_csv, "json": done.board.to_json}[
@@ -44,7 +44,7 @@ def command(
     ]()
     put(text)
     if write:
-        from bench.files import writable
+        from bench.support.files import writable
 
         with writable(run):
             paths = done.board.write(run)
@@ -60,7 +60,7 @@ def _training_table(folder: Path, which: str, form: str) -> None:
         raise BenchError(f"--table {which}: choose training, or leave it out for the leaderboard")
     if form == "csv":
         raise BenchError("--table training is printed as md or json")
-    from bench.training.table import markdown, read_records
+    from bench.training.report import markdown, read_records
 
     records = read_records([folder])
     if form == "json":

@@ -11,7 +11,7 @@ from bench.cli.output import put, say
 from bench.errors import EXIT_INCOMPLETE, BenchError
 
 if TYPE_CHECKING:
-    from bench.comparison import Comparison
+    from bench.results.comparison import Comparison
     from leaderboards.render.compare import Row
 
 EXAMPLE = "Example: bench compare runs/before runs/after --metric auc"
@@ -27,7 +27,7 @@ def command(
     """Compare detectors on the same images: differences, 95% intervals, adjusted p values."""
     if form not in ("md", "csv"):
         raise BenchError(f"--format {form}: choose md or csv")
-    from bench.comparison import compare
+    from bench.results.comparison import compare
     from leaderboards.render.compare import Row, compare_csv
 
     found = compare(runs, metric)

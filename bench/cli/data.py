@@ -34,7 +34,7 @@ def index_command(
     quiet: bool = typer.Option(False, "--quiet", "-q", help="No remarks and no progress."),
 ) -> None:
     """Recognise a data set's layout, read every image's header, and say what was found."""
-    from bench.data import open_data
+    from bench.datasets.open import open_data
 
     with Bar(quiet=quiet) as bar:
         manifest = open_data(

@@ -12,7 +12,7 @@ EXAMPLE = "Example: bench doctor --json"
 
 def command(as_json: bool = typer.Option(False, "--json", help="Print JSON.")) -> None:
     """Say what is installed, which device is seen, and whether the packages are really ours."""
-    from bench.diagnosis import diagnose
+    from bench.doctor import diagnose
 
     found = diagnose()
     if as_json:

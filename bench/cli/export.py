@@ -33,7 +33,7 @@ def command(
     """Export a run; no image and no detector is touched."""
     if form not in FORMATS:
         raise BenchError(f"--format {form}: choose {', '.join(FORMATS)}")
-    from bench import exporting
+    from bench.results import export as exporting
 
     if form == "hf":
         files = exporting.hugging_face(run, detector, dataset_id)

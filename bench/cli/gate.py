@@ -47,7 +47,8 @@ def command(
     form = "json" if as_json else form
     if form not in ("md", "json", "junit"):
         raise BenchError(f"--format {form}: choose md, json or junit")
-    from bench import gate_report, gating
+    from bench.results import gate as gating
+    from bench.results import gate_report
 
     given = {"mode": mode, "metric": metric, "margin": margin}
     github = os.environ.get("GITHUB_ACTIONS") == "true"

@@ -31,7 +31,7 @@ def load_config(context: typer.Context, value: Path | None) -> Path | None:
     """
     if value is None:
         return None
-    from bench.toml_file import parse_toml
+    from bench.support.toml import parse_toml
 
     given = parse_toml(value, f"no configuration file at {value}: check the path")
     flags = {_flag(parameter): parameter for parameter in context.command.params}

@@ -42,8 +42,8 @@ def command(
     size = options.batch_size(batch_size)
     import dataclasses
 
-    from bench.prediction import predict_images
-    from bench.resolve import DetectorRequest
+    from bench.inference.detector import DetectorRequest
+    from bench.inference.prediction import predict_images
 
     with Bar(quiet=quiet) as bar:
         done = predict_images(

@@ -51,8 +51,8 @@ def command(
     if from_scratch and init is not None:
         raise BenchError("--from-scratch and --init contradict each other: give one")
     from bench.cli.train import given, names, placeholder
-    from bench.reproduction import reproduce
-    from bench.training.recipe import load_recipe
+    from bench.studies.recipe import load_recipe
+    from bench.studies.reproduction import reproduce
     from bench.training.request import TrainRequest
 
     changes = given(

@@ -12,10 +12,10 @@ from bench.cli.output import Bar, put, put_json, say, table
 from bench.errors import EXIT_INCOMPLETE, EXIT_INTERRUPTED, BenchError
 
 if TYPE_CHECKING:
-    from bench.engine import Counts
-    from bench.estimate import Estimate
-    from bench.profiling import Profile
-    from bench.request import RunRequest
+    from bench.inference.profiling import Profile
+    from bench.runs.estimate import Estimate
+    from bench.runs.request import RunRequest
+    from bench.scoring.engine import Counts
 
 EXAMPLE = "Example: bench run --detector resnet50 --suite cross-generator --data /data/GenImage"
 
@@ -146,10 +146,9 @@ def command(
         raise BenchError(f"--precision {precision}: choose fp32 or bf16")
     files = options.weights_by_detector(detector, weights)
     direction = options.fake_logit(fake_logit)
-    from bench.cluster.spec import Tls
-    from bench.request import RunRequest
-    from bench.resolve import DetectorRequest
-    from bench.suite import load_suite
+    from bench.inference.detector import DetectorRequest
+    from bench.protocol.suite import load_suite
+    from bench.runs.request import RunRequest, Tls
 
     protocol = load_suite(suite)
     if threshold is not None:
@@ -195,7 +194,7 @@ def _run(
     save: tuple[int, Path] | None,
     profile: bool,
 ) -> None:
-    from bench.runner import execute
+    from bench.runs.runner import execute
 
     with Bar(quiet=quiet) as bar:
         result = execute(request, bar)
@@ -218,9 +217,9 @@ def _run(
 
 
 def _save(request: RunRequest, count: int, folder: Path) -> list[Path]:
-    from bench.gallery import save_adversarial
-    from bench.prepare import prepare
-    from bench.progress import Silent
+    from bench.pictures.adversarial_images import save_adversarial
+    from bench.runs.prepare import prepare
+    from bench.support.progress import Silent
 
     return save_adversarial(prepare(request, Silent()), count, folder)
 
@@ -260,8 +259,8 @@ def _spent(profile: Profile) -> list[dict[str, Any]]:
 def _dry_run(request: RunRequest, rates: dict[str, float], *, as_json: bool, quiet: bool) -> None:
     import dataclasses
 
-    from bench.estimate import estimate
-    from bench.prepare import prepare
+    from bench.runs.estimate import estimate
+    from bench.runs.prepare import prepare
 
     with Bar(quiet=quiet) as bar:
         plan = estimate(prepare(request, bar, dry=True), rates)

@@ -38,14 +38,14 @@ def command(
 def _draw(kind: str, name: str, sheet: Path) -> list[str]:
     """The sheet of one kind of thing; returns what is on it."""
     if kind == "dataset":
-        from bench.sample_sheet import draw_samples
+        from bench.pictures.dataset_sheet import draw_samples
 
         return draw_samples(sheet)
     if kind == "detector":
-        from bench.detector_sheet import draw_detector
+        from bench.pictures.detector_sheet import draw_detector
 
         return draw_detector(name, sheet)
-    from bench.sheet import draw
+    from bench.pictures.corruption_sheet import draw
 
     return draw(name, sheet)
 

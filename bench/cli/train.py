@@ -98,8 +98,8 @@ def command(
     )  # fmt: skip
     if from_scratch and init is not None:
         raise BenchError("--from-scratch and --init contradict each other: give one")
+    from bench.studies.trainings import requests
     from bench.training.fit import is_first_process, train
-    from bench.training.plan import requests
     from bench.training.request import TrainRequest
 
     base = TrainRequest(

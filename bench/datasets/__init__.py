@@ -5,9 +5,10 @@ from __future__ import annotations
 from importlib import resources
 from pathlib import Path
 
-from bench.datasets.cache import default_cache_dir
 from bench.datasets.decode import decode, load
-from bench.datasets.index import Progress, index
+from bench.datasets.indexing.cache import default_cache_dir
+from bench.datasets.indexing.index import Progress, index
+from bench.datasets.indexing.recognise import builtin_layouts
 from bench.datasets.manifest import Manifest
 from bench.datasets.policy import (
     DEFAULT,
@@ -16,9 +17,8 @@ from bench.datasets.policy import (
     StaleIndexError,
     codec_versions,
 )
-from bench.datasets.recognise import builtin_layouts
 from bench.datasets.record import FAKE, REAL, SCHEMA, ImageRecord
-from bench.datasets.source import open_bytes
+from bench.datasets.sources.image_bytes import open_bytes
 
 __all__ = [
     "DEFAULT",

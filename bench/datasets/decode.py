@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFile, ImageOps
 
-from bench.datasets.header import check_whole, in_words, open_image, true_format
 from bench.datasets.policy import (
     DEFAULT,
     BadImageError,
@@ -23,7 +22,8 @@ from bench.datasets.policy import (
     codec_versions,
 )
 from bench.datasets.record import ImageRecord
-from bench.datasets.source import open_bytes
+from bench.datasets.sources.header import check_whole, in_words, open_image, true_format
+from bench.datasets.sources.image_bytes import open_bytes
 
 __all__ = [
     "DEFAULT",

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from bench.datasets.record import BAD_SCHEMA, FAKE, SCHEMA, ImageRecord
 from bench.errors import DataError, NothingSelectedError
-from bench.files import write_atomic
+from bench.support.files import write_atomic
 
 if TYPE_CHECKING:
     import pandas as pd

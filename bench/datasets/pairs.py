@@ -13,7 +13,7 @@ from typing import Final
 
 from bench.datasets.policy import KNOWN_FORMATS
 from bench.errors import DataError
-from bench.files import write_text
+from bench.support.files import write_text
 
 COLUMNS: Final = ("path", "label", "generator", "domain", "split", "group")
 _SUFFIXES: Final = {f".{name.lower()}" for name in KNOWN_FORMATS} | {".jpg", ".tif"}

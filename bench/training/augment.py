@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench import registry
-from bench.condition import Condition, parse
 from bench.errors import BenchError, nearest
+from bench.protocol.condition import Condition, parse
 
 if TYPE_CHECKING:
     from corruptions.base import Corruption

@@ -12,8 +12,8 @@ import torch
 from safetensors.torch import save
 
 from bench.errors import BenchError
-from bench.files import write_atomic, write_text
-from bench.progress import Progress
+from bench.support.files import write_atomic, write_text
+from bench.support.progress import Progress
 from bench.training.module import Epoch, Training
 
 LAST, BEST, LOG = "last.ckpt", "best.safetensors", "log.csv"

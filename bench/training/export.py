@@ -15,13 +15,12 @@ import torch
 from safetensors.torch import load_file, save
 from torch import Tensor
 
-from bench.datasets.source import parquet_row
-from bench.files import write_atomic, write_text
-from bench.progress import Progress
-from bench.provenance import versions
+from bench.datasets.sources.image_bytes import parquet_row
+from bench.store.provenance import versions
+from bench.support.files import write_atomic, write_text
+from bench.support.progress import Progress
 from bench.training.callbacks import BEST
-from bench.training.curves import draw_curves
-from bench.training.table import RECORD
+from bench.training.report import RECORD, draw_curves
 from detectors.card import DetectorCard, TrainingData, WeightsRef
 from detectors.weights import file_sha256
 

@@ -15,8 +15,8 @@ import numpy as np
 import torch
 
 from bench.errors import BenchError
-from bench.files import ensure_writable, write_text
-from bench.progress import Progress, Silent
+from bench.support.files import ensure_writable, write_text
+from bench.support.progress import Progress, Silent
 from bench.training.batches import (
     AllSteps,
     EpochSteps,
@@ -26,8 +26,8 @@ from bench.training.batches import (
     only_flips,
 )
 from bench.training.pixels import Pixels, open_pixels
+from bench.training.report import RECORD
 from bench.training.request import Trained, TrainRequest, lay_out
-from bench.training.table import RECORD
 
 if TYPE_CHECKING:
     import lightning.pytorch as pl
@@ -258,7 +258,7 @@ def _trainer(done: Trained, callbacks: list[pl.Callback]) -> pl.Trainer:
 
 
 def _accelerator(request: TrainRequest) -> tuple[str, Any]:
-    from bench.device import pick_device, quiet_numerics  # noqa: PLC0415
+    from bench.inference.device import pick_device, quiet_numerics  # noqa: PLC0415
 
     device = pick_device("cuda" if request.device == "cuda" else request.device)
     quiet_numerics(device)

@@ -13,7 +13,7 @@ from sklearn.metrics import roc_auc_score
 from torch import Tensor, nn
 from torch.nn import functional
 
-from bench.seeding import seed_for
+from bench.protocol.seeding import seed_for
 from bench.training.settings import Settings
 from detectors.card import InputSpec
 

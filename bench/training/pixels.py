@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from bench.datasets import DEFAULT, ImageRecord, Manifest, default_cache_dir, load
 from bench.errors import OutputError
-from bench.files import write_atomic
-from bench.progress import Progress
-from bench.provenance import fingerprint
+from bench.store.provenance import fingerprint
+from bench.support.files import write_atomic
+from bench.support.progress import Progress
 from detectors.card import InputSpec
 from detectors.fit import fit_image
 

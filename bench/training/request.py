@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import torch
 
 from bench import registry
-from bench.data import open_data
+from bench.datasets.open import open_data
 from bench.errors import BenchError, nearest
-from bench.progress import Progress
+from bench.support.progress import Progress
 from bench.training.settings import Settings
 from bench.training.splits import Split, split_rows
 from detectors.backbones import PREFIX, timm_architecture

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from bench.errors import BenchError
+from bench.support.toml import first_fault
 from bench.training.augment import parse_augmentation
 
 Leaks = Literal["error", "drop", "keep"]
@@ -100,3 +102,16 @@ class Settings(_Strict):
     def changed(self, options: dict[str, Any]) -> Settings:
         """The same settings with some replaced, checked again."""
         return Settings.model_validate({**self.model_dump(), **options})
+
+
+def make_settings(values: dict[str, Any]) -> Settings:
+    """Settings from plain values.
+
+    Raises:
+        BenchError: Names the first value at fault.
+    """
+    try:
+        return Settings.model_validate(values)
+    except ValidationError as error:
+        key, says = first_fault(error)
+        raise BenchError(f"{key} = {error.errors()[0].get('input')!r}: {says}") from error

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pandas as pd
 
-from leaderboards.notes import BoardNotes
 from leaderboards.render.text import escape, rate, table
-from leaderboards.robustness import curves, transfer_matrix
+from leaderboards.tables.attacks import curves, transfer_matrix
+from leaderboards.tables.notes import BoardNotes
 
 
 def attack_tables(rows: pd.DataFrame, notes: BoardNotes) -> list[str]:

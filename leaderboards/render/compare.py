@@ -6,10 +6,10 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from leaderboards.paired_cells import Tested
 from leaderboards.render.csv import guard, number, quoted
 from leaderboards.render.text import UNDEFINED, escape, rate, table
-from leaderboards.slicing import POOLED
+from leaderboards.statistics.paired_cells import Tested
+from leaderboards.tables.slicing import POOLED
 
 CSV_COLUMNS = ("reference", "detector", "generator", "domain", "condition", "metric", "n_real", "n_fake",
                "reference_value", "value", "difference", "difference_lo", "difference_hi", "p", "p_holm",

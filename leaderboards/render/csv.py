@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from leaderboards.cells import COUNT_COLUMNS, TEXT_COLUMNS
+from leaderboards.tables.cells import COUNT_COLUMNS, TEXT_COLUMNS
 
 UNDEFINED = "n/a"
 

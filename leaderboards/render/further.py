@@ -7,10 +7,10 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from leaderboards.cells import CLEAN
-from leaderboards.extras import Extras, family_of
 from leaderboards.render.text import UNDEFINED, escape, rate, table, with_interval
-from leaderboards.tables import macro_mean
+from leaderboards.tables.cells import CLEAN
+from leaderboards.tables.extras import Extras, family_of
+from leaderboards.tables.means import macro_mean
 
 _POINTS = {
     "tpr_at_1_fpr": "TPR at 1% FPR",

@@ -9,9 +9,9 @@ from typing import Any
 from xml.etree import ElementTree as ET
 
 from leaderboards.gate import Verdict
-from leaderboards.paired_cells import MACRO
 from leaderboards.render.text import UNDEFINED, escape, rate, table, visible
-from leaderboards.slicing import POOLED
+from leaderboards.statistics.paired_cells import MACRO
+from leaderboards.tables.slicing import POOLED
 
 MAX_ERRORS = 10
 SUMMARY_BYTES = 1_000_000

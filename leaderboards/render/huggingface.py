@@ -11,10 +11,10 @@ from typing import Any
 
 import pandas as pd
 
-from leaderboards.cells import CLEAN
-from leaderboards.extras import family_of
-from leaderboards.notes import BoardNotes
-from leaderboards.tables import macro_mean, slice_name
+from leaderboards.tables.cells import CLEAN
+from leaderboards.tables.extras import family_of
+from leaderboards.tables.means import macro_mean, slice_name
+from leaderboards.tables.notes import BoardNotes
 
 _INDEXED = {"auc": "AUC", "accuracy": "Accuracy", "f1": "F1", "ap": "Average precision"}
 

@@ -10,10 +10,10 @@ from typing import Any
 
 import pandas as pd
 
-from leaderboards.extras import Extras
-from leaderboards.notes import BoardNotes
-from leaderboards.severity import curve_rows
-from leaderboards.tables import by_condition, headline
+from leaderboards.tables.extras import Extras
+from leaderboards.tables.means import by_condition, headline
+from leaderboards.tables.notes import BoardNotes
+from leaderboards.tables.severity import curve_rows
 
 
 def render_json(rows: pd.DataFrame, notes: BoardNotes, extras: Extras | None = None) -> str:

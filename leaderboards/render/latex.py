@@ -11,11 +11,11 @@ from typing import Any
 
 import pandas as pd
 
-from leaderboards.cells import CLEAN
-from leaderboards.extras import Extras, family_of
-from leaderboards.notes import BoardNotes
 from leaderboards.render.text import visible
-from leaderboards.tables import slice_name
+from leaderboards.tables.cells import CLEAN
+from leaderboards.tables.extras import Extras, family_of
+from leaderboards.tables.means import slice_name
+from leaderboards.tables.notes import BoardNotes
 
 _ESCAPES = {
     "\\": r"\textbackslash{}",

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from leaderboards.notes import BoardNotes
 from leaderboards.render.csv import number
 from leaderboards.render.text import UNDEFINED, escape, escape_line, rate, table
+from leaderboards.tables.notes import BoardNotes
 
 _READING = (
     "Label 1 = AI-generated = positive; an image is called fake where its logit is greater than the "

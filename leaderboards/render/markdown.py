@@ -7,16 +7,14 @@ from typing import Any
 
 import pandas as pd
 
-from leaderboards.cells import CLEAN
-from leaderboards.extras import Extras
-from leaderboards.notes import BoardNotes
 from leaderboards.render.attacks import attack_tables
 from leaderboards.render.further import further, labelled_oracle
 from leaderboards.render.legend import legend
 from leaderboards.render.severity import severity_section
 from leaderboards.render.text import UNDEFINED, escape, rate, table, with_interval
-from leaderboards.slicing import POOLED
-from leaderboards.tables import (
+from leaderboards.tables.cells import CLEAN
+from leaderboards.tables.extras import Extras
+from leaderboards.tables.means import (
     FAMILIES,
     Family,
     by_condition,
@@ -26,6 +24,8 @@ from leaderboards.tables import (
     main_family,
     slice_name,
 )
+from leaderboards.tables.notes import BoardNotes
+from leaderboards.tables.slicing import POOLED
 
 MARKS = {"seen": " †", "mixed": " ‡", "unknown": " (?)"}
 METRICS = {"auc": "AUC", "accuracy": "Accuracy"}

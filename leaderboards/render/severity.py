@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pandas as pd
 
-from leaderboards.notes import BoardNotes
 from leaderboards.render.csv import render_csv
 from leaderboards.render.text import UNDEFINED, escape, rate, table
-from leaderboards.severity import by_family, curve_rows, degradation
+from leaderboards.tables.notes import BoardNotes
+from leaderboards.tables.severity import by_family, curve_rows, degradation
 
 TITLES = {"auc": "AUC", "accuracy": "accuracy"}
 _ALL = " (all)"

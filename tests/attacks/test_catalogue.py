@@ -12,8 +12,8 @@ import torchattacks
 
 from attacks.base import NotAttackableError
 from attacks.catalogue import ATTACKS, PREFIX, REFUSED, refusal
-from bench.condition import parse
 from bench.errors import BenchError
+from bench.protocol.condition import parse
 
 QUICK = {"SPSA": {"nb_sample": 8}, "Square": {"n_queries": 30}}
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.gating import load_rules
+from bench.results.gate import load_rules
 
 ROOT = Path(__file__).resolve().parents[2]
 yaml = pytest.importorskip("yaml")

@@ -11,12 +11,12 @@ import torch
 import bench
 from attacks.fgsm import FGSM
 from attacks.mifgsm import MIFGSM
-from bench.condition import each_surrogate, parse
 from bench.errors import BenchError
-from bench.remember import Remembered
-from bench.rundir import RunDir
-from bench.store import Store
-from bench.suite import Suite
+from bench.protocol.condition import each_surrogate, parse
+from bench.protocol.suite import Suite
+from bench.scoring.logit_functions import Remembered
+from bench.store.rundir import RunDir
+from bench.store.shards import Store
 
 NET = '''
 import torch
@@ -111,7 +111,7 @@ def test_a_family_takes_one_gradient_and_no_forward_pass_for_the_clean_scores(
 
     monkeypatch.setattr(torch.autograd, "grad", counted)
     monkeypatch.setattr(Detector, "shaped", forward)
-    monkeypatch.setattr("bench.attacking._probe", lambda *args: None)
+    monkeypatch.setattr("bench.scoring.attacking._probe", lambda *args: None)
     bench.run(net(), suite=suite("clean", *FAMILY), data=tree, out=tmp_path / "out", batch_size=32)
     # 48 images are two batches: one gradient each, then four scored conditions each.
     assert calls == {"forward": 2 + 4 * 2, "backward": 2}

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from bench.batches import auto_batch, batches
+from bench.inference.batches import auto_batch, batches
 
 
 def canvases(n, side=4):

@@ -15,13 +15,13 @@ from pathlib import Path
 import pytest
 
 import bench
-from bench.cluster.dispatch import portable
-from bench.cluster.spec import Local, Remote, Slurm, Tls, parse
-from bench.cluster.work import differs
 from bench.errors import BenchError
-from bench.request import RunRequest
-from bench.resolve import DetectorRequest
-from bench.suite import Suite
+from bench.inference.detector import DetectorRequest
+from bench.protocol.suite import Suite
+from bench.runs.cluster.dispatch import portable
+from bench.runs.cluster.spec import Local, Remote, Slurm, parse
+from bench.runs.cluster.work import differs
+from bench.runs.request import RunRequest, Tls
 
 pytest.importorskip("distributed")
 
@@ -159,7 +159,7 @@ def when_stored(store: Path, shards: int, act) -> threading.Thread:
 
 @pytest.fixture
 def small_chunks(monkeypatch):
-    from bench import plan
+    from bench.store import units as plan
 
     monkeypatch.setattr(plan, "CHUNK_IMAGES", 4)
 
@@ -180,7 +180,7 @@ def test_the_same_bytes_as_on_one_machine_and_nothing_scored_twice(
 @pytest.mark.enable_socket
 def test_the_embedded_set_and_a_threshold_chosen_first(two, tmp_path):
     options = {"suite": "cross-generator", "limit": 64}
-    from bench.suite import load_suite
+    from bench.protocol.suite import load_suite
 
     options["suite"] = load_suite("cross-generator").with_threshold("oracle")
     bench.run("genimage-cnn", out=tmp_path / "here", **options)
@@ -273,7 +273,7 @@ def test_a_worker_that_differs_is_refused_in_one_sentence(two, tree, toys, tmp_p
 def test_data_that_a_worker_does_not_see_is_told(two, tree, toys, tmp_path, monkeypatch):
     import dataclasses
 
-    from bench.cluster.dispatch import Dispatcher
+    from bench.runs.cluster.dispatch import Dispatcher
 
     told = Dispatcher._context
 

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.condition import parse
 from bench.errors import BenchError
+from bench.protocol.condition import parse
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from bench.confounds import format_lines
+from bench.results.confounds import format_lines
 
 
 def samples(real, fake):

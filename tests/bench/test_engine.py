@@ -14,12 +14,12 @@ import pytest
 import torch
 
 import bench
-from bench.forward import Networks
-from bench.lanes import Lanes, StoppedError, slices
-from bench.profiling import STAGES, Stopwatch
-from bench.resolve import DetectorRequest, resolve
-from bench.rundir import RunDir
-from bench.suite import Suite
+from bench.inference.detector import DetectorRequest, resolve
+from bench.inference.networks import Networks
+from bench.inference.profiling import STAGES, Stopwatch
+from bench.inference.threads import Lanes, StoppedError, slices
+from bench.protocol.suite import Suite
+from bench.store.rundir import RunDir
 
 CONDITIONS = ["clean", "noise(sigma=0.1)", "jpeg(quality=50)", "pgd(eps=2/255,steps=2)+webp"]
 SUITE = Suite(name="hot", slices=["generator"], conditions=CONDITIONS)
@@ -190,9 +190,9 @@ def test_a_network_with_a_hook_is_not_copied():
 
 def test_decoded_chunks_do_not_pile_up(tree, toy, tmp_path, monkeypatch):
     """Chunks are asked for as work is done: one decoded ahead of the two in work."""
-    from bench import executor
-    from bench import plan as planning
-    from bench.decoding import decode_chunk
+    from bench.runs import executor
+    from bench.scoring.decoding import decode_chunk
+    from bench.store import units as planning
 
     monkeypatch.setattr(planning, "CHUNK_IMAGES", 4)
     decoded, most = [], []
@@ -204,7 +204,7 @@ def test_decoded_chunks_do_not_pile_up(tree, toy, tmp_path, monkeypatch):
         most.append(len(decoded) - stored // 3)
         return decode_chunk(*args)
 
-    from bench.store import Store
+    from bench.store.shards import Store
 
     write = Store.write
 

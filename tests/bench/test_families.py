@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from bench.condition import parse
-from bench.families import curves
-from bench.suite import load_suite
+from bench.protocol.condition import parse
+from bench.protocol.severity import curves
+from bench.protocol.suite import load_suite
 
 
 def along(*texts: str) -> dict[str, tuple[str, int]]:

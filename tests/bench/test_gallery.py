@@ -7,15 +7,15 @@ import pytest
 from PIL import Image
 
 from bench.errors import BenchError
-from bench.gallery import difference, save_adversarial
-from bench.prepare import prepare
-from bench.progress import Silent
-from bench.request import RunRequest
-from bench.resolve import DetectorRequest
-from bench.rundir import RunDir
-from bench.runner import execute
-from bench.store import Store
-from bench.suite import Suite
+from bench.inference.detector import DetectorRequest
+from bench.pictures.adversarial_images import difference, save_adversarial
+from bench.protocol.suite import Suite
+from bench.runs.prepare import prepare
+from bench.runs.request import RunRequest
+from bench.runs.runner import execute
+from bench.store.rundir import RunDir
+from bench.store.shards import Store
+from bench.support.progress import Silent
 
 
 def request(tree, name, out, *conditions):

@@ -17,8 +17,8 @@ from PIL import Image
 
 import bench
 from bench.cli import main as entry
-from bench.rundir import RunDir
-from bench.suite import Suite
+from bench.protocol.suite import Suite
+from bench.store.rundir import RunDir
 
 SUITE = Suite(name="gated", slices=["generator"], conditions=["clean", "jpeg(quality=50)"])
 DETECTORS = '''
@@ -144,7 +144,7 @@ def test_no_baseline_is_11(cli, world, tmp_path, monkeypatch):
 
 
 def test_interrupted_is_not_one(cli, world, monkeypatch):
-    from bench import gating
+    from bench.results import gate as gating
 
     def stop(*_):
         raise KeyboardInterrupt
@@ -157,7 +157,7 @@ def test_a_deleted_shard_is_12(cli, world, tmp_path):
     shutil.copytree(world / "Net", tmp_path / "holed")
     run = RunDir(tmp_path / "holed")
     unit = run.units().to_pylist()[0]
-    from bench.store import Store
+    from bench.store.shards import Store
 
     Store(run.store(run.spec())).path(unit["fingerprint"]).unlink()
     for sides in ((tmp_path / "holed", world / "Net"), (world / "Net", tmp_path / "holed")):
@@ -192,7 +192,7 @@ def test_labels_and_contents_must_agree(world):
     from dataclasses import replace
 
     from bench.errors import BenchError
-    from bench.pairing import load_scores, pair
+    from bench.results.pairing import load_scores, pair
 
     base = load_scores(world / "Net")
     for column, value, what in (
@@ -209,7 +209,7 @@ def test_labels_and_contents_must_agree(world):
 def test_the_order_of_images_does_not_matter(world):
     from dataclasses import replace
 
-    from bench.pairing import load_scores, pair
+    from bench.results.pairing import load_scores, pair
 
     base = load_scores(world / "Net")
     order = np.random.default_rng(0).permutation(len(base.samples))

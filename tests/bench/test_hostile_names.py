@@ -15,7 +15,7 @@ from markdown_it import MarkdownIt
 
 import bench
 from bench.cli import main as entry
-from bench.suite import Suite
+from bench.protocol.suite import Suite
 
 NAMES = [
     "a|b",

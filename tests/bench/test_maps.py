@@ -10,8 +10,8 @@ from torch import nn
 
 from bench.cli.show import _draw
 from bench.errors import BenchError
-from bench.maps import MAPS, draw_maps, first_layer, mosaic, stretch
-from bench.resolve import DetectorRequest, resolve
+from bench.inference.detector import DetectorRequest, resolve
+from bench.pictures.activation_maps import MAPS, draw_maps, first_layer, mosaic, stretch
 from detectors.base import Detector
 from detectors.card import DetectorCard, InputSpec
 from detectors.network import NetworkDetector

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bench import plan as planning
-from bench.condition import parse
 from bench.datasets import index
 from bench.errors import NothingSelectedError
-from bench.plan import PlannedDetector, Settings, build, cut, select
+from bench.protocol.condition import parse
+from bench.store import units as planning
+from bench.store.units import PlannedDetector, Settings, build, cut, select
 
 SETTINGS = Settings(seed=0, environment={"torch": "1"}, decode="policy")
 TOY = PlannedDetector("toy", "identity", 32)

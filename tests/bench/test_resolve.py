@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from bench.errors import BenchError
-from bench.resolve import DetectorRequest, resolve
+from bench.inference.detector import DetectorRequest, resolve
 
 LOADS = """
 import numpy as np

@@ -17,10 +17,10 @@ from PIL import Image
 from sklearn.metrics import roc_auc_score
 
 import bench
-from bench import plan as planning
 from bench.errors import BenchError, OutputError
-from bench.report import report
-from bench.suite import Suite
+from bench.protocol.suite import Suite
+from bench.results.board import report
+from bench.store import units as planning
 
 SUITE = Suite(
     name="mini",
@@ -35,8 +35,8 @@ def rows_of(run):
 
 def scores_of(folder):
     """(detector, condition, sample_id) -> (logit, linf) from the stored shards."""
-    from bench.rundir import RunDir
-    from bench.store import Store
+    from bench.store.rundir import RunDir
+    from bench.store.shards import Store
 
     run = RunDir(folder)
     store = Store(run.store(run.spec()))

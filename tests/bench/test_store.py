@@ -11,8 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from bench.errors import OutputError
-from bench.files import write_atomic
-from bench.store import ATTACK_COLUMNS, SCHEMA, ShardDamagedError, Store
+from bench.store.shards import ATTACK_COLUMNS, SCHEMA, ShardDamagedError, Store
+from bench.support.files import write_atomic
 
 
 def shard(n: int = 3) -> pa.Table:

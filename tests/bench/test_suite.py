@@ -4,7 +4,7 @@ import pytest
 
 from bench import registry
 from bench.errors import BenchError
-from bench.suite import load_suite
+from bench.protocol.suite import load_suite
 
 SHIPPED = (
     "smoke", "cross-generator", "held-out-domain", "corruptions", "adversarial", "full",

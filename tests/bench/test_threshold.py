@@ -11,9 +11,9 @@ import pytest
 
 import bench
 from bench.errors import BenchError
-from bench.report import report
-from bench.suite import Suite
-from bench.threshold import parse_policy
+from bench.protocol.suite import Suite
+from bench.protocol.threshold import parse_policy
+from bench.results.board import report
 
 CONDITIONS = ["clean", "noise(sigma=0.05)", "pgd(eps=1/255,steps=2)"]
 

@@ -20,12 +20,12 @@ from torch.nn import functional as F
 
 from attacks.fgsm import FGSM
 from attacks.pgd import PGD
-from bench import plan as planning
-from bench.data import open_data
 from bench.datasets import DecodePolicy, load
-from bench.progress import Silent
-from bench.remember import Remembered
-from bench.resolve import DetectorRequest, resolve
+from bench.datasets.open import open_data
+from bench.inference.detector import DetectorRequest, resolve
+from bench.scoring.logit_functions import Remembered
+from bench.store import units as planning
+from bench.support.progress import Silent
 
 FAMILY = (1 / 255, 2 / 255, 4 / 255, 8 / 255)
 

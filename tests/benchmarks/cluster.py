@@ -16,17 +16,17 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 
-from bench import plan as planning
-from bench.cluster.connect import connected
-from bench.cluster.dispatch import Dispatcher, machine
-from bench.cluster.spec import Local, Tls
-from bench.engine import Counts, Scored
-from bench.prepare import prepare
-from bench.progress import Silent
-from bench.request import RunRequest
-from bench.resolve import DetectorRequest
-from bench.store import Store
-from bench.suite import load_suite
+from bench.inference.detector import DetectorRequest
+from bench.protocol.suite import load_suite
+from bench.runs.cluster.connect import connected
+from bench.runs.cluster.dispatch import Dispatcher, machine
+from bench.runs.cluster.spec import Local
+from bench.runs.prepare import prepare
+from bench.runs.request import RunRequest, Tls
+from bench.scoring.engine import Counts, Scored
+from bench.store import units as planning
+from bench.store.shards import Store
+from bench.support.progress import Silent
 
 
 def main() -> None:

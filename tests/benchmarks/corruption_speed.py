@@ -25,7 +25,7 @@ from scipy import ndimage, signal
 from sklearn.datasets import load_sample_images
 
 from bench import registry
-from bench.condition import parse
+from bench.protocol.condition import parse
 
 cv2 = None
 if importlib.util.find_spec("cv2"):

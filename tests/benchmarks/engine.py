@@ -27,12 +27,12 @@ from sklearn.metrics import accuracy_score, average_precision_score, roc_auc_sco
 from torch.utils.data import DataLoader, Dataset
 
 import bench
-from bench.batches import auto_batch
-from bench.forward import Networks
-from bench.lanes import Lanes
-from bench.profiling import Stopwatch
-from bench.resolve import DetectorRequest, resolve
-from bench.suite import Suite
+from bench.inference.batches import auto_batch
+from bench.inference.detector import DetectorRequest, resolve
+from bench.inference.networks import Networks
+from bench.inference.profiling import Stopwatch
+from bench.inference.threads import Lanes
+from bench.protocol.suite import Suite
 from tests.benchmarks.rounds import interleaved, machine, ratio, told
 
 CPU = torch.device("cpu")

@@ -14,8 +14,8 @@ from scipy.stats import norm
 
 from leaderboards import Board, BoardNotes, ScoreColumn, cell_rows, evaluate, extras, slices
 from leaderboards.gate import Rules, judge, outcome
-from leaderboards.paired import paired_delong
-from leaderboards.paired_cells import PairedCell
+from leaderboards.statistics.paired import paired_delong
+from leaderboards.statistics.paired_cells import PairedCell
 
 
 def coverage(runs=2000):

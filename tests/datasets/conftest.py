@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from bench.datasets import Manifest, index
-from bench.datasets import read as reading
+from bench.datasets.indexing import reader as reading
 
 Encode = Callable[..., bytes]
 Lay = Callable[..., Path]

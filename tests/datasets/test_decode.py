@@ -12,7 +12,7 @@ import pytest
 from PIL import Image, ImageFile
 
 from bench.datasets import BadImageError, DecodePolicy, ImageRecord, StaleIndexError, decode, load
-from bench.datasets.header import read_header
+from bench.datasets.sources.header import read_header
 from bench.errors import DataError
 
 

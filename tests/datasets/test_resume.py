@@ -13,7 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.datasets import facts, scan
+from bench.datasets.indexing import facts
+from bench.datasets.sources import scan
 from bench.errors import NothingSelectedError
 
 FILES = [
@@ -116,11 +117,11 @@ def test_a_data_set_without_splits_is_taken_whole(lay, read):
 
 
 def test_a_run_opens_no_image_of_another_split(lay, reads, tmp_path):
-    from bench.prepare import prepare
-    from bench.progress import Silent
-    from bench.request import RunRequest
-    from bench.resolve import DetectorRequest
-    from bench.suite import Suite
+    from bench.inference.detector import DetectorRequest
+    from bench.protocol.suite import Suite
+    from bench.runs.prepare import prepare
+    from bench.runs.request import RunRequest
+    from bench.support.progress import Silent
 
     root = lay(FILES)
     suite = Suite(name="t", slices=["generator"], conditions=["clean"], split="test")

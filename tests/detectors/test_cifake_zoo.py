@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from bench.datasets import index, load
-from bench.resolve import DetectorRequest, resolve
+from bench.inference.detector import DetectorRequest, resolve
 
 DATA = os.environ.get("BENCH_TEST_CIFAKE", "")
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "reproductions.md"

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from bench.resolve import DetectorRequest, resolve
+from bench.inference.detector import DetectorRequest, resolve
 from detectors import DetectorCard, InputSpec, NetworkDetector, fold
 from detectors.fold import TOLERANCE
 

@@ -15,11 +15,11 @@ import pytest
 from markdown_it import MarkdownIt
 
 from leaderboards import Board, BoardNotes, ScoreColumn, cell_rows, extras, slices
-from leaderboards.paired_cells import PairedCell, paired_tests
 from leaderboards.render.compare import Row, compare_csv, compare_table
 from leaderboards.render.csv import unguard
 from leaderboards.render.huggingface import evaluation_results, model_index
 from leaderboards.render.latex import escape_latex, render_latex
+from leaderboards.statistics.paired_cells import PairedCell, paired_tests
 
 HOSTILE = ["a|b", "line\nbreak", "=cmd()", "</script>", "back\\slash", "[/foo]", "\x1b[31mred", "50% & more",
            "$x_1^2$ {~}#", "--- `` '' \"q\"", "\\input{/etc/passwd}", "- [x]: *y", "plain"]  # fmt: skip

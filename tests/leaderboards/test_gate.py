@@ -11,14 +11,8 @@ import pytest
 from markdown_it import MarkdownIt
 
 from leaderboards.gate import Rules, Verdict, floor_verdict, judge, outcome
-from leaderboards.paired_cells import METRICS, PairedCell
-from leaderboards.render.gate import (
-    github_errors,
-    junit,
-    trimmed,
-    verdict_record,
-    verdict_table,
-)
+from leaderboards.render.gate import github_errors, junit, trimmed, verdict_record, verdict_table
+from leaderboards.statistics.paired_cells import METRICS, PairedCell
 
 HOSTILE = ["a|b", "line\nbreak\r", "=cmd()", "</script>", "back\\slash", "[/foo]", "\x1b[31m", "]]>", "&amp;",
            "::error::x", "%0A", "\x00nul", "lone\udcff", "1. one"]  # fmt: skip

@@ -9,9 +9,9 @@ import pytest
 from scipy.stats import binomtest, false_discovery_control, ttest_1samp
 from sklearn.metrics import f1_score, roc_auc_score, roc_curve
 
-from leaderboards.bootstrap import STATISTICS, paired_bootstrap, resamples
-from leaderboards.multiplicity import benjamini_hochberg, holm, rank_groups
-from leaderboards.paired import (
+from leaderboards.statistics.bootstrap import STATISTICS, paired_bootstrap, resamples
+from leaderboards.statistics.multiplicity import benjamini_hochberg, holm, rank_groups
+from leaderboards.statistics.paired import (
     Influence,
     auc_influence,
     cluster_codes,

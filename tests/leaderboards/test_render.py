@@ -10,9 +10,9 @@ import pytest
 from markdown_it import MarkdownIt
 
 from leaderboards import Board, BoardNotes, ScoreColumn, SeenBy, cell_rows, slices
-from leaderboards.cells import COUNT_COLUMNS, TEXT_COLUMNS
 from leaderboards.render.csv import guard, unguard
 from leaderboards.render.text import escape, visible, with_interval
+from leaderboards.tables.cells import COUNT_COLUMNS, TEXT_COLUMNS
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "leaderboard.md"
 HOSTILE = [

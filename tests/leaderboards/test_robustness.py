@@ -9,7 +9,7 @@ import pytest
 from sklearn.metrics import auc as trapezoid
 
 from leaderboards import Board, BoardNotes, ScoreColumn, SeenBy, cell_rows, slices
-from leaderboards.robustness import AttackFacts, AttackScores, check_attacks
+from leaderboards.tables.attacks import AttackFacts, AttackScores, check_attacks
 
 N = 40
 LABELS = np.arange(N) % 2

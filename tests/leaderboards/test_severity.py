@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from leaderboards import Board, BoardNotes, SeenBy, cell_rows, slices
-from leaderboards.severity import area, by_family, curve_rows, degradation
+from leaderboards.tables.severity import area, by_family, curve_rows, degradation
 
 CURVES = {
     "jpeg(quality=90)": ("jpeg", 1),

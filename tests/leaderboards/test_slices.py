@@ -1,7 +1,7 @@
 import pytest
 
 from leaderboards import NO_DOMAIN, POOLED, slices
-from leaderboards.slicing import pool
+from leaderboards.tables.slicing import pool
 
 
 def content(samples, cut):

@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from leaderboards import Board, BoardNotes
-from leaderboards.cells import COLUMNS
+from leaderboards.tables.cells import COLUMNS
 
 NOTES = BoardNotes(suite="s", dataset="data")
 

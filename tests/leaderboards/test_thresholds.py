@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import balanced_accuracy_score
 
-from leaderboards.thresholds import at_false_positive_rate, best_balanced_accuracy
+from leaderboards.statistics.thresholds import at_false_positive_rate, best_balanced_accuracy
 
 
 @pytest.mark.parametrize("decimals", [0, 1, 6])

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from bench.datasets import index, load
-from bench.progress import Silent
+from bench.support.progress import Silent
 from bench.training.batches import AllSteps, EpochSteps, TrainingImages
 from bench.training.pixels import Decoded, Fitted, Kept, open_pixels, prune
 from bench.training.settings import Settings

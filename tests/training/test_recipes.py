@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from bench import registry
 from bench.cli.main import app
-from bench.training.recipe import load_recipe
+from bench.studies.recipe import load_recipe
 
 
 def reproduce(name, data, out, *more):

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from bench.cli.main import app
 from bench.errors import BenchError
-from bench.resolve import DetectorRequest, resolve
+from bench.inference.detector import DetectorRequest, resolve
 from bench.training.callbacks import Keeper
 from bench.training.export import halved
 from bench.training.module import Epoch, Training

@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+from bench.datasets.layouts.words import label_of, split_of
 from bench.datasets.record import FAKE, REAL
-from bench.datasets.scan import FileStat, Folder, Tree
-from bench.datasets.words import label_of, split_of
+from bench.datasets.sources.scan import FileStat, Folder, Tree
 
 __all__ = [
     "SHARED_REAL",

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from bench.datasets.layouts.base import Folder, FolderLayout, Match, Place, Tree
+from bench.datasets.layouts.words import split_of
 from bench.datasets.record import FAKE, REAL
-from bench.datasets.words import split_of
 
 _LABELS = {"REAL": REAL, "FAKE": FAKE}
 _PEEKS = 3

@@ -20,8 +20,8 @@ from bench.datasets.layouts.base import (
     labelled,
     real_place,
 )
+from bench.datasets.layouts.words import split_of
 from bench.datasets.record import FAKE, REAL
-from bench.datasets.words import split_of
 
 
 def _set_of(words: str) -> frozenset[str]:

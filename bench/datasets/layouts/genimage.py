@@ -18,8 +18,8 @@ from bench.datasets.layouts.base import (
     labelled,
     real_place,
 )
+from bench.datasets.layouts.words import split_of
 from bench.datasets.record import FAKE, REAL
-from bench.datasets.words import split_of
 
 # Names of the archives' folders, in lower case -> the generator's name in the paper's code.
 _ALIASES: Final = {

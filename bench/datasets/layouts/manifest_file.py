@@ -18,9 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from bench.datasets.layouts.base import Entry, Layout, Match, Tree
-from bench.datasets.scan import suffix
-from bench.datasets.source import image_column
-from bench.datasets.tables import (
+from bench.datasets.layouts.table_rows import (
     LABEL_COLUMNS,
     PATH_COLUMNS,
     LabelColumn,
@@ -29,6 +27,8 @@ from bench.datasets.tables import (
     find_column,
     label_column,
 )
+from bench.datasets.sources.image_bytes import image_column
+from bench.datasets.sources.scan import suffix
 from bench.errors import DataError
 
 _NAMES: Final = ("manifest.csv", "manifest.jsonl", "manifest.parquet")

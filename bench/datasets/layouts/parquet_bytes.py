@@ -15,8 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from bench.datasets.layouts.base import Entry, Layout, Match, Tree
-from bench.datasets.source import image_column
-from bench.datasets.tables import (
+from bench.datasets.layouts.table_rows import (
     COLUMNS,
     PATH_COLUMNS,
     LabelColumn,
@@ -25,7 +24,8 @@ from bench.datasets.tables import (
     find_column,
     label_column,
 )
-from bench.datasets.words import split_of
+from bench.datasets.layouts.words import split_of
+from bench.datasets.sources.image_bytes import image_column
 from bench.errors import DataError
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from bench.datasets.layouts.base import SHARED_REAL, Folder, FolderLayout, Place, Tree, take_split
+from bench.datasets.layouts.words import label_of
 from bench.datasets.record import FAKE, REAL
-from bench.datasets.words import label_of
 
 
 class Siblings(FolderLayout):

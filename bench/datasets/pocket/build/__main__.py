@@ -95,6 +95,7 @@ def build(work: Path, out: Path) -> None:
         write([s for s in samples if s.split == split], out / f"pocket-{split}.parquet")
     checks.verify(out)
     report.write_attribution(out)
+    report.write_photographs(out)
     shortcuts = checks.measure(out)
     report.write_readme(out, shortcuts)
     generator_cards.write_cards(out, CARDS)

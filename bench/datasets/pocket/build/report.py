@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
+import json
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -66,6 +68,16 @@ def write_attribution(folder: Path) -> None:
     template = Path(__file__).with_name("attribution.in.md").read_text(encoding="utf-8")
     text = template.replace("@PHOTOS@", table(header, rows))
     (folder / "ATTRIBUTION.md").write_text(text, encoding="utf-8")
+
+
+def write_photographs(folder: Path) -> None:
+    """Write photographs.json: each photograph's source, author and licence, for programs to read.
+
+    Args:
+        folder: Where it goes.
+    """
+    text = json.dumps([dataclasses.asdict(photo) for photo in PHOTOS], indent=1, ensure_ascii=False)
+    (folder / "photographs.json").write_text(text + "\n", encoding="utf-8")
 
 
 def _counts(folder: Path) -> tuple[str, str]:

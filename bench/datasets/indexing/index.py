@@ -1,0 +1,237 @@
+"""From a path to a manifest: scan, recognise the layout, read every image once, check, cache."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from bench.datasets.indexing.cache import slot
+from bench.datasets.indexing.facts import Parts, gather
+from bench.datasets.indexing.reader import Progress, Reader
+from bench.datasets.indexing.recognise import builtin_layouts, found_folders, recognise
+from bench.datasets.layouts.base import Entry, Layout
+from bench.datasets.manifest import Manifest, no_such_split, shared
+from bench.datasets.policy import DEFAULT, DecodePolicy
+from bench.datasets.record import BAD_SCHEMA, FAKE, REAL, SCHEMA
+from bench.datasets.sources.scan import Tree, scan
+from bench.errors import DataError
+
+_log = logging.getLogger(__name__)
+
+_BATCH: Final = 8192
+_MOST_THREADS: Final = 16
+_COLUMNS: Final = (
+    "sample_id", "locator", "label", "generator", "domain", "split", "group", "belongs", "control",
+)  # fmt: skip
+_TYPES: Final = {"label": pa.int8(), "control": pa.bool_()}
+_ENTRIES: Final = pa.schema([(name, _TYPES.get(name, pa.string())) for name in _COLUMNS])
+
+
+def index(
+    path: str | Path,
+    layout: str = "auto",
+    cache_dir: Path | None = None,
+    split: str | Sequence[str] | None = None,
+    *,
+    hash: bool = True,  # noqa: A002
+    progress: Progress | None = None,
+    workers: int | None = None,
+    name: str | None = None,
+    refresh: bool = False,
+    policy: DecodePolicy = DEFAULT,
+    layouts: Mapping[str, Layout] | None = None,
+) -> Manifest:
+    """Index a data set: which images there are, what each is, and which cannot be used.
+
+    A second call reads no image unless a file was added, removed or changed (size or time).
+
+    Args:
+        path: a folder, or a CSV, JSONL or Parquet file.
+        layout: a layout's name, or ``auto`` to recognise it.
+        cache_dir: where manifests are kept; `files.default_cache_dir` by default. A place that
+            cannot be written is a logged warning, not an error.
+        split: index only the images of this split, or of these; a data set without splits is
+            taken whole.
+        hash: whether every image is read whole for its SHA-256; without it a damaged or changed
+            image shows only when it is decoded.
+        progress: called with (images done, images in all) now and then, in the calling thread.
+        workers: threads that read images; two a core by default, as reading waits.
+        name: of the data set; by default the layout's or the folder's.
+        refresh: read all images again, whatever the cache holds.
+        policy: which formats and sizes are allowed.
+        layouts: those to choose from; the built-in ones by default.
+
+    Raises:
+        DataError: no such path; no layout or several fit; a generator without reals.
+        NothingSelectedError: the split is not there.
+    """
+    tree = scan(Path(path))
+    known = builtin_layouts() if layouts is None else layouts
+    splits = [split] if isinstance(split, str) else split
+    options = {
+        "layout": layout,
+        "split": None if splits is None else sorted(splits),
+        "hash": hash,
+        "policy": asdict(policy),
+        "known": sorted(known),
+        "name": name,
+    }
+    place = slot(tree, options, cache_dir)
+    if not refresh and (kept := place.get()) is not None:
+        _give_back()
+        return kept
+    chosen, match = recognise(tree, layout, known)
+    threads = workers or min(_MOST_THREADS, 2 * (os.cpu_count() or 1))
+    reader = Reader(tree.root, policy, whole=hash, workers=threads, progress=progress)
+    parts = Parts(place.folder_of({"hash": hash, "policy": asdict(policy)}, cache_dir))
+    if refresh:
+        parts.remove()
+    called = name or match.dataset or Path(tree.single).stem or tree.root.name
+    manifest = _index(
+        tree, chosen, lambda locators: gather(tree, locators, reader, parts),
+        says=match.says, name=called, splits=splits,
+    )  # fmt: skip
+    place.put(manifest)
+    parts.remove()
+    _give_back()
+    return manifest
+
+
+def _give_back() -> None:
+    """Hand the memory of intermediate columns back: of a million images some 200 MB."""
+    pa.default_memory_pool().release_unused()
+
+
+def _index(
+    tree: Tree,
+    layout: Layout,
+    facts_of: Callable[[pa.ChunkedArray], pa.Table],
+    *,
+    says: str,
+    name: str,
+    splits: Sequence[str] | None,
+) -> Manifest:
+    """Read what the layout finds in the tree, and put the manifest together."""
+    entries = _of_splits(_entries(tree, layout), splits, tree)
+    facts = facts_of(entries["locator"])
+    good, bad = pc.is_null(facts["reason"]), BAD_SCHEMA.empty_table()
+    if not pc.all(good).as_py():
+        wrong = pa.table([entries["sample_id"], facts["reason"]], schema=BAD_SCHEMA)
+        bad = wrong.filter(pc.invert(good))
+        entries, facts = shared(entries.filter(good)), facts.filter(good)
+    bad = _with_rows(bad, [*tree.unreadable, *layout.left_out(tree)])
+    if not len(entries):
+        raise DataError(_none_readable(tree, bad))
+    told = _kinds(entries)
+    pairing = layout.pairing([entry for entry, _ in told])
+    _check_comparable(tree, told, pairing)
+    columns = {n: entries[n] for n in SCHEMA.names if n in entries.column_names}
+    columns |= {n: facts[n] for n in SCHEMA.names if n not in columns}
+    return Manifest.build(
+        name=name,
+        layout=layout.name,
+        recognised=says,
+        root=tree.root,
+        table=pa.table({n: columns[n] for n in SCHEMA.names}),
+        pairing=pairing,
+        bad=bad,
+    )
+
+
+def _entries(tree: Tree, layout: Layout) -> pa.Table:
+    """The layout's entries as columns: only one batch of them is objects at a time.
+
+    Raises:
+        DataError: there is none.
+    """
+    batches = []
+    found = iter(layout.entries(tree))
+    while some := list(itertools.islice(found, _BATCH)):
+        rows: dict[str, list[Any]] = {name: [getattr(e, name) for e in some] for name in _COLUMNS}
+        rows["group"] = [e.group or e.sample_id for e in some]
+        batches.append(pa.RecordBatch.from_pydict(rows, schema=_ENTRIES))
+    if not batches:
+        raise DataError(
+            f"the layout {layout.name} ({layout.summary}) finds no image in "
+            f"{tree.root / tree.single}: {found_folders(tree)}"
+        )
+    return shared(pa.Table.from_batches(batches).combine_chunks())
+
+
+def _of_splits(entries: pa.Table, splits: Sequence[str] | None, tree: Tree) -> pa.Table:
+    """Those of the splits asked for: what is in another is never opened.
+
+    Raises:
+        NothingSelectedError: none is there; names those there are.
+    """
+    there = sorted(pc.unique(entries["split"]).to_pylist())
+    if splits is None or there == [""]:
+        return entries
+    chosen = entries.filter(pc.is_in(entries["split"], value_set=pa.array(splits, pa.string())))
+    if not len(chosen):
+        called = tree.root / tree.single
+        raise no_such_split(str(called), splits[0] if splits else "", there)
+    return chosen
+
+
+def _kinds(entries: pa.Table) -> list[tuple[Entry, int]]:
+    """One entry for each kind of image there is, without a name of its own, and how many."""
+    keys = ["label", "generator", "domain", "split", "belongs", "control"]
+    counted = entries.group_by(keys).aggregate([([], "count_all")])
+    return [
+        (Entry(sample_id="", locator="", **{key: row[key] for key in keys}), row["count_all"])
+        for row in counted.to_pylist()
+    ]
+
+
+def _with_rows(bad: pa.Table, more: Sequence[tuple[str, str]]) -> pa.Table:
+    if not len(bad) and not more:
+        return bad
+    pairs = {*zip(bad["path"].to_pylist(), bad["reason"].to_pylist(), strict=True), *more}
+    rows = [{"path": path, "reason": reason} for path, reason in sorted(pairs)]
+    return pa.Table.from_pylist(rows, schema=BAD_SCHEMA)
+
+
+def _none_readable(tree: Tree, bad: pa.Table) -> str:
+    path, reason = bad["path"][0].as_py(), bad["reason"][0].as_py()
+    return (
+        f"{tree.root / tree.single}: none of {len(bad)} images can be read; the first, {path!r}: "
+        f"{reason} (paths are relative to {tree.root})"
+    )
+
+
+def _check_comparable(
+    tree: Tree, kinds: Sequence[tuple[Entry, int]], pairing: Mapping[str, Sequence[str]]
+) -> None:
+    """Refuse data in which a generator has nothing real to be compared with."""
+    where = tree.root / tree.single
+    fakes: dict[str, int] = {}
+    for entry, count in kinds:
+        if entry.label == FAKE:
+            fakes[entry.generator] = fakes.get(entry.generator, 0) + count
+    if not fakes:
+        total = sum(count for _, count in kinds)
+        raise DataError(f"{where} holds {total} real images and no AI-generated one")
+    sources = {e.generator for e, _ in kinds if e.label == REAL and not e.control}
+    idle = sorted(sources - {s for paired in pairing.values() for s in paired})
+    if idle:
+        _log.warning("%s: no generator is compared with the reals of %s", where, ", ".join(idle))
+    for generator, count in sorted(fakes.items()):
+        if not sources & set(pairing.get(generator, ())):
+            others = f" (real sources found: {', '.join(sorted(sources))})" if sources else ""
+            raise DataError(
+                f"{where}: generator {generator!r} has {count} fake images and no real ones to be "
+                f"compared with{others}: add them, or list both in a CSV with the columns "
+                "path,label,generator"
+            )
+
+
+__all__ = ["Progress", "index"]

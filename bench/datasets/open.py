@@ -1,0 +1,76 @@
+"""Opening data sets: an embedded one by name, or any folder or file of one's own. Imports no torch."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping, Sequence
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bench.datasets import Manifest, builtin_layouts, index, pocket_root
+from bench.registry import merge, offered
+from bench.support.progress import Progress
+
+if TYPE_CHECKING:
+    from bench.datasets.layouts.base import Layout
+
+
+POCKET = "pocket"
+
+
+@functools.cache
+def layouts() -> Mapping[str, Layout]:
+    """Every data layout by name."""
+    found: dict[str, Any] = dict(builtin_layouts())
+    sources = dict.fromkeys(found, "bench.datasets.layouts")
+    for point in entry_points(group="bench.layouts"):
+        merge(found, sources, offered(point, "LAYOUTS"), point.value)
+    return found
+
+
+def open_data(
+    source: str,
+    progress: Progress,
+    *,
+    layout: str = "auto",
+    cache: Path | None = None,
+    refresh: bool = False,
+    hash_files: bool = True,
+    splits: Sequence[str] | None = None,
+) -> Manifest:
+    """Index a data set; a second call reads no image.
+
+    Args:
+        source: ``pocket``, or the path of a folder, CSV, JSONL or Parquet file.
+        progress: Told how far reading is.
+        layout: A layout's name, or ``auto``.
+        cache: Folder of cached manifests; ``None`` is the user's.
+        refresh: Read every image again.
+        hash_files: Hash every image, so that a changed one is noticed.
+        splits: Read only the images of these; ``None`` reads all.
+
+    Raises:
+        BenchError: If there is none, or it cannot be recognised.
+    """
+    seen = 0
+
+    def tell(done: int, total: int) -> None:
+        nonlocal seen
+        if not seen:
+            progress.start("indexing", total)
+        progress.advance(done - seen)
+        seen = done
+
+    embedded = source == POCKET
+    return index(
+        pocket_root() if embedded else Path(source),
+        layout=layout,
+        cache_dir=cache,
+        hash=hash_files,
+        progress=tell,
+        name=POCKET if embedded else None,
+        refresh=refresh,
+        layouts=layouts(),
+        split=splits,
+    )

@@ -1,0 +1,1 @@
+"""Where images lie, and their bytes."""

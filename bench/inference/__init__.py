@@ -1,0 +1,1 @@
+"""From a detector's name to logits: weights, device, batches of fixed shape, threads."""

@@ -1,0 +1,118 @@
+"""Canvases to logits: batches handed to the threads that may run a network, results taken back in order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from bench.inference.batches import SMALLEST, Place, layout
+from bench.inference.profiling import Stopwatch
+from bench.inference.replicas import Replicas, scoring
+from bench.inference.threads import Lanes
+from detectors.base import Detector, DetectorError
+
+# Two events on the device, whose distance is the network's time; ``None`` where a thread's clock tells.
+_Events = tuple[Any, Any] | None
+Submitted = list[tuple[Place, Future[tuple[torch.Tensor, _Events]]]]
+
+
+@dataclass(slots=True)
+class Networks:
+    """Every detector of a run, for as many threads as may ask it.
+
+    Attributes:
+        device: Where networks run.
+        precision: Of scoring.
+        lanes: The threads.
+        watch: Told how long filling batches and networks take.
+    """
+
+    device: torch.device
+    precision: str
+    lanes: Lanes
+    watch: Stopwatch
+    _replicas: dict[int, Replicas]
+
+    @classmethod
+    def of(
+        cls,
+        detectors: Iterable[Detector],
+        device: torch.device,
+        precision: str,
+        lanes: Lanes,
+        watch: Stopwatch,
+    ) -> Networks:
+        """Networks for these detectors; one that comes twice is one."""
+        replicas = {id(detector): Replicas(detector, device) for detector in detectors}
+        return cls(device, precision, lanes, watch, replicas)
+
+    def __getitem__(self, detector: Detector) -> Replicas:
+        return self._replicas[id(detector)]
+
+    def compile(self, detector: Detector, size: int) -> None:
+        """Score with a network compiled for batches of ``size``.
+
+        Raises:
+            BenchError: It cannot be compiled here.
+        """
+        # A detector without a size of its own is compiled again when its first batch comes.
+        side = detector.card.input.size or 64
+        batch = torch.zeros((max(size, SMALLEST), 3, side, side), device=self.device)
+        # On a thread like those that will run it: how many threads it may use is compiled in.
+        replicas = self[detector]
+        alone = not replicas.parallel
+        self.lanes.each(lambda b: replicas.compile(b, self.precision), [batch], alone=alone)
+
+    def submit(self, detector: Detector, canvases: Sequence[Any], size: int) -> Submitted:
+        """Have every batch of canvases scored soon."""
+        replicas = self[detector]
+
+        def fill(place: Place) -> torch.Tensor:
+            with self.watch.time("fit"):
+                return place.fill(canvases).tensor(self.device)
+
+        def forward(batch: torch.Tensor) -> tuple[torch.Tensor, _Events]:
+            return self._forward(replicas, batch)
+
+        submitted: Submitted = []
+        for place in layout(canvases, size):
+            if replicas.parallel:
+                done = self.lanes.submit(lambda mine: forward(fill(mine)), place)
+            else:
+                batch = self.lanes.submit(fill, place)
+                done = self.lanes.submit(lambda mine: forward(mine.result()), batch, alone=True)
+            submitted.append((place, done))
+        return submitted
+
+    def gather(self, detector: Detector, submitted: Submitted, into: NDArray[np.float32]) -> None:
+        """Put the logits where their canvases stood.
+
+        Raises:
+            DetectorError: One is not finite.
+        """
+        for place, future in submitted:
+            logits, events = future.result()
+            into[place.rows] = logits[: len(place.rows)].cpu().numpy()
+            if events is not None:
+                self.watch.add("forward", events[0].elapsed_time(events[1]) / 1000)
+            if not np.isfinite(into[place.rows]).all():
+                raise DetectorError(f"{detector.card.name} returned a logit that is not finite")
+
+    def _forward(self, replicas: Replicas, batch: torch.Tensor) -> tuple[torch.Tensor, _Events]:
+        if self.device.type != "cuda":
+            with self.watch.time("forward"), scoring(self.device, self.precision):
+                return replicas.score(batch), None
+        # Nothing waits for the device here: the next batch is handed over while it computes.
+        event: Any = torch.cuda.Event
+        events = event(enable_timing=True), event(enable_timing=True)
+        events[0].record()
+        with scoring(self.device, self.precision):
+            logits = replicas.score(batch)
+        events[1].record()
+        return logits, events

@@ -1,0 +1,139 @@
+"""Scoring a user's own images with one detector."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from numpy.typing import NDArray
+
+from bench.datasets import BadImageError, DecodePolicy, decode
+from bench.errors import BenchError, NothingSelectedError
+from bench.inference.batches import AUTO_BATCH, batches
+from bench.inference.detector import DetectorRequest, resolve
+from bench.inference.device import pick_device, quiet_numerics
+from bench.support.progress import Progress, Silent
+from detectors.base import Detector
+
+# Images decoded at a time, so that memory does not grow with their number.
+_WINDOW = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """The verdict on one image.
+
+    Attributes:
+        path: As given.
+        logit: Raw float32 logit, > 0 means AI-generated; ``None`` where the image is unreadable.
+        verdict: In words, at the detector's own decision point (logit 0).
+        reason: Why there is no logit.
+    """
+
+    path: str
+    logit: float | None
+    verdict: Literal["AI-generated", "real", "unreadable"]
+    reason: str = ""
+
+
+def find_images(paths: Sequence[Path]) -> list[Path]:
+    """Files as given, folders as the files in them (sorted, hidden ones left out).
+
+    Raises:
+        BenchError: If a path does not exist.
+        NothingSelectedError: If a folder or the whole selection holds no file.
+    """
+    found: list[Path] = []
+    for path in paths:
+        if path.is_dir():
+            found += sorted(
+                file
+                for file in path.rglob("*")
+                if file.is_file()
+                and not any(p.startswith(".") for p in file.relative_to(path).parts)
+            )
+        elif path.exists():
+            found.append(path)
+        else:
+            raise BenchError(f"no image at {path}: check the path")
+    if not found:
+        raise NothingSelectedError(f"no image in {', '.join(str(path) for path in paths)}")
+    return found
+
+
+def predict_images(
+    paths: Sequence[Path],
+    request: DetectorRequest,
+    *,
+    device: str = "auto",
+    batch_size: int | None = None,
+    allow_untrained: bool = False,
+    progress: Progress | None = None,
+) -> list[Prediction]:
+    """Score every image; an unreadable one says so and leaves the others alone.
+
+    Args:
+        paths: Files or folders.
+        request: The detector.
+        device: ``auto``, ``cpu`` or ``cuda:N``.
+        batch_size: Images a forward pass; ``None`` chooses.
+        allow_untrained: Score with random weights, on purpose.
+        progress: Told how it goes on.
+
+    Raises:
+        BenchError: On a bad path or detector.
+    """
+    progress = progress or Silent()
+    files = find_images(paths)
+    chosen = pick_device(device)
+    quiet_numerics(chosen)
+    detector = resolve(request, allow_untrained=allow_untrained).to(chosen)
+    size = batch_size or AUTO_BATCH[chosen.type]
+    progress.start("scoring", len(files))
+    done: list[Prediction] = []
+    with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
+        for window in _windows(files):
+            read = list(pool.map(_read, window))
+            done += _score(window, read, detector, size, chosen)
+            progress.advance(len(window))
+    return done
+
+
+def _windows(files: Sequence[Path]) -> Iterator[Sequence[Path]]:
+    for start in range(0, len(files), _WINDOW):
+        yield files[start : start + _WINDOW]
+
+
+def _read(path: Path) -> NDArray[Any] | str:
+    try:
+        return decode(path.read_bytes(), DecodePolicy())
+    except BadImageError as error:
+        return str(error)
+    except OSError as error:
+        return error.strerror or str(error)
+
+
+def _score(
+    window: Sequence[Path],
+    read: Sequence[NDArray[Any] | str],
+    detector: Detector,
+    size: int,
+    device: torch.device,
+) -> list[Prediction]:
+    canvases = [None if isinstance(image, str) else detector.fit(image) for image in read]
+    logits: dict[int, float] = {}
+    for batch in batches(canvases, size):
+        with torch.inference_mode():
+            scores = detector.checked_logits(batch.tensor(device)).cpu().tolist()
+        logits.update(zip(batch.rows.tolist(), scores, strict=False))
+    return [
+        Prediction(str(path), logits[i], "AI-generated" if logits[i] > 0 else "real")
+        if i in logits
+        else Prediction(str(path), None, "unreadable", str(read[i]))
+        for i, path in enumerate(window)
+    ]

@@ -1,0 +1,1 @@
+"""Pictures to look at: verdicts, activation maps, adversarial images, contact sheets."""

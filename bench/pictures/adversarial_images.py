@@ -1,0 +1,102 @@
+"""Adversarial images to look at: the clean picture, the attacked one, and their difference."""
+
+from __future__ import annotations
+
+import functools
+import re
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image
+
+from bench.errors import BenchError
+from bench.scoring.decoding import DecodedChunk, decode_chunk
+from bench.scoring.engine import Engine
+from bench.store.rundir import RunDir
+from bench.support.files import ensure_writable, write_atomic
+
+if TYPE_CHECKING:
+    from bench.runs.prepare import Prepared
+    from bench.store.units import Unit
+
+
+def save_adversarial(prepared: Prepared, count: int, folder: Path) -> list[Path]:
+    """Write the first ``count`` attacked images of every detector and attack, as PNG.
+
+    They are made again, in the run's own first batch, so they are the very pictures that were scored.
+    Beside ``clean`` and ``adversarial`` stands ``difference``: the change around mid-grey, stretched
+    so that its largest value is white or black.
+
+    Args:
+        prepared: The run.
+        count: Images a detector and attack, at least 1.
+        folder: Where they go, in ``<detector>/<condition>/``.
+
+    Returns:
+        What was written.
+
+    Raises:
+        BenchError: The count is no good, or the suite holds no attack that hands back a picture.
+        OutputError: The folder cannot be written.
+    """
+    if count < 1:
+        raise BenchError(f"--save-adversarial {count}: give at least 1")
+    attacks = {name for name, c in prepared.conditions.items() if c.attack is not None}
+    if not attacks:
+        raise BenchError(
+            f"--save-adversarial: suite {prepared.request.suite.name!r} holds no attack; "
+            "use --suite adversarial"
+        )
+    ensure_writable(folder)
+    _as_run(prepared)
+    plan = prepared.plan()
+    written: list[Path] = []
+    with ThreadPoolExecutor() as pool:
+        engine = prepared.engine(pool)
+        chunk = decode_chunk(prepared.manifest, plan.chunks[0], prepared.policy, pool)
+        for unit in plan.by_chunk[plan.chunks[0].index]:
+            if unit.condition in attacks:
+                written += _save(engine, chunk, unit, count, folder)
+    return written
+
+
+def _as_run(prepared: Prepared) -> None:
+    """Take over what the run found out: chosen thresholds, and batches halved for memory."""
+    folder = RunDir(prepared.request.folder)
+    if not (folder.root / "run.json").is_file():
+        return
+    spec = folder.spec()
+    prepared.thresholds |= spec.thresholds
+    prepared.batch_size |= {d.label: d.batch_size for d in spec.detectors}
+
+
+def _save(engine: Engine, chunk: DecodedChunk, unit: Unit, count: int, folder: Path) -> list[Path]:
+    first = engine.first_attacked(chunk, unit)
+    place = folder / _safe(unit.detector) / _safe(unit.condition)
+    written = []
+    for record, clean, moved in first[:count]:
+        stem = _safe(record.sample_id)[-80:]
+        pictures = {"clean": clean, "adversarial": moved, "difference": difference(clean, moved)}
+        for kind, pixels in pictures.items():
+            path = place / f"{stem}-{kind}.png"
+            image = Image.fromarray(np.ascontiguousarray(pixels.transpose(1, 2, 0)))
+            write_atomic(path, functools.partial(image.save, format="PNG"))
+            written.append(path)
+    return written
+
+
+def difference(
+    clean: np.ndarray[tuple[int, ...], np.dtype[np.uint8]],
+    moved: np.ndarray[tuple[int, ...], np.dtype[np.uint8]],
+) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+    """The change around mid-grey, stretched to the whole range; (3, h, w) uint8 each."""
+    change = moved.astype(np.float64) - clean
+    largest = float(np.abs(change).max()) or 1.0
+    return np.clip(np.round(128 + 127 * change / largest), 0, 255).astype(np.uint8)
+
+
+def _safe(name: str) -> str:
+    """A file name any system takes; detectors and conditions are the user's text."""
+    return re.sub(r"[^A-Za-z0-9.=,()_-]+", "_", name).strip(".") or "_"

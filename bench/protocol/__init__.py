@@ -1,0 +1,1 @@
+"""What is asked: suites, conditions, threshold policies, severity, seeds; no torch."""

@@ -1,0 +1,94 @@
+"""Which conditions are one corruption at several strengths: the severity curves of a suite."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+from bench.protocol.condition import Condition, Step
+
+
+def curves(conditions: Sequence[Condition]) -> dict[str, tuple[str, int]]:
+    """Condition to (family, strength), for every chain of corruptions without an attack.
+
+    A family is what is left of a chain when its numbers are taken out: ``jpeg(quality=90)`` and
+    ``jpeg(quality=30)`` are ``jpeg``; ``resize(size=112,back=false)`` and
+    ``resize(size=64,back=false)`` are ``resize(size,back=false)``; a chain alone in its family keeps
+    its own name. Strength counts from 1, mild to harsh: by the number itself where a family differs
+    in one number whose direction the corruption's severities give, else in the suite's order.
+    """
+    groups: dict[str, list[Condition]] = {}
+    for condition in conditions:
+        if condition.steps and condition.attack is None:
+            key = "+".join(_spell(step, set(_numbers(step))) for step in condition.steps)
+            groups.setdefault(key, []).append(condition)
+    found: dict[str, tuple[str, int]] = {}
+    for members in groups.values():
+        name = _name(members)
+        for strength, condition in enumerate(_by_strength(members), start=1):
+            found[str(condition)] = (name, strength)
+    return {str(c): found[str(c)] for c in conditions if str(c) in found}
+
+
+def _name(members: Sequence[Condition]) -> str:
+    """The chain with the numbers that vary named, the others left out; a lone chain as it is."""
+    if len(members) == 1:
+        return str(members[0])
+    varying = _varying(members)
+    parts = []
+    for position, step in enumerate(members[0].steps):
+        named = {name for at, name in varying if at == position}
+        # The parameter a corruption is about goes without saying: ``jpeg``, not ``jpeg(quality)``.
+        if named == {_fields(step)[0].name}:
+            named = set()
+        parts.append(_spell(step, named))
+    return "+".join(parts)
+
+
+def _spell(step: Step, named: set[str]) -> str:
+    """The step without its numbers: the ones in ``named`` by name, words as they are."""
+    shown = []
+    for index, field in enumerate(_fields(step)):
+        value = getattr(step.plugin, field.name)
+        if _is_number(value):
+            shown += [field.name] if field.name in named else []
+        elif value is not None and (index == 0 or value != field.default):
+            text = str(value).lower() if isinstance(value, bool) else str(value)
+            shown.append(f"{field.name}={text}")
+    return f"{step.name}({','.join(shown)})" if shown else step.name
+
+
+def _varying(members: Sequence[Condition]) -> list[tuple[int, str]]:
+    """(position of the step, parameter) of every number that differs between the members."""
+    return [
+        (position, name)
+        for position, step in enumerate(members[0].steps)
+        for name in _numbers(step)
+        if len({getattr(c.steps[position].plugin, name) for c in members}) > 1
+    ]
+
+
+def _by_strength(members: Sequence[Condition]) -> list[Condition]:
+    varying = _varying(members)
+    if len(varying) != 1:
+        return list(members)
+    position, name = varying[0]
+    severities = getattr(members[0].steps[position].plugin, "severities", ())
+    if not severities or any(name not in severities[end] for end in (0, -1)):
+        return list(members)
+    falls = severities[0][name] > severities[-1][name]
+    return sorted(members, key=lambda c: getattr(c.steps[position].plugin, name), reverse=falls)
+
+
+def _numbers(step: Step) -> list[str]:
+    return [f.name for f in _fields(step) if _is_number(getattr(step.plugin, f.name))]
+
+
+def _fields(step: Step) -> tuple[dataclasses.Field[Any], ...]:
+    plugin: Any = step.plugin
+    return dataclasses.fields(plugin)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

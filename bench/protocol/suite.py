@@ -1,0 +1,100 @@
+"""A suite says which data, which slices, which conditions and which threshold; it holds no code."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from bench import registry
+from bench.errors import BenchError
+from bench.protocol.condition import Condition, parse
+from bench.protocol.threshold import Policy, parse_policy
+from bench.support.toml import read_toml
+
+Slicing = Literal["generator", "domain", "generator*domain", "pooled"]
+
+
+class Suite(BaseModel):
+    """A protocol, as written in one TOML file.
+
+    Attributes:
+        name: What the board calls it.
+        description: One or two sentences: the question it answers.
+        source: Where the protocol comes from; empty for our own.
+        exact: What is as in the source, a line each; printed under the board.
+        assumed: What is not, or is not stated there, a line each; printed under the board.
+        dataset: Name of an embedded set, or a path, used when the command names no data.
+        split: Split to score; ``""`` for all of it.
+        slices: How images become cells: one cell a generator (its fakes and the reals paired with
+            it), one a domain, one a pair of both, or everything pooled.
+        conditions: Conditions in any spelling; kept in order, made canonical.
+        threshold: Policy by which a logit becomes a verdict, made canonical: ``0`` (the trained decision
+            point), ``calibrate(split=val, by=balanced-accuracy)``, ``fpr(0.01, split=val)``, ``oracle``.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    name: Annotated[str, Field(min_length=1)]
+    description: str = ""
+    source: str = ""
+    exact: list[str] = []
+    assumed: list[str] = []
+    dataset: str = "pocket"
+    split: str = "test"
+    slices: Annotated[list[Slicing], Field(min_length=1)]
+    conditions: Annotated[list[str], Field(min_length=1)]
+    threshold: str = "0"
+
+    @field_validator("conditions")
+    @classmethod
+    def _canonical(cls, value: list[str]) -> list[str]:
+        spelled = [str(parse(text)) for text in value]
+        twice = {text for text in spelled if spelled.count(text) > 1}
+        if twice:
+            raise ValueError(f"{sorted(twice)[0]} stands twice")
+        return spelled
+
+    @field_validator("threshold")
+    @classmethod
+    def _policy(cls, value: str) -> str:
+        return str(parse_policy(value))
+
+    @property
+    def policy(self) -> Policy:
+        """The threshold policy as an object."""
+        return parse_policy(self.threshold)
+
+    def with_threshold(self, text: str) -> Suite:
+        """The same suite under another threshold policy.
+
+        Raises:
+            BenchError: If it is none.
+        """
+        try:
+            return self.model_copy(update={"threshold": str(parse_policy(text))})
+        except ValueError as error:
+            raise BenchError(f"--threshold: {error}") from None
+
+    @property
+    def remarks(self) -> list[str]:
+        """Source, what is exact and what is assumed, as lines for the board."""
+        lines = [f"Protocol after: {self.source}"] if self.source else []
+        lines += [f"Exact: {line}" for line in self.exact]
+        return lines + [f"Assumed: {line}" for line in self.assumed]
+
+    @property
+    def parsed(self) -> list[Condition]:
+        """The conditions as objects, ``clean`` first: every drop is measured against it."""
+        spelled = ["clean", *(text for text in self.conditions if text != "clean")]
+        return [parse(text) for text in spelled]
+
+
+def load_suite(name_or_path: str) -> Suite:
+    """Find a suite by name or read one from a TOML file.
+
+    Raises:
+        BenchError: If there is none, or the file is not a suite; names the file and the key.
+    """
+    path = registry.find_file(registry.suites(), name_or_path, "suite")
+    return read_toml(path, Suite, f"no suite file at {path}: check the path")

@@ -1,0 +1,106 @@
+"""Threshold policies as a suite spells them: ``0``, ``calibrate(...)``, ``fpr(...)``, ``oracle``."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from numpy.typing import NDArray
+
+from leaderboards.statistics.thresholds import at_false_positive_rate, best_balanced_accuracy
+
+_CALL = re.compile(r"^\s*(?P<name>[a-z]+)\s*(?:\((?P<arguments>[^()]*)\))?\s*$")
+_KNOWN = "0, calibrate(split=val, by=balanced-accuracy), fpr(0.01, split=val) or oracle"
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """How a logit becomes a verdict.
+
+    Attributes:
+        kind: ``zero``: logit 0. ``calibrate``: largest balanced accuracy on a validation split.
+            ``fpr``: a false-positive rate on its reals. ``oracle``: largest balanced accuracy on the
+            scored images themselves, which no user has.
+        split: Split that is calibrated on; ``""`` for the others.
+        fpr: The rate.
+    """
+
+    kind: Literal["zero", "calibrate", "fpr", "oracle"]
+    split: str = ""
+    fpr: float = math.nan
+
+    def __str__(self) -> str:
+        """The canonical spelling."""
+        return {
+            "zero": "0",
+            "oracle": "oracle",
+            "calibrate": f"calibrate(split={self.split},by=balanced-accuracy)",
+            "fpr": f"fpr({self.fpr:g},split={self.split})",
+        }[self.kind]
+
+    @property
+    def told(self) -> str:
+        """In words, for the board."""
+        return {
+            "zero": "logit 0, the decision point the detector was trained with; fitted on nothing",
+            "calibrate": f"largest balanced accuracy on clean images of split {self.split!r}, carried "
+            "unchanged to every condition",
+            "fpr": f"false-positive rate {self.fpr:g} on clean real images of split {self.split!r}, "
+            "carried unchanged to every condition",
+            "oracle": "ORACLE, fitted on the scored images themselves (largest balanced accuracy, "
+            "clean): an upper bound that no user reaches",
+        }[self.kind]
+
+    def choose(self, labels: NDArray[Any], logits: NDArray[Any]) -> float:
+        """The threshold that the policy takes from clean scores.
+
+        Raises:
+            ValueError: The scores do not allow it.
+        """
+        if self.kind == "zero":
+            return 0.0
+        if self.kind == "fpr":
+            return at_false_positive_rate(labels, logits, self.fpr)
+        return best_balanced_accuracy(labels, logits)
+
+
+def parse_policy(text: str) -> Policy:
+    """Read a policy.
+
+    Raises:
+        ValueError: If it is none; lists those there are.
+    """
+    if text.strip() == "0":
+        return Policy("zero")
+    match = _CALL.match(text)
+    name = match["name"] if match else ""
+    given = [
+        part.strip() for part in ((match and match["arguments"]) or "").split(",") if part.strip()
+    ]
+    named = dict(part.split("=", 1) for part in given if "=" in part)
+    named = {key.strip(): value.strip() for key, value in named.items()}
+    plain = [part for part in given if "=" not in part]
+    wrong = ValueError(f"{text!r} is no threshold policy: write {_KNOWN}")
+    if name == "oracle" and not given:
+        return Policy("oracle")
+    split = named.pop("split", "val")
+    if not re.fullmatch(r"[\w.-]+", split):
+        raise wrong
+    if (
+        name == "calibrate"
+        and not plain
+        and named.pop("by", "balanced-accuracy") == "balanced-accuracy"
+    ):
+        if named:
+            raise wrong
+        return Policy("calibrate", split)
+    if name == "fpr" and len(plain) == 1 and not named:
+        try:
+            rate = float(plain[0])
+        except ValueError:
+            raise wrong from None
+        if 0 < rate < 1:
+            return Policy("fpr", split, rate)
+    raise wrong

@@ -1,0 +1,1 @@
+"""From stored scores to boards, gates, comparisons, exports; imports no torch."""

@@ -1,0 +1,116 @@
+"""``bench compare``: detectors of several runs, paired image by image, with corrected p values."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from bench.errors import BenchError, NothingSelectedError
+from bench.results.pairing import Paired, load_scores, pair
+from bench.results.scores import Scored
+from leaderboards.statistics.multiplicity import benjamini_hochberg, holm
+from leaderboards.statistics.paired_cells import METRICS, Tested, paired_tests
+
+
+@dataclass(frozen=True, slots=True)
+class Contrast:
+    """One paired difference: a detector against the reference, in one cell or over all.
+
+    Attributes:
+        reference: The detector it is held against.
+        test: The difference, other minus reference.
+        holm: Adjusted so that the chance of any false claim in the table is 5%.
+        bh: Adjusted so that at most 5% of the claims are false, on average.
+    """
+
+    reference: str
+    test: Tested
+    holm: float
+    bh: float
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """A table of contrasts.
+
+    Attributes:
+        dataset: The data set's name.
+        policy: How thresholds came about.
+        metric: What is compared.
+        contrasts: Rows, cells first, then the mean over cells, reference by reference.
+        lacking: Cells that one side lacks, with the reason.
+        notes: What a reader should know.
+    """
+
+    dataset: str
+    policy: str
+    metric: str
+    contrasts: tuple[Contrast, ...]
+    lacking: tuple[tuple[tuple[str, str, str, str], str], ...]
+    notes: tuple[str, ...]
+
+
+def compare(paths: Sequence[Path], metric: str = "auc") -> Comparison:
+    """Hold every detector of the runs against the first one.
+
+    Args:
+        paths: Run folders or baselines; one with several detectors is enough.
+        metric: One of ``leaderboards.statistics.paired_cells.METRICS``.
+
+    Raises:
+        BenchError: Runs that cannot be compared, or an unknown metric.
+        NothingSelectedError: Fewer than two detectors.
+    """
+    if metric not in METRICS:
+        raise BenchError(f"--metric {metric}: choose one of {', '.join(METRICS)}")
+    runs = [load_scores(path) for path in paths]
+    entries = [(run, name) for run in runs for name in run.detectors]
+    if len(entries) < 2:
+        raise NothingSelectedError(
+            "there is one detector only: give a second run to compare it with"
+        )
+    (reference_run, reference), others = entries[0], entries[1:]
+    labels = _labels(entries)
+    tests: list[Tested] = []
+    lacking: list[tuple[tuple[str, str, str, str], str]] = []
+    notes: list[str] = []
+    for (run, name), label in zip(others, labels[1:], strict=True):
+        paired = pair(reference_run, run, [(reference, name)])
+        tests += _renamed(paired, metric, label)
+        lacking += [((label, *key[1:]), reason) for key, reason in paired.lacking.items()]
+        notes += [
+            f"{label}: {note}"
+            for note in paired.notes
+            if not note.startswith("not gated") and " is held against " not in note
+        ]
+    p = [test.p for test in tests]
+    contrasts = tuple(
+        Contrast(labels[0], test, float(a), float(b))
+        for test, a, b in zip(tests, holm(p), benjamini_hochberg(p), strict=True)
+    )
+    notes += [
+        f"{run.name} is a limited run ({run.limit} images): good for a trial, not for a comparison"
+        for run in runs
+        if run.limit is not None
+    ]
+    policy = str(reference_run.protocol["threshold"])
+    return Comparison(
+        reference_run.dataset,
+        policy,
+        metric,
+        contrasts,
+        tuple(lacking),
+        tuple(dict.fromkeys(notes)),
+    )
+
+
+def _labels(entries: Sequence[tuple[Scored, str]]) -> list[str]:
+    """Detector names, with the run's folder where two runs use the same one."""
+    names = [name for _, name in entries]
+    return [name if names.count(name) == 1 else f"{name} ({run.name})" for run, name in entries]
+
+
+def _renamed(paired: Paired, metric: str, label: str) -> list[Tested]:
+    tests = paired_tests(paired.cells, metric, paired.strata, paired.clusters)
+    return [replace(test, name=(label, *test.name[1:])) for test in tests]

@@ -1,0 +1,1 @@
+"""One run: request, preparation, thresholds, scoring here or on a cluster, record."""

@@ -1,0 +1,197 @@
+"""Opening and closing a cluster; the only file that knows how Dask starts its workers."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bench.errors import BenchError
+from bench.runs.cluster.spec import Local, Remote, Slurm, Where
+from bench.runs.request import Tls
+from bench.support.progress import Progress
+
+# A worker that hands its work over so long before SLURM ends the job loses nothing.
+_GRACE_S = 300
+# Deaths of workers that a task may be present at before it is suspected: three in all.
+_ALLOWED_FAILURES = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A client of a cluster.
+
+    Attributes:
+        client: Dask's.
+        patience_s: Seconds to wait while no worker is there.
+    """
+
+    client: Any
+    patience_s: float
+
+    def workers(self) -> dict[str, int]:
+        """Threads by the address of a worker.
+
+        Raises:
+            BenchError: If the scheduler is gone.
+        """
+        try:
+            return dict(self.client.nthreads())
+        except (OSError, RuntimeError, TimeoutError) as error:
+            raise BenchError(
+                f"the Dask scheduler is gone ({type(error).__name__}): what was scored is kept, run the "
+                "same command again to go on"
+            ) from error
+
+
+@contextmanager
+def connected(where: Where, tls: Tls, progress: Progress) -> Iterator[Session]:
+    """A session that has at least one worker; a cluster started here ends with it.
+
+    Raises:
+        BenchError: The extra is missing, nobody answers, or no worker comes.
+    """
+    dask, distributed = _dask()
+    settings = {
+        "distributed.scheduler.allowed-failures": _ALLOWED_FAILURES,
+        # Only what runs can be blamed for a death: nothing waits on a worker behind another task.
+        "distributed.scheduler.worker-saturation": 1.0,
+    }
+    with dask.config.set(settings), ExitStack() as stack:
+        session = _open(where, tls, stack, distributed)
+        _wait(session, where, progress)
+        found = session.workers()
+        progress.note(
+            f"cluster: {len(found)} workers, {sum(found.values())} threads; dashboard "
+            f"{session.client.dashboard_link or 'off'}"
+        )
+        yield session
+
+
+def _dask() -> tuple[Any, Any]:
+    try:
+        import dask  # noqa: PLC0415  (an extra, and slow to import)
+        import distributed  # noqa: PLC0415
+    except ImportError:
+        raise BenchError("--cluster needs Dask: pip install 'detector-bench[cluster]'") from None
+    return dask, distributed
+
+
+def _open(where: Where, tls: Tls, stack: ExitStack, distributed: Any) -> Session:
+    security = _security(tls, distributed)
+    if isinstance(where, Remote):
+        return Session(_client(distributed, where.address, security, stack), 600.0)
+    if isinstance(where, Slurm):
+        cluster = stack.enter_context(_slurm(where, security))
+        # Adapting between equal bounds replaces the jobs that end; scaling alone does not.
+        cluster.adapt(minimum_jobs=where.jobs, maximum_jobs=where.jobs)
+        return Session(_client(distributed, cluster, security, stack), where.wait_minutes * 60)
+    cluster = stack.enter_context(_local(where, security, distributed))
+    return Session(_client(distributed, cluster, security, stack), 600.0)
+
+
+def _security(tls: Tls, distributed: Any) -> Any:
+    for path in (tls.ca, tls.cert, tls.key):
+        if path is not None and not path.is_file():
+            raise BenchError(f"no TLS file at {path}: check the path")
+    if not tls.given:
+        return None
+    worker = {f"tls_{kind}_{part}": str(path) for kind in ("worker", "scheduler")
+              for part, path in (("cert", tls.cert), ("key", tls.key)) if path}  # fmt: skip
+    return distributed.Security(require_encryption=True, **tls.given, **worker)
+
+
+def _client(distributed: Any, to: Any, security: Any, stack: ExitStack) -> Any:
+    try:
+        client = distributed.Client(to, security=security, timeout=60)
+    except (OSError, TimeoutError, ValueError, TypeError, RuntimeError) as error:
+        name = to if isinstance(to, str) else "the cluster"
+        text = " ".join(str(error).split())[:200]
+        raise BenchError(
+            f"no Dask scheduler answers at {name} ({type(error).__name__}: {text}): check the address "
+            "and, for tls://, the certificates"
+        ) from error
+    return stack.enter_context(client)
+
+
+def _local(where: Local, security: Any, distributed: Any) -> Any:
+    options: dict[str, Any] = {
+        "n_workers": where.workers,
+        "threads_per_worker": 1,
+        "memory_limit": 0,  # chunks are bounded; a restart in mid-chunk would only repeat it
+        "silence_logs": logging.CRITICAL,
+        "dashboard_address": "127.0.0.1:0",
+        "host": "127.0.0.1",
+        "security": security,
+        "protocol": "tls" if security is not None else "tcp",
+    }
+    if cuda := _cuda_cluster():
+        return cuda(**options)
+    return distributed.LocalCluster(processes=True, **options)
+
+
+def _cuda_cluster() -> Any:
+    """dask-cuda's cluster, one GPU a worker, where there are GPUs and it is installed."""
+    import torch  # noqa: PLC0415
+
+    if not torch.cuda.is_available():
+        return None
+    try:
+        from dask_cuda import LocalCUDACluster  # noqa: PLC0415
+    except ImportError:
+        return None
+    return LocalCUDACluster
+
+
+def _slurm(where: Slurm, security: Any) -> Any:
+    try:
+        from dask_jobqueue import slurm  # noqa: PLC0415
+    except ImportError:
+        raise BenchError(
+            "SLURM needs dask-jobqueue: pip install 'detector-bench[cluster]'"
+        ) from None
+    directives = [*([f"--gres=gpu:{where.gpus}"] if where.gpus else []), *where.directives]
+    extra = []
+    if where.seconds > 2 * _GRACE_S:
+        left = where.seconds - _GRACE_S
+        extra = ["--lifetime", f"{left}s", "--lifetime-stagger", f"{min(120, left // 10)}s"]
+    cluster: Any = slurm.SLURMCluster
+    return cluster(
+        queue=where.queue,
+        account=where.account,
+        walltime=where.walltime,
+        # One task at a time a worker; the job's further cores decode for it.
+        cores=1,
+        job_cpu=where.cores,
+        processes=1,
+        memory=where.memory,
+        interface=where.interface,
+        python=where.python or sys.executable,
+        job_script_prologue=list(where.prologue),
+        job_extra_directives=directives,
+        local_directory=where.local_directory,
+        log_directory=where.log_directory,
+        worker_extra_args=extra,
+        scheduler_options={"dashboard_address": ":0"},
+        silence_logs=logging.CRITICAL,
+        security=security,
+        protocol="tls://" if security is not None else "tcp://",
+    )
+
+
+def _wait(session: Session, where: Where, progress: Progress) -> None:
+    wanted = where.workers if isinstance(where, Local) else 1
+    if isinstance(where, Slurm):
+        progress.note(f"SLURM: {where.jobs} jobs submitted, waiting for the first worker")
+    try:
+        session.client.wait_for_workers(wanted, timeout=session.patience_s)
+    except TimeoutError:
+        log = f"; see {where.log_directory or Path.cwd()}" if isinstance(where, Slurm) else ""
+        raise BenchError(
+            f"no Dask worker came within {session.patience_s / 60:g} minutes: start workers for the "
+            f"scheduler{log}"
+        ) from None

@@ -1,0 +1,73 @@
+"""The detectors of a request, built with their weights and put on a device."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import torch
+
+from bench.errors import BenchError
+from bench.inference.detector import DetectorRequest, resolve
+from bench.protocol.condition import Condition
+from bench.runs.request import RunRequest
+from detectors.base import Detector
+
+
+@dataclass(slots=True)
+class Loaded:
+    """The detectors of a request on a device, the surrogates its conditions name, what is missing."""
+
+    detectors: dict[str, Detector] = field(default_factory=dict)
+    missing: dict[str, str] = field(default_factory=dict)
+    surrogates: dict[str, Detector] = field(default_factory=dict)
+
+
+def load(
+    request: RunRequest, conditions: Sequence[Condition], device: torch.device, *, dry: bool = False
+) -> Loaded:
+    """Build every detector and surrogate, with weights, on a device.
+
+    Raises:
+        BenchError: If one cannot be built, unless ``dry``.
+    """
+    loaded = Loaded()
+    for wanted in request.detectors:
+        try:
+            detector = resolve(wanted, allow_untrained=request.allow_untrained)
+        except BenchError as error:
+            if not dry:
+                raise
+            loaded.missing[wanted.label] = str(error)
+            continue
+        loaded.detectors[wanted.label] = _placed(detector, request, device)
+    loaded.surrogates = _surrogates(conditions, loaded, request, device, dry=dry)
+    return loaded
+
+
+def _placed(detector: Detector, request: RunRequest, device: torch.device) -> Detector:
+    detector.to(device)
+    if not request.exact:
+        detector.fold()
+    return detector
+
+
+def _surrogates(
+    conditions: Sequence[Condition],
+    found: Loaded,
+    request: RunRequest,
+    device: torch.device,
+    *,
+    dry: bool,
+) -> dict[str, Detector]:
+    """The detectors that conditions name as surrogates: those of the run, or loaded by name."""
+    loaded: dict[str, Detector] = {}
+    for condition in conditions:
+        name = getattr(condition.attack, "surrogate", None)
+        if name is None or name in loaded:
+            continue
+        if name in found.detectors:
+            loaded[name] = found.detectors[name]
+        elif not (dry and name in found.missing):
+            loaded[name] = _placed(resolve(DetectorRequest(name)), request, device)
+    return loaded

@@ -1,0 +1,1 @@
+"""Decoded chunks to scores for all their (detector, condition) pairs."""

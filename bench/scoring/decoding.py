@@ -1,0 +1,67 @@
+"""From a chunk of the plan to pixels: each image is read and decoded once, for everything that follows."""
+
+from __future__ import annotations
+
+from concurrent.futures import Executor
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.datasets import BadImageError, DecodePolicy, ImageRecord, Manifest, load
+from bench.inference.profiling import Stopwatch
+from bench.inference.threads import slices
+from bench.store.units import Chunk
+
+Image = NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True)
+class DecodedChunk:
+    """The images of one chunk, decoded.
+
+    Attributes:
+        records: One an image.
+        images: (H, W, 3) uint8 each; ``None`` where it could not be decoded.
+        bad: The reason, where it could not.
+    """
+
+    records: tuple[ImageRecord, ...]
+    images: tuple[Image | None, ...]
+    bad: tuple[str | None, ...]
+
+
+def decode_chunk(
+    manifest: Manifest,
+    chunk: Chunk,
+    policy: DecodePolicy,
+    pool: Executor,
+    watch: Stopwatch | None = None,
+) -> DecodedChunk:
+    """Read and decode every image of a chunk, in threads.
+
+    Args:
+        manifest: The data set.
+        chunk: Which of its images.
+        policy: How to decode.
+        pool: The threads.
+        watch: Told how long it took.
+
+    Raises:
+        DataError: If a file changed since it was indexed: the scores would carry the wrong digest.
+    """
+    records = tuple(manifest.records(chunk.rows))
+    watch = watch or Stopwatch()
+
+    def read(record: ImageRecord) -> tuple[Image | None, str | None]:
+        try:
+            return load(manifest.root, record, policy), None
+        except BadImageError as error:
+            return None, str(error)
+
+    def some(part: range) -> list[tuple[Image | None, str | None]]:
+        with watch.time("decode"):
+            return [read(records[i]) for i in part]
+
+    done = [one for part in pool.map(some, slices(len(records))) for one in part]
+    return DecodedChunk(records, tuple(image for image, _ in done), tuple(bad for _, bad in done))

@@ -1,0 +1,1 @@
+"""What a run keeps: units of work with fingerprints, shards of scores, the run folder."""

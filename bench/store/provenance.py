@@ -1,0 +1,123 @@
+"""Where a number comes from: versions, codecs, device, code state. Recorded, and hashed into fingerprints."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import importlib
+import inspect
+import json
+import platform
+import subprocess
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from bench.datasets.policy import codec_versions
+from bench.version import __version__
+
+# Distributions whose release can change a score.
+SCORING = ("torch", "torchvision", "timm", "torchattacks", "numpy", "scipy", "pillow")
+# ... and those recorded beside it for whoever has to rebuild the environment.
+RECORDED = (
+    *SCORING,
+    "pandas",
+    "pyarrow",
+    "scikit-learn",
+    "safetensors",
+    "pydantic",
+)
+OWN = ("attacks", "corruptions")
+# Raised by hand when the engine's arithmetic changes: old shards then no longer count as done.
+SCORING_PROTOCOL = 3
+
+
+def versions() -> dict[str, str]:
+    """Releases of Python, bench and every distribution worth recording; ``absent`` where missing."""
+    found = {"bench": __version__, "python": platform.python_version()}
+    return found | {name: _version(name) for name in RECORDED}
+
+
+def scoring_environment(
+    device: str, precision: str, *, exact: bool, compiled: bool = False
+) -> dict[str, Any]:
+    """Everything about the installation that can change a score; goes into every fingerprint."""
+    return {
+        "protocol": SCORING_PROTOCOL,
+        "bench": __version__,
+        "libraries": {name: _version(name) for name in SCORING},
+        "codecs": codec_versions(),
+        "device": device,
+        "machine": platform.machine(),
+        "precision": precision,
+        "exact": exact,
+        "compiled": compiled,
+    }
+
+
+def git_state() -> dict[str, Any]:
+    """Commit and dirty flag of the checkout bench runs from; empty where it is not a checkout."""
+    root = Path(__file__).resolve().parents[2]
+    if not (root / ".git").exists():
+        return {}
+    commit, status = (
+        _git(root, *args) for args in (("rev-parse", "HEAD"), ("status", "--porcelain"))
+    )
+    return {} if commit is None else {"commit": commit, "dirty": bool(status)}
+
+
+def fingerprint(payload: Any) -> str:
+    """The sha256 of a JSON-able value in canonical form, 64 hex digits."""
+    text = json.dumps(payload, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def source_digest(plugin: object) -> str:
+    """A hash over the code of an attack or corruption and its bases: other code, other scores."""
+    digest = hashlib.sha256()
+    for cls in type(plugin).__mro__:
+        package = cls.__module__.partition(".")[0]
+        if package in ("builtins", "abc"):
+            continue
+        digest.update(cls.__qualname__.encode())
+        # Our own plug-ins share helpers within their package, so all of it counts.
+        digest.update(_package_digest(package) if package in OWN else _file_digest(cls))
+    return digest.hexdigest()
+
+
+@functools.cache
+def _package_digest(package: str) -> bytes:
+    module = importlib.import_module(package)
+    digest = hashlib.sha256()
+    for path in sorted(Path(str(module.__file__)).parent.glob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.digest()
+
+
+def _file_digest(cls: type) -> bytes:
+    try:
+        source = inspect.getsourcefile(cls)
+    except TypeError:  # defined in no file, as at a prompt
+        return b""
+    return Path(source).read_bytes() if source and Path(source).is_file() else b""
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "absent"
+
+
+def _git(root: Path, *args: str) -> str | None:
+    try:
+        done = subprocess.run(  # noqa: S603  (fixed arguments, no shell)
+            ["git", "-C", str(root), *args],  # noqa: S607  (whichever git the user has)
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()

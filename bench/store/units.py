@@ -1,0 +1,250 @@
+"""Which work there is: samples x detectors x conditions, cut into units with fingerprints. Pure.
+
+A unit is (chunk of images, detector, condition): the thing that is scored, stored, resumed and sent to a
+worker. Its fingerprint covers all that can change a score in it, so a plan compared with a store says exactly
+what is left to do.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.store.provenance import fingerprint, source_digest
+
+if TYPE_CHECKING:
+    from bench.datasets.manifest import Manifest
+    from bench.protocol.condition import Condition
+
+CHUNK_IMAGES = 256
+# Decoded pixels a chunk may hold: 32 megapixels are 96 MB, whatever the images' size.
+CHUNK_PIXELS = 32_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """A run of selected images in manifest order.
+
+    Attributes:
+        index: Position among the chunks.
+        rows: (n,) int64 rows of the manifest.
+        digest: Hash over ids, labels and content of its images.
+    """
+
+    index: int
+    rows: NDArray[np.int64]
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """One chunk under one condition for one detector."""
+
+    chunk: int
+    detector: str
+    condition: str
+    fingerprint: str
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What is the same for every unit of a run and can change a score.
+
+    Attributes:
+        seed: Of noise, random starts and subsampling.
+        environment: See :func:`bench.store.provenance.scoring_environment`.
+        decode: Digest of the decode policy.
+        surrogates: Name to identity of the detectors whose gradients are taken for others.
+    """
+
+    seed: int
+    environment: Mapping[str, Any]
+    decode: str
+    surrogates: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedDetector:
+    """What the plan needs to know of a detector: name, identity, batch shape, decision point."""
+
+    label: str
+    identity: str
+    batch_size: int
+    threshold: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Every unit of a run, chunk-major."""
+
+    chunks: tuple[Chunk, ...]
+    units: tuple[Unit, ...]
+    images: int
+    by_chunk: Mapping[int, tuple[Unit, ...]] = field(repr=False)
+
+
+def select(manifest: Manifest, split: str, limit: int | None, seed: int) -> NDArray[np.int64]:
+    """Rows of the manifest to score, in manifest order.
+
+    Args:
+        manifest: The data set.
+        split: Split to take; ``""`` takes all. A set without splits is taken whole.
+        limit: At most about so many images, stratified over label, generator and domain.
+        seed: Decides which images a limit keeps, together with their ids only.
+
+    Returns:
+        (n,) int64 row indices, ascending.
+
+    Raises:
+        NothingSelectedError: If nothing is left; says which splits there are.
+    """
+    rows = manifest.rows(split)
+    if limit is None or limit >= len(rows):
+        return rows
+    part = manifest.table.select(["label", "generator", "domain"]).take(rows).to_pandas()
+    strata = part.groupby(["label", "generator", "domain"], sort=True).indices
+    quotas = _quotas(np.array([len(strata[key]) for key in sorted(strata)]), limit)
+    ids, kept = manifest.table["sample_id"], []
+    for key, quota in zip(sorted(strata), quotas, strict=True):
+        mine = rows[strata[key]]
+        orders = [_order(seed, sample_id) for sample_id in ids.take(mine).to_pylist()]
+        kept += [mine[i] for i in sorted(range(len(mine)), key=orders.__getitem__)[:quota]]
+    return np.sort(np.asarray(kept, dtype=np.int64))
+
+
+def _quotas(sizes: NDArray[np.int64], limit: int) -> list[int]:
+    """Share ``limit`` over strata by size, largest remainder, at least one each."""
+    exact = sizes * (limit / sizes.sum())
+    quotas = np.maximum(np.floor(exact).astype(int), 1)
+    for position in np.argsort(-(exact - np.floor(exact)), kind="stable"):
+        if quotas.sum() >= limit:
+            break
+        quotas[position] += 1
+    return [int(quota) for quota in np.minimum(quotas, sizes)]
+
+
+def _order(seed: int, sample_id: str) -> bytes:
+    return hashlib.sha256(f"limit\0{seed}\0{sample_id}".encode()).digest()
+
+
+def cut(manifest: Manifest, rows: NDArray[np.int64]) -> tuple[Chunk, ...]:
+    """Cut the selected rows into chunks of bounded memory."""
+    table = manifest.table
+    pixels = table["width"].to_numpy().astype(np.int64)[rows] * table["height"].to_numpy()[rows]
+    starts, used = [0], 0
+    for position, size in enumerate(pixels):
+        full = position - starts[-1] >= CHUNK_IMAGES or used + size > CHUNK_PIXELS
+        if full and position > starts[-1]:
+            starts.append(position)
+            used = 0
+        used += int(size)
+    bounds = zip(starts, [*starts[1:], len(rows)], strict=True)
+    return tuple(
+        Chunk(index, rows[start:stop], _digest(manifest, rows[start:stop]))
+        for index, (start, stop) in enumerate(bounds)
+    )
+
+
+def _digest(manifest: Manifest, rows: NDArray[np.int64]) -> str:
+    names = ("sample_id", "label", "sha256", "bytes")
+    part = manifest.table.select(names)
+    whole = len(rows) == rows[-1] - rows[0] + 1  # a slice copies nothing
+    part = part.slice(rows[0], len(rows)) if whole else part.take(rows)
+    return fingerprint([part[name].to_pylist() for name in names])
+
+
+def build(
+    chunks: Sequence[Chunk],
+    detectors: Sequence[PlannedDetector],
+    conditions: Sequence[Condition],
+    settings: Settings,
+) -> Plan:
+    """Lay out every unit with its fingerprint.
+
+    Args:
+        chunks: From :func:`cut`.
+        detectors: In board order.
+        conditions: In board order.
+        settings: The run's.
+    """
+    common = {
+        "seed": settings.seed,
+        "environment": dict(settings.environment),
+        "decode": settings.decode,
+    }
+    codes = {
+        str(condition): _Code(
+            (
+                condition.resolved,
+                *(source_digest(s.plugin) for s in condition.steps),
+                *_surrogate(condition, settings),
+            ),
+            condition.attack is not None,
+        )
+        for condition in conditions
+    }
+    by_chunk = {
+        chunk.index: tuple(
+            Unit(
+                chunk.index,
+                detector.label,
+                spelled,
+                _unit_fingerprint(common, chunk, detector, code),
+            )
+            for detector in detectors
+            for spelled, code in codes.items()
+        )
+        for chunk in chunks
+    }
+    units = tuple(unit for chunk in chunks for unit in by_chunk[chunk.index])
+    return Plan(tuple(chunks), units, sum(len(chunk.rows) for chunk in chunks), by_chunk)
+
+
+@dataclass(frozen=True, slots=True)
+class _Code:
+    steps: tuple[str, ...]
+    attacks: bool
+
+
+def _surrogate(condition: Condition, settings: Settings) -> list[str]:
+    """The identity of the surrogate a condition's attack names: other weights, other pictures."""
+    name = getattr(condition.attack, "surrogate", None)
+    return [] if name is None else [settings.surrogates[name]]
+
+
+def _unit_fingerprint(
+    common: Mapping[str, Any], chunk: Chunk, detector: PlannedDetector, code: _Code
+) -> str:
+    # Only an attack needs to know which side of the threshold an image is on.
+    moved = {"threshold": detector.threshold} if code.attacks and detector.threshold else {}
+    return fingerprint(
+        {
+            **common,
+            "chunk": chunk.digest,
+            "detector": detector.identity,
+            "batch_size": detector.batch_size,
+            "condition": list(code.steps),
+            **moved,
+        }
+    )
+
+
+def weight(condition: Condition) -> int:
+    """Forward passes one image costs under a condition; a gradient counts as three."""
+    return 1 if condition.attack is None else 1 + condition.attack.passes
+
+
+def work(
+    chunks: Sequence[Chunk], todo: Mapping[int, Sequence[Unit]], conditions: Mapping[str, Condition]
+) -> int:
+    """Forward passes the units in ``todo`` (by chunk) cost together."""
+    return sum(
+        len(chunk.rows) * weight(conditions[unit.condition])
+        for chunk in chunks
+        for unit in todo[chunk.index]
+    )

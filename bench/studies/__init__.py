@@ -1,0 +1,1 @@
+"""Published studies: recipes, their trainings, our figures beside theirs."""

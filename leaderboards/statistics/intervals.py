@@ -1,0 +1,133 @@
+"""Intervals and variances: Wilson for rates, DeLong for the area under the ROC curve."""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtri
+
+from leaderboards.statistics.ranking import TieGroups, is_fake_mask, tie_groups
+
+NAN = float("nan")
+
+
+class Interval(NamedTuple):
+    """A two-sided confidence interval; both ends nan where it is undefined."""
+
+    lo: float
+    hi: float
+
+
+class Delong(NamedTuple):
+    """An area under the ROC curve in [0, 1] and the variance of its estimate."""
+
+    auc: float
+    variance: float
+
+
+@lru_cache(maxsize=16)
+def _quantile(confidence: float) -> float:
+    if not 0.0 < confidence < 1.0:
+        raise ValueError(f"confidence must lie between 0 and 1, got {confidence!r}; usual is 0.95")
+    return float(ndtri(0.5 + confidence / 2))
+
+
+def wilson(k: float, n: int, confidence: float = 0.95) -> Interval:
+    """Wilson's score interval for a binomial rate.
+
+    Args:
+        k: Successes, 0 <= k <= n; a fraction is allowed (ties count one half).
+        n: Trials; 0 gives (nan, nan).
+        confidence: Coverage, in (0, 1).
+
+    Raises:
+        ValueError: k outside [0, n], or a confidence outside (0, 1).
+
+    Source:
+        Wilson (1927), JASA 22, 209-212; without continuity correction.
+    """
+    if not 0 <= k <= n:
+        raise ValueError(f"successes must lie between 0 and the {n} trials, got {k!r}")
+    z = _quantile(confidence)
+    if n == 0:
+        return Interval(NAN, NAN)
+    rate = k / n
+    centre = rate + z * z / (2 * n)
+    half = z * math.sqrt(rate * (1 - rate) / n + z * z / (4 * n * n))
+    scale = 1 + z * z / n
+    # The ends are exactly 0 and 1 at the extremes; rounding must not say otherwise.
+    lo = 0.0 if k == 0 else max(0.0, (centre - half) / scale)
+    hi = 1.0 if k == n else min(1.0, (centre + half) / scale)
+    return Interval(lo, hi)
+
+
+def delong(labels: NDArray[Any], logits: NDArray[Any]) -> Delong:
+    """Area under the ROC curve with DeLong's variance, in O(n log n), ties included.
+
+    Args:
+        labels: (n,) 0 or 1, 1 = AI-generated.
+        logits: (n,) finite floating point.
+
+    Returns:
+        The area (nan with a single class) and its variance (nan with fewer than two of a class).
+
+    Raises:
+        ValueError: Labels other than 0/1, shapes that differ, scores that are not finite.
+
+    Source:
+        DeLong, DeLong and Clarke-Pearson (1988), Biometrics 44, 837-845, equations 3 to 6.
+    """
+    return delong_of(tie_groups(is_fake_mask(labels), logits))
+
+
+def delong_of(groups: TieGroups) -> Delong:
+    """DeLong's estimate for scores already sorted; see ``delong``."""
+    auc = groups.auc()
+    n_real, n_fake = groups.n_real, groups.n_fake
+    if min(n_real, n_fake) < 2:
+        return Delong(auc, NAN)
+    placed = groups.placements()
+    of_fakes = float(np.sum(groups.fake * (placed.fake - auc) ** 2)) / (n_fake - 1)
+    of_reals = float(np.sum(groups.real * (placed.real - auc) ** 2)) / (n_real - 1)
+    return Delong(auc, of_fakes / n_fake + of_reals / n_real)
+
+
+def auc_interval(estimate: Delong, n_real: int, n_fake: int, confidence: float = 0.95) -> Interval:
+    """DeLong's interval on the logit scale, so that it stays inside (0, 1) and keeps its coverage.
+
+    Where the variance is zero (every fake above every real, the reverse, or all scores tied)
+    DeLong has nothing to say, and a point interval would claim certainty. There the interval is
+    Wilson's for ``min(n_real, n_fake)`` real-fake pairs, which is conservative: disjoint pairs are
+    independent trials of "the fake scores above the real".
+
+    Args:
+        estimate: Area and variance from ``delong``.
+        n_real: Real images behind it.
+        n_fake: Fake images behind it.
+        confidence: Coverage, in (0, 1).
+
+    Returns:
+        (nan, nan) where the area or its variance is undefined.
+
+    Source:
+        Pepe (2003), The Statistical Evaluation of Medical Tests, section 5.2 (logit transform).
+    """
+    auc, variance = estimate
+    if math.isnan(auc) or math.isnan(variance):
+        return Interval(NAN, NAN)
+    pairs = min(n_real, n_fake)
+    if variance == 0.0:
+        return wilson(auc * pairs, pairs, confidence)
+    centre = math.log(auc / (1 - auc))
+    half = _quantile(confidence) * math.sqrt(variance) / (auc * (1 - auc))
+    return Interval(_expit(centre - half), _expit(centre + half))
+
+
+def _expit(x: float) -> float:
+    if x >= 0:
+        return 1 / (1 + math.exp(-x))
+    return math.exp(x) / (1 + math.exp(x))

@@ -1,0 +1,161 @@
+"""What a detector does at the working points that matter, and how far its probabilities are off."""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import expit
+from scipy.stats import binom
+
+from leaderboards.statistics.intervals import NAN, Interval, wilson
+from leaderboards.statistics.ranking import TieGroups
+
+PARTIAL_MAX_FPR = 0.1
+ECE_BINS = 15
+
+
+class Estimate(NamedTuple):
+    """A rate with its 95% interval."""
+
+    value: float
+    lo: float
+    hi: float
+
+
+UNDEFINED = Estimate(NAN, NAN, NAN)
+
+
+def tpr_at_fpr(groups: TieGroups, fpr: float) -> Estimate:
+    """Share of fakes found where at most a share ``fpr`` of reals is called fake.
+
+    Undefined with fewer than ``1 / fpr`` reals: so low a rate cannot be set with them. The interval
+    joins Wilson's for the fakes with the distribution-free interval for the threshold (the binomial
+    bounds on the rank of the reals' quantile), by the square root of the sum of squares; it is
+    undefined where all reals may lie below the true threshold (368 reals are needed at 1%).
+
+    Source:
+        Zou and Donner (2008), Statistics in Medicine 27, 1693-1702, for joining the two.
+    """
+    n_real, n_fake = groups.n_real, groups.n_fake
+    if not n_fake or n_real * fpr < 1:
+        return UNDEFINED
+    allowed = math.floor(fpr * n_real + 1e-9)
+    least, most = _allowed_bounds(n_real, fpr)
+    found = [_fakes_above(groups, k) for k in (allowed, least, most)]
+    value = found[0] / n_fake
+    if not least:
+        return Estimate(value, NAN, NAN)
+    of_fakes = wilson(found[0], n_fake)
+    low, high = (k / n_fake for k in found[1:])
+    lo = value - math.hypot(value - of_fakes.lo, value - low)
+    hi = value + math.hypot(of_fakes.hi - value, high - value)
+    return Estimate(value, max(0.0, lo), min(1.0, hi))
+
+
+@lru_cache(maxsize=256)
+def _allowed_bounds(n_real: int, fpr: float) -> tuple[int, int]:
+    """Between which numbers of reals lie above the true threshold, with 95% probability."""
+    return int(binom.ppf(0.025, n_real, fpr)), int(binom.ppf(0.975, n_real, fpr))
+
+
+def _fakes_above(groups: TieGroups, allowed: int) -> int:
+    """Fakes strictly above the real that would be one too many."""
+    reals_at_or_above = np.cumsum(groups.real[::-1])
+    cut = int(np.searchsorted(reals_at_or_above, allowed, side="right"))
+    return int(groups.fake[::-1][:cut].sum())
+
+
+def roc(groups: TieGroups) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """False- and true-positive rate from the strictest threshold to the laxest, (g + 1,) each."""
+    fpr = np.concatenate(([0], np.cumsum(groups.real[::-1]))) / groups.n_real
+    tpr = np.concatenate(([0], np.cumsum(groups.fake[::-1]))) / groups.n_fake
+    return fpr, tpr
+
+
+def equal_error_rate(groups: TieGroups) -> float:
+    """Where as many reals are called fake as fakes are missed, between points by a straight line."""
+    if not groups.n_real or not groups.n_fake:
+        return NAN
+    fpr, tpr = roc(groups)
+    gap = fpr - (1 - tpr)
+    at = int(np.searchsorted(gap, 0.0, side="left"))
+    if at == 0 or gap[at] == 0:
+        return float(fpr[at])
+    share = -gap[at - 1] / (gap[at] - gap[at - 1])
+    return float(fpr[at - 1] + share * (fpr[at] - fpr[at - 1]))
+
+
+def partial_auc(groups: TieGroups, max_fpr: float = PARTIAL_MAX_FPR) -> float:
+    """Area under the ROC curve up to a false-positive rate, scaled so that guessing is 0.5.
+
+    Source:
+        McClish (1989), Medical Decision Making 9, 190-195; as scikit-learn's ``max_fpr``.
+    """
+    if not groups.n_real or not groups.n_fake:
+        return NAN
+    fpr, tpr = roc(groups)
+    stop = int(np.searchsorted(fpr, max_fpr, side="right"))
+    x = np.append(fpr[:stop], max_fpr)
+    y = np.append(
+        tpr[:stop], np.interp(max_fpr, fpr[stop - 1 : stop + 1], tpr[stop - 1 : stop + 1])
+    )
+    area = float(np.sum(np.diff(x) * (y[1:] + y[:-1]) / 2))
+    least = max_fpr**2 / 2
+    return 0.5 * (1 + (area - least) / (max_fpr - least))
+
+
+def brier(fake: NDArray[np.bool_], logits: NDArray[Any]) -> float:
+    """Mean squared error of the probability sigmoid(logit); nan without images."""
+    if not fake.size:
+        return NAN
+    return float(np.mean((expit(np.asarray(logits, dtype=np.float64)) - fake) ** 2))
+
+
+def calibration_error(fake: NDArray[np.bool_], logits: NDArray[Any]) -> float:
+    """Expected calibration error of sigmoid(logit): 15 bins of equal width; nan without images.
+
+    Source:
+        Naeini, Cooper and Hauskrecht (2015), AAAI, 2901-2907.
+    """
+    if not fake.size:
+        return NAN
+    probability = expit(np.asarray(logits, dtype=np.float64))
+    bins = np.minimum((probability * ECE_BINS).astype(np.int64), ECE_BINS - 1)
+    gap = np.bincount(bins, weights=probability - fake, minlength=ECE_BINS)
+    return float(np.abs(gap).sum() / fake.size)
+
+
+def mean_of_two(a: Interval, b: Interval, values: tuple[float, float]) -> Interval:
+    """Interval of the mean of two independent rates from their own intervals.
+
+    Source:
+        Newcombe (1998), Statistics in Medicine 17, 873-890, method 10.
+    """
+    centre = (values[0] + values[1]) / 2
+    lo = centre - math.hypot(values[0] - a.lo, values[1] - b.lo) / 2
+    hi = centre + math.hypot(a.hi - values[0], b.hi - values[1]) / 2
+    return Interval(lo, hi)
+
+
+def f1_interval(tp: int, fp: int, n_fake: int, n_real: int) -> Interval:
+    """Interval of F1 from Wilson's for both classes' rates, by the square root of the sum of squares.
+
+    Source:
+        Zou and Donner (2008), Statistics in Medicine 27, 1693-1702.
+    """
+    if not n_fake or not n_real:
+        return Interval(NAN, NAN)
+    recall, alarm = tp / n_fake, fp / n_real
+
+    def f1(recall: float, alarm: float) -> float:
+        called = recall * n_fake + alarm * n_real
+        return 2 * recall * n_fake / (called + n_fake)
+
+    centre, of_recall, of_alarm = f1(recall, alarm), wilson(tp, n_fake), wilson(fp, n_real)
+    lo = centre - math.hypot(centre - f1(of_recall.lo, alarm), centre - f1(recall, of_alarm.hi))
+    hi = centre + math.hypot(f1(of_recall.hi, alarm) - centre, f1(recall, of_alarm.lo) - centre)
+    return Interval(max(0.0, lo), min(1.0, hi))

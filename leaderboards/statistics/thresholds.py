@@ -1,0 +1,62 @@
+"""Thresholds chosen from scores: by balanced accuracy, or for a false-positive rate."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from leaderboards.statistics.ranking import is_fake_mask, tie_groups
+
+
+def best_balanced_accuracy(labels: NDArray[Any], logits: NDArray[Any]) -> float:
+    """The threshold of largest balanced accuracy, half-way between two scores.
+
+    Where several do equally well, the one nearest to logit 0, where the detector was trained to
+    decide.
+
+    Args:
+        labels: (n,) 0 or 1, both present.
+        logits: (n,) finite.
+
+    Raises:
+        ValueError: A single class.
+    """
+    fake = is_fake_mask(labels)
+    groups = tie_groups(fake, logits)
+    if not groups.n_real or not groups.n_fake:
+        raise ValueError("it holds a single class; a threshold needs real and fake images")
+    values = np.asarray(logits, dtype=np.float64)[groups.order[groups.starts]]
+    between = (values[1:] + values[:-1]) / 2
+    candidates = np.concatenate(([values[0] - 1], between, [values[-1] + 1]))
+    real_below = np.concatenate(([0], np.cumsum(groups.real)))
+    fake_above = groups.n_fake - np.concatenate(([0], np.cumsum(groups.fake)))
+    # In whole numbers, so that equal is equal.
+    score = real_below * groups.n_fake + fake_above * groups.n_real
+    # Any point of a gap does equally well: where the best gap holds 0, take 0 itself.
+    if score[np.searchsorted(values, 0.0, side="right")] == score.max():
+        return 0.0
+    best = candidates[score == score.max()]
+    return float(best[np.argmin(np.abs(best))])
+
+
+def at_false_positive_rate(labels: NDArray[Any], logits: NDArray[Any], fpr: float) -> float:
+    """The lowest threshold that calls at most a share ``fpr`` of the reals fake.
+
+    Args:
+        labels: (n,) 0 or 1; only the reals count.
+        logits: (n,) finite.
+        fpr: In (0, 1).
+
+    Raises:
+        ValueError: Too few reals to set so low a rate.
+    """
+    reals = np.sort(np.asarray(logits, dtype=np.float64)[~is_fake_mask(labels)])[::-1]
+    if reals.size * fpr < 1:
+        raise ValueError(
+            f"it holds {reals.size} real images; a false-positive rate of {fpr:g} needs "
+            f"{math.ceil(1 / fpr)}"
+        )
+    return float(reals[math.floor(fpr * reals.size + 1e-9)])

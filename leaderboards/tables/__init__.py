@@ -1,0 +1,1 @@
+"""Cells and the tables made of them."""
