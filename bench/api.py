@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.inference.detector import DetectorRequest
+from bench.inference.numerics import Numerics
 from bench.inference.prediction import Prediction, predict_images
 from bench.protocol.suite import Suite, load_suite
 from bench.results.board import report
@@ -29,7 +30,8 @@ def run(
         detectors: One or several names, as after ``--detector``, or requests with weights.
         suite: A suite's name, the path of a TOML file, or a loaded suite.
         **options: Any further field of :class:`bench.runs.request.RunRequest` (``data``, ``out``,
-            ``limit``, ``device``, ``seed``, ...).
+            ``limit``, ``device``, ``seed``, ...) or of :class:`bench.inference.numerics.Numerics`
+            (``precision``, ``exact``, ``compile``, ``threads``).
 
     Returns:
         The finished run, for :func:`leaderboard`.
@@ -41,8 +43,14 @@ def run(
     for name in ("data", "out", "store", "cache"):
         if options.get(name) is not None:
             options[name] = str(options[name]) if name == "data" else Path(options[name])
+    arithmetic = {
+        field.name: options.pop(field.name)
+        for field in dataclasses.fields(Numerics)
+        if field.name in options
+    }
     return execute(
         RunRequest(
+            numerics=Numerics(**arithmetic),
             detectors=tuple(DetectorRequest(d) if isinstance(d, str) else d for d in several),
             suite=load_suite(suite) if isinstance(suite, str) else suite,
             **options,

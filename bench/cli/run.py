@@ -147,6 +147,7 @@ def command(
     files = options.weights_by_detector(detector, weights)
     direction = options.fake_logit(fake_logit)
     from bench.inference.detector import DetectorRequest
+    from bench.inference.numerics import Numerics
     from bench.protocol.suite import load_suite
     from bench.runs.request import RunRequest, Tls
 
@@ -164,10 +165,7 @@ def command(
         limit=limit,
         device=device,
         batch_size=options.batch_size(batch_size),
-        precision="bf16" if precision == "bf16" else "fp32",
-        exact=exact,
-        compile=compile_,
-        threads=threads,
+        numerics=Numerics("bf16" if precision == "bf16" else "fp32", exact, compile_, threads),
         seed=seed,
         allow_untrained=allow_untrained,
         cache=cache,

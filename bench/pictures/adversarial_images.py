@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image
 
 from bench.errors import BenchError
+from bench.runs.settled import Settled
 from bench.scoring.decoding import DecodedChunk, decode_chunk
 from bench.scoring.engine import Engine
 from bench.store.rundir import RunDir
@@ -50,11 +51,11 @@ def save_adversarial(prepared: Prepared, count: int, folder: Path) -> list[Path]
             "use --suite adversarial"
         )
     ensure_writable(folder)
-    _as_run(prepared)
-    plan = prepared.plan()
+    settled = _settled_by_run(prepared)
+    plan = prepared.plan(settled)
     written: list[Path] = []
     with ThreadPoolExecutor() as pool:
-        engine = prepared.engine(pool)
+        engine = prepared.engine(pool, settled)
         chunk = decode_chunk(prepared.manifest, plan.chunks[0], prepared.policy, pool)
         for unit in plan.by_chunk[plan.chunks[0].index]:
             if unit.condition in attacks:
@@ -62,14 +63,14 @@ def save_adversarial(prepared: Prepared, count: int, folder: Path) -> list[Path]
     return written
 
 
-def _as_run(prepared: Prepared) -> None:
-    """Take over what the run found out: chosen thresholds, and batches halved for memory."""
+def _settled_by_run(prepared: Prepared) -> Settled:
+    """Batch sizes and thresholds that the run ended with, where there was one."""
     folder = RunDir(prepared.request.folder)
     if not (folder.root / "run.json").is_file():
-        return
+        return prepared.initial
     spec = folder.spec()
-    prepared.thresholds |= spec.thresholds
-    prepared.batch_size |= {d.label: d.batch_size for d in spec.detectors}
+    sizes = {detector.label: detector.batch_size for detector in spec.detectors}
+    return Settled({**prepared.batch_sizes, **sizes}, spec.thresholds)
 
 
 def _save(engine: Engine, chunk: DecodedChunk, unit: Unit, count: int, folder: Path) -> list[Path]:

@@ -18,13 +18,13 @@ from typing import TYPE_CHECKING, Any
 
 from bench import registry
 from bench.errors import BenchError, nearest
+from bench.protocol.call import Call, CallSyntaxError, parse_call, split_chain
 
 if TYPE_CHECKING:
     from attacks.base import Attack
     from corruptions.base import Corruption
 
 CLEAN = "clean"
-_STEP = re.compile(r"\s*(?P<name>[A-Za-z][\w./-]*)\s*(?:\((?P<params>[^()]*)\))?\s*", re.ASCII)
 _FRACTION = re.compile(r"([0-9.]+)\s*/\s*([0-9.]+)")
 
 
@@ -88,13 +88,18 @@ def parse(text: str) -> Condition:
     """Read a condition.
 
     Raises:
-        BenchError: On bad syntax, an unknown name or parameter (suggesting the nearest), a value
-        that
+        BenchError: On bad syntax, an unknown name or parameter (suggesting the nearest), a value that
             does not fit, or a chain that makes no sense.
+
+    Examples:
+        >>> str(parse("pgd(eps=0.03137254901960784) + jpeg(quality=75)"))
+        'pgd(eps=8/255)+jpeg(quality=75)'
+        >>> parse("blur(sigma=1)+fgsm(eps=2/255)").attack.name
+        'fgsm'
     """
     if text.strip() == CLEAN:
         return Condition()
-    steps = tuple(_parse_step(part, text) for part in _split_chain(text))
+    steps = tuple(_parse_step(part, text) for part in split_chain(text))
     if sum(step.is_attack for step in steps) > 1:
         raise BenchError(f"condition {text!r} has two attacks: a chain may hold one")
     condition = Condition(steps)
@@ -114,73 +119,69 @@ def parse(text: str) -> Condition:
 
 def each_surrogate(conditions: Sequence[Condition], names: Sequence[str]) -> list[Condition]:
     """The conditions, with ``surrogate=each`` written out: one condition a detector of the run."""
-    found: list[Condition] = []
+    expanded: list[Condition] = []
     for condition in conditions:
-        if getattr(condition.attack, "surrogate", None) != "each":
-            found.append(condition)
-            continue
-        for name in names:
-            steps = [
-                Step(s.name, dataclasses.replace(typing.cast(Any, s.plugin), surrogate=name))
-                if s.is_attack
-                else s
-                for s in condition.steps
-            ]
-            found.append(Condition(tuple(steps)))
-    return list({str(condition): condition for condition in found}.values())
+        if getattr(condition.attack, "surrogate", None) == "each":
+            expanded += [_with_surrogate(condition, name) for name in names]
+        else:
+            expanded.append(condition)
+    return list({str(condition): condition for condition in expanded}.values())
 
 
-def _split_chain(text: str) -> list[str]:
-    parts, depth, start = [], 0, 0
-    for position, char in enumerate(text):
-        depth += (char == "(") - (char == ")")
-        if char == "+" and depth == 0:
-            parts.append(text[start:position])
-            start = position + 1
-    return [*parts, text[start:]]
+def _with_surrogate(condition: Condition, name: str) -> Condition:
+    steps = [
+        Step(step.name, dataclasses.replace(typing.cast(Any, step.plugin), surrogate=name))
+        if step.is_attack
+        else step
+        for step in condition.steps
+    ]
+    return Condition(tuple(steps))
 
 
 def _parse_step(part: str, text: str) -> Step:
-    match = _STEP.fullmatch(part)
-    if match is None:
-        raise BenchError(
-            f"condition {text!r}: cannot read {part.strip()!r}; "
-            "write name(key=value,...), steps joined by +"
-        )
-    name = match["name"]
-    if name == CLEAN:
-        raise BenchError(f"condition {text!r}: 'clean' is the empty chain and joins nothing")
-    plugin: type[Any] | None = registry.corruptions().get(name)
-    if plugin is None:
-        plugin = registry.attacks().get(name)
-    if plugin is None and (reason := registry.refused_attack(name)):
-        raise BenchError(f"condition {text!r}: {name} is not offered: {reason}")
-    if plugin is None:
-        known = [*registry.corruptions(), *registry.attacks()]
-        raise BenchError(f"no corruption or attack called {name!r}: {nearest(name, known)}")
-    params = _parse_params(match["params"] or "", plugin, name)
     try:
-        return Step(name, plugin(**params))
+        call = parse_call(part)
+    except CallSyntaxError as error:
+        raise BenchError(f"condition {text!r}: {error}, steps joined by +") from error
+    if call.name == CLEAN:
+        raise BenchError(f"condition {text!r}: 'clean' is the empty chain and joins nothing")
+    plugin = _plugin(call.name, text)
+    parameters = _parameters(call, plugin)
+    try:
+        return Step(call.name, plugin(**parameters))
     except (ValueError, TypeError) as error:
         raise BenchError(f"condition {text!r}: {error}") from error
 
 
-def _parse_params(text: str, plugin: type[Any], name: str) -> dict[str, Any]:
+def _plugin(name: str, text: str) -> type[Any]:
+    """The corruption or attack called ``name``."""
+    plugin: type[Any] | None = registry.corruptions().get(name) or registry.attacks().get(name)
+    if plugin is not None:
+        return plugin
+    if reason := registry.refused_attack(name):
+        raise BenchError(f"condition {text!r}: {name} is not offered: {reason}")
+    names = [*registry.corruptions(), *registry.attacks()]
+    raise BenchError(f"no corruption or attack called {name!r}: {nearest(name, names)}")
+
+
+def _parameters(call: Call, plugin: type[Any]) -> dict[str, Any]:
+    """The call's arguments as values of the types that the plug-in declares."""
     hints = typing.get_type_hints(plugin)
-    known = {field.name: hints[field.name] for field in _fields(plugin)}
+    types_by_name = {field.name: hints[field.name] for field in _fields(plugin)}
     severities = getattr(plugin, "severities", ())
-    params: dict[str, Any] = {}
-    for item in filter(None, (piece.strip() for piece in text.split(","))):
-        key, equals, value = (piece.strip() for piece in item.partition("="))
-        if not equals:
-            raise BenchError(f"{name}({item}): write it as key=value")
-        if key == "severity" and severities and "severity" not in known:
-            params = {**_severity(value, severities, name), **params}
-        elif key not in known:
-            raise BenchError(f"{name} has no parameter {key!r}: {nearest(key, known)}")
+    parameters: dict[str, Any] = {}
+    for argument in call.arguments:
+        key, where = argument.key, f"{call.name}({argument})"
+        if not key:
+            raise BenchError(f"{where}: write it as key=value")
+        if key == "severity" and severities and "severity" not in types_by_name:
+            # What is written out beside a severity overrides what the severity stands for.
+            parameters = {**_severity(argument.value, severities, call.name), **parameters}
+        elif key not in types_by_name:
+            raise BenchError(f"{call.name} has no parameter {key!r}: {nearest(key, types_by_name)}")
         else:
-            params[key] = _coerce(value, known[key], f"{name}({item})")
-    return params
+            parameters[key] = _coerce(argument.value, types_by_name[key], where)
+    return parameters
 
 
 def _severity(value: str, severities: tuple[dict[str, Any], ...], name: str) -> dict[str, Any]:

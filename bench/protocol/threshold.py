@@ -9,9 +9,9 @@ from typing import Any, Literal
 
 from numpy.typing import NDArray
 
+from bench.protocol.call import Call, CallSyntaxError, parse_call
 from leaderboards.statistics.thresholds import at_false_positive_rate, best_balanced_accuracy
 
-_CALL = re.compile(r"^\s*(?P<name>[a-z]+)\s*(?:\((?P<arguments>[^()]*)\))?\s*$")
 _KNOWN = "0, calibrate(split=val, by=balanced-accuracy), fpr(0.01, split=val) or oracle"
 
 
@@ -71,36 +71,38 @@ def parse_policy(text: str) -> Policy:
 
     Raises:
         ValueError: If it is none; lists those there are.
+
+    Examples:
+        >>> str(parse_policy("fpr(0.01)"))
+        'fpr(0.01,split=val)'
     """
-    if text.strip() == "0":
+    refusal = ValueError(f"{text!r} is no threshold policy: write {_KNOWN}")
+    try:
+        call = parse_call(text)
+    except CallSyntaxError as error:
+        raise refusal from error
+    keywords = call.keywords
+    split = keywords.pop("split", "val")
+    if call == Call("0"):
         return Policy("zero")
-    match = _CALL.match(text)
-    name = match["name"] if match else ""
-    given = [
-        part.strip() for part in ((match and match["arguments"]) or "").split(",") if part.strip()
-    ]
-    named = dict(part.split("=", 1) for part in given if "=" in part)
-    named = {key.strip(): value.strip() for key, value in named.items()}
-    plain = [part for part in given if "=" not in part]
-    wrong = ValueError(f"{text!r} is no threshold policy: write {_KNOWN}")
-    if name == "oracle" and not given:
+    if call == Call("oracle"):
         return Policy("oracle")
-    split = named.pop("split", "val")
     if not re.fullmatch(r"[\w.-]+", split):
-        raise wrong
-    if (
-        name == "calibrate"
-        and not plain
-        and named.pop("by", "balanced-accuracy") == "balanced-accuracy"
-    ):
-        if named:
-            raise wrong
-        return Policy("calibrate", split)
-    if name == "fpr" and len(plain) == 1 and not named:
-        try:
-            rate = float(plain[0])
-        except ValueError:
-            raise wrong from None
-        if 0 < rate < 1:
+        raise refusal
+    if call.name == "calibrate" and not call.positional:
+        if keywords.pop("by", "balanced-accuracy") == "balanced-accuracy" and not keywords:
+            return Policy("calibrate", split)
+    elif call.name == "fpr" and len(call.positional) == 1 and not keywords:
+        rate = _rate(call.positional[0])
+        if rate is not None:
             return Policy("fpr", split, rate)
-    raise wrong
+    raise refusal
+
+
+def _rate(text: str) -> float | None:
+    """A number between 0 and 1, both excluded; None for anything else."""
+    try:
+        rate = float(text)
+    except ValueError:
+        return None
+    return rate if 0 < rate < 1 else None

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from bench.inference.numerics import Numerics
 from bench.results.confounds import format_lines
 from bench.results.scores import load_run
 from bench.store.rundir import DetectorRecord, RunSpec
@@ -101,7 +102,7 @@ def _notes(spec: RunSpec, samples: pd.DataFrame, n_bad: int, checks: Sequence[Ch
             *_sentences(_chosen(spec)),
             *_sentences(fits),
             *format_lines(samples),
-            *_arithmetic(spec),
+            *Numerics.recorded(spec.environment).sentences(),
             *spec.suite.remarks,
         ),
     )
@@ -130,20 +131,3 @@ def _training(card: DetectorCard) -> str:
 
 def _sentences(parts: Iterable[str]) -> Iterable[str]:
     return (part + "." for part in parts)
-
-
-def _arithmetic(spec: RunSpec) -> Iterable[str]:
-    if spec.environment.get("exact", True):
-        yield "Networks ran in their plain order of operations (--exact)."
-    else:
-        yield (
-            "Networks ran with batch normalisation folded and channels last where that keeps logits within "
-            "1e-4, relative to the largest (--exact keeps the plain order)."
-        )
-    if spec.precision == "bf16":
-        yield (
-            "Networks scored in bf16 arithmetic (--precision bf16): a logit has two to three digits; "
-            "gradients of attacks are fp32."
-        )
-    if spec.environment.get("compiled"):
-        yield "Networks scored as compiled by torch.compile (--compile); gradients took the plain ones."

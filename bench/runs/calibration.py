@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bench.datasets import Manifest
 from bench.errors import BenchError
@@ -43,49 +45,82 @@ def calibration_chunks(
     return planning.cut(manifest, rows)
 
 
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Thresholds that could be chosen, and why others could not.
+
+    Attributes:
+        thresholds: By detector label.
+        refused: By detector label, the reason.
+    """
+
+    thresholds: dict[str, ThresholdRecord] = field(default_factory=dict)
+    refused: dict[str, str] = field(default_factory=dict)
+
+
 def choose(
     manifest: Manifest,
     policy: Policy,
     plan: Plan,
     store: Store,
-    cards: dict[str, DetectorCard],
-) -> tuple[dict[str, ThresholdRecord], list[tuple[str, str]]]:
-    """Each detector's threshold, from stored scores.
+    cards: Mapping[str, DetectorCard],
+) -> Choice:
+    """Choose each detector's threshold from stored scores.
 
     Where a card names training generators that the split holds, only these and their paired reals
     count: a threshold is set on what the detector was made for, not on what it is tested with.
-
-    Returns:
-        Thresholds by detector, and (detector, reason) for those that have none.
     """
     table = manifest.table.select(["label", "generator"]).to_pandas()
     rows = np.concatenate([chunk.rows for chunk in plan.chunks])
-    labels, names = table["label"].to_numpy()[rows], table["generator"].to_numpy()[rows]
-    found: dict[str, ThresholdRecord] = {}
-    failed: list[tuple[str, str]] = []
+    images = _Images(
+        table["label"].to_numpy()[rows], table["generator"].to_numpy()[rows], manifest.pairing
+    )
+    choice = Choice()
     for label, card in cards.items():
         units = [unit for unit in plan.units if unit.detector == label]
         if not all(store.has(unit.fingerprint) for unit in units):
-            failed.append((label, "the calibration images could not be scored"))
+            choice.refused[label] = "the calibration images could not be scored"
             continue
+        shards = [store.read(unit.fingerprint) for unit in units]
         logits = np.concatenate(
-            [store.read(u.fingerprint)["logit"].to_numpy(zero_copy_only=False) for u in units]
+            [shard["logit"].to_numpy(zero_copy_only=False) for shard in shards]
         ).astype(np.float32)
-        generators = () if policy.kind == "oracle" else _seen(card, set(names[labels == 1]))
-        keep = np.isfinite(logits)
-        fakes = generators or tuple(manifest.pairing)
-        reals = [source for g in fakes for source in manifest.pairing.get(g, ())]
-        keep &= np.where(labels == 1, np.isin(names, fakes), np.isin(names, reals))
+        generators = () if policy.kind == "oracle" else _seen(card, images.generators)
         try:
-            value = policy.choose(labels[keep], logits[keep])
+            choice.thresholds[label] = _threshold(policy, images, logits, generators)
         except ValueError as error:
-            failed.append((label, f"threshold {policy}: {error}"))
-            continue
-        n_fake = int(np.count_nonzero(labels[keep]))
-        found[label] = ThresholdRecord(
-            value=value, n_real=int(keep.sum()) - n_fake, n_fake=n_fake, generators=generators
-        )
-    return found, failed
+            choice.refused[label] = f"threshold {policy}: {error}"
+    return choice
+
+
+@dataclass(frozen=True, slots=True)
+class _Images:
+    """Labels and names of the n calibration images, and which reals belong to which generator."""
+
+    labels: NDArray[np.int64]
+    names: NDArray[np.object_]
+    pairing: Mapping[str, Sequence[str]]
+
+    @property
+    def generators(self) -> set[str]:
+        return set(self.names[self.labels == 1])
+
+
+def _threshold(
+    policy: Policy, images: _Images, logits: NDArray[np.float32], generators: tuple[str, ...]
+) -> ThresholdRecord:
+    """One detector's threshold on the generators given, all of them where none is."""
+    fakes = generators or tuple(images.pairing)
+    reals = [source for generator in fakes for source in images.pairing.get(generator, ())]
+    paired = np.where(
+        images.labels == 1, np.isin(images.names, fakes), np.isin(images.names, reals)
+    )
+    keep = np.isfinite(logits) & paired
+    value = policy.choose(images.labels[keep], logits[keep])
+    n_fake = int(np.count_nonzero(images.labels[keep]))
+    return ThresholdRecord(
+        value=value, n_real=int(keep.sum()) - n_fake, n_fake=n_fake, generators=generators
+    )
 
 
 def _seen(card: DetectorCard, present: set[str]) -> tuple[str, ...]:
@@ -93,8 +128,8 @@ def _seen(card: DetectorCard, present: set[str]) -> tuple[str, ...]:
     return () if data is None else tuple(sorted(present.intersection(data.generators)))
 
 
-def failures(failed: Sequence[tuple[str, str]], conditions: Sequence[str]) -> list[Failure]:
-    """A detector without a threshold has no cell anywhere."""
+def failures(refused: Mapping[str, str], conditions: Sequence[str]) -> list[Failure]:
+    """Make the failed cells of detectors without a threshold: one under every condition."""
     return [
         Failure(
             detector=detector,
@@ -102,6 +137,6 @@ def failures(failed: Sequence[tuple[str, str]], conditions: Sequence[str]) -> li
             status="failed",
             reason=f"no threshold: {reason}",
         )
-        for detector, reason in failed
+        for detector, reason in refused.items()
         for condition in conditions
     ]

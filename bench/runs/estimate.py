@@ -15,10 +15,11 @@ from bench.errors import BenchError
 from bench.inference.device import device_name
 from bench.inference.profiling import Stopwatch
 from bench.runs.prepare import Prepared
-from bench.scoring.attacking import families
+from bench.scoring.attacking import sharing_groups
 from bench.scoring.canvases import Workshop, geometry, make_ready
 from bench.scoring.decoding import decode_chunk
 from bench.scoring.engine import Engine
+from bench.scoring.scorer import Scorer
 from bench.store.units import Chunk, Unit
 
 if TYPE_CHECKING:
@@ -99,7 +100,7 @@ class Work:
         for chain, group in itertools.groupby(ranked, key=before):
             self.readied[chain] = self.readied.get(chain, 0) + count
             for label, mine in itertools.groupby(group, key=lambda u: u.detector):
-                for family in families(list(mine), conditions, free_clean=free):
+                for family in sharing_groups(list(mine), conditions, free_clean=free):
                     forwards, gradients = _passes([conditions[u.condition] for u in family])
                     self.forwards[label] = self.forwards.get(label, 0) + count * forwards
                     self.gradients[label] = self.gradients.get(label, 0) + count * gradients
@@ -143,7 +144,7 @@ def estimate(prepared: Prepared, rates: Mapping[str, float] | None = None) -> Es
     own = {unit.fingerprint for unit in plan.units}
     first = [unit for unit in prepared.calibration_plan().units if unit.fingerprint not in own]
     work, stored = Work(), 0
-    free = prepared.request.precision == "fp32" and not prepared.request.compile
+    free = prepared.request.numerics.gradient_scores
     for units, chunks in ((plan.units, prepared.chunks), (first, prepared.calibration)):
         todo = [unit for unit in units if not store.has(unit.fingerprint)]
         stored += len(units) - len(todo)
@@ -159,9 +160,9 @@ def estimate(prepared: Prepared, rates: Mapping[str, float] | None = None) -> Es
                 for label, rate in found.items()
                 if not rate and work.passes(label)
             }
-            ready = _ready_seconds(prepared, work, engine)
+            ready = _ready_seconds(prepared, work, engine.scorer, pool)
         finally:
-            engine.lanes.close()
+            engine.scorer.lanes.close()
     networks = sum(work.passes(label) / rate for label, rate in found.items() if rate)
     threads = prepared.threads
     return Estimate(
@@ -174,7 +175,7 @@ def estimate(prepared: Prepared, rates: Mapping[str, float] | None = None) -> Es
         decodes=work.decodes,
         forwards=sum(work.forwards.values()),
         gradients=sum(work.gradients.values()),
-        missing_weights=prepared.missing_weights,
+        missing_weights=dict(prepared.missing_weights),
         device=device_name(prepared.device),
         threads=threads,
         rates={label: rate for label, rate in found.items() if rate},
@@ -192,35 +193,40 @@ def _clock(networks: float, ready: float, *, cpu: bool) -> float:
 
 def _rate(engine: Engine, label: str) -> float:
     """Forward passes a second, all threads at work: the best of a few rounds."""
-    detector, size = engine.detectors[label], engine.batch_size[label]
+    scorer = engine.scorer
+    detector, size = scorer.setup.detectors[label], scorer.setup.batch_sizes[label]
     side = detector.card.input.size or 512
     canvas = np.random.default_rng(0).integers(0, 256, (3, side, side), np.uint8)
-    several = engine.threads if engine.networks[detector].parallel else 1
+    several = scorer.setup.threads if scorer.networks[detector].parallel else 1
     canvases, best = [canvas] * (size * several), float("inf")
     for _ in range(_ROUNDS):
         start = time.perf_counter()
-        submitted = engine.networks.submit(detector, canvases, size)
-        engine.networks.gather(detector, submitted, np.empty(len(canvases), np.float32))
+        submitted = scorer.networks.submit(detector, canvases, size)
+        scorer.networks.gather(detector, submitted, np.empty(len(canvases), np.float32))
         best = min(best, time.perf_counter() - start)
     return len(canvases) / best
 
 
-def _ready_seconds(prepared: Prepared, work: Work, engine: Engine) -> float:
+def _ready_seconds(
+    prepared: Prepared, work: Work, scorer: Scorer, pool: ThreadPoolExecutor
+) -> float:
     """CPU seconds to decode, corrupt and fit everything, from a few images spread over the data."""
     if not work.decodes or not prepared.detectors:
         return 0.0
     rows = prepared.rows[:: max(1, len(prepared.rows) // _SAMPLE)][:_SAMPLE]
     watch = Stopwatch()
     sample = Chunk(0, rows, "")
-    few = decode_chunk(prepared.manifest, sample, prepared.policy, engine.pool, watch)
+    few = decode_chunk(prepared.manifest, sample, prepared.policy, pool, watch)
     total = watch.read(1).stages["decode"] / len(rows) * work.decodes
-    fits = {geometry(label, detector): detector for label, detector in engine.detectors.items()}
+    fits = {
+        geometry(label, detector): detector for label, detector in scorer.setup.detectors.items()
+    }
     chains = {_chain(condition): condition.before for condition in prepared.conditions.values()}
     for chain, count in work.readied.items():
         seconds = []
         for _ in range(2):  # the first may import what the corruption needs
             watch = Stopwatch()
-            make_ready(few, chains[chain], fits, Workshop(engine.seed, engine.lanes, watch))
+            make_ready(few, chains[chain], fits, Workshop(scorer.setup.seed, scorer.lanes, watch))
             stages = watch.read(1).stages
             seconds.append(stages["corrupt"] + stages["fit"])
         total += min(seconds) / len(rows) * count

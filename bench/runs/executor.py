@@ -8,21 +8,33 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from bench.runs.prepare import Prepared
+from bench.runs.settled import Settled
 from bench.scoring.decoding import DecodedChunk, decode_chunk
 from bench.scoring.engine import Counts, Failed, Scored
 from bench.store.units import Chunk, Unit
 
 
 class Executor(Protocol):
-    """Scores chunks, wherever."""
+    """Scores chunks, in this process or elsewhere."""
 
     def outcomes(
         self,
         prepared: Prepared,
-        todo: Sequence[tuple[Chunk, Sequence[Unit]]],
+        settled: Settled,
+        work: Sequence[tuple[Chunk, Sequence[Unit]]],
         skip: Callable[[Unit], bool],
     ) -> Iterator[Scored | Failed]:
-        """One outcome a unit, in any order, for those that ``skip`` does not refuse in their turn."""
+        """Score the units of the chunks.
+
+        Args:
+            prepared: The run.
+            settled: Batch sizes and thresholds.
+            work: Chunks with the units of theirs that are to be scored.
+            skip: Whether a unit is no longer needed; asked when its turn comes.
+
+        Yields:
+            One outcome a unit, in any order.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,19 +52,20 @@ class Here:
     def outcomes(
         self,
         prepared: Prepared,
-        todo: Sequence[tuple[Chunk, Sequence[Unit]]],
+        settled: Settled,
+        work: Sequence[tuple[Chunk, Sequence[Unit]]],
         skip: Callable[[Unit], bool],
     ) -> Iterator[Scored | Failed]:
-        """One outcome a unit, as it is done."""
-        units = {chunk.index: wanted for chunk, wanted in todo}
+        """Score the units of the chunks in turn; see :class:`Executor`."""
+        units = {chunk.index: of_chunk for chunk, of_chunk in work}
 
-        def wanted() -> Iterator[tuple[DecodedChunk, list[Unit]]]:
-            for chunk, decoded in self._ahead(prepared, [chunk for chunk, _ in todo]):
-                yield decoded, [unit for unit in units[chunk.index] if not skip(unit)]
+        def decoded() -> Iterator[tuple[DecodedChunk, list[Unit]]]:
+            for chunk, images in self._decoded_ahead(prepared, [chunk for chunk, _ in work]):
+                yield images, [unit for unit in units[chunk.index] if not skip(unit)]
 
-        yield from prepared.engine(self.pool, self.counts).stream(wanted())
+        yield from prepared.engine(self.pool, settled, self.counts).stream(decoded())
 
-    def _ahead(
+    def _decoded_ahead(
         self, prepared: Prepared, chunks: Sequence[Chunk]
     ) -> Iterator[tuple[Chunk, DecodedChunk]]:
         """Decode one chunk ahead of those in work: three chunks in memory, never more."""
@@ -65,7 +78,7 @@ class Here:
         with ThreadPoolExecutor(max_workers=1) as reader:
             pending: Future[DecodedChunk] | None = None
             for position, chunk in enumerate(chunks):
-                decoded = pending.result() if pending else decode(chunk)
+                images = pending.result() if pending else decode(chunk)
                 following = chunks[position + 1] if position + 1 < len(chunks) else None
                 pending = reader.submit(decode, following) if following else None
-                yield chunk, decoded
+                yield chunk, images

@@ -47,7 +47,7 @@ def load(
 
 def _placed(detector: Detector, request: RunRequest, device: torch.device) -> Detector:
     detector.to(device)
-    if not request.exact:
+    if not request.numerics.exact:
         detector.fold()
     return detector
 

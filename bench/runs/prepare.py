@@ -20,10 +20,11 @@ from bench.protocol.condition import Condition, each_surrogate
 from bench.runs.calibration import calibration_chunks
 from bench.runs.loading import load
 from bench.runs.request import RunRequest
+from bench.runs.settled import Settled
 from bench.scoring.engine import Counts, Engine
+from bench.scoring.scorer import Scorer, Setup
 from bench.store import units as planning
 from bench.store.provenance import scoring_environment
-from bench.store.rundir import ThresholdRecord
 from bench.store.shards import Store
 from bench.store.units import Chunk, Plan, PlannedDetector, Settings
 from bench.support.progress import Progress
@@ -45,32 +46,55 @@ class Machine:
     environment: Mapping[str, Any]
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Prepared:
-    """A request with everything found, loaded and laid out."""
+    """A request with everything looked up, loaded and laid out; nothing in it changes while it runs.
+
+    Attributes:
+        request: What was asked for.
+        manifest: The data set.
+        rows: (n,) int64 rows of the manifest that are scored.
+        n_available: Images there were before a limit.
+        chunks: The selected images, cut to bounded memory.
+        calibration: Chunks that thresholds are chosen on; empty where none is chosen.
+        conditions: By canonical spelling, in board order.
+        detectors: By label, on the device.
+        identities: By label: a digest over all that decides a detector's logits.
+        surrogates: By name: detectors whose gradients are taken for others.
+        missing_weights: By label, why a detector could not be built; only in a dry run.
+        batch_sizes: Images in a batch to begin with, by label.
+        device: Where networks run.
+        policy: How images are decoded.
+        watch: Stopwatch that learns where the time goes.
+        elsewhere: The machine that scores, where it is not this one.
+    """
 
     request: RunRequest
     manifest: Manifest
     rows: NDArray[np.int64]
     n_available: int
     chunks: tuple[Chunk, ...]
-    conditions: dict[str, Condition]
-    detectors: dict[str, Detector]
-    identities: dict[str, str]
-    batch_size: dict[str, int]
+    calibration: tuple[Chunk, ...] = ()
+    conditions: Mapping[str, Condition]
+    detectors: Mapping[str, Detector]
+    identities: Mapping[str, str]
+    surrogates: Mapping[str, Detector] = field(default_factory=dict)
+    missing_weights: Mapping[str, str] = field(default_factory=dict)
+    batch_sizes: Mapping[str, int]
     device: torch.device
     policy: DecodePolicy
-    calibration: tuple[Chunk, ...] = ()
-    missing_weights: dict[str, str] = field(default_factory=dict)
-    thresholds: dict[str, ThresholdRecord] = field(default_factory=dict)
-    surrogates: dict[str, Detector] = field(default_factory=dict)
     watch: Stopwatch = field(default_factory=Stopwatch)
     elsewhere: Machine | None = None
 
     @property
+    def initial(self) -> Settled:
+        """Batch sizes to begin with, and no threshold chosen yet."""
+        return Settled(self.batch_sizes)
+
+    @property
     def threads(self) -> int:
         """CPU threads for everything."""
-        return self.request.threads or cpu_threads(self.device)
+        return self.request.numerics.threads or cpu_threads(self.device)
 
     @property
     def store(self) -> Store:
@@ -84,38 +108,41 @@ class Prepared:
             return dict(self.elsewhere.environment)
         return environment(self.request, self.device)
 
-    def engine(self, pool: Executor, counts: Counts | None = None) -> Engine:
-        """The detectors, ready to score chunks under the current thresholds and batch sizes.
+    def engine(
+        self, pool: Executor, settled: Settled | None = None, counts: Counts | None = None
+    ) -> Engine:
+        """Make the detectors ready to score chunks.
 
         Args:
             pool: Threads for corruptions and geometry.
+            settled: Batch sizes and thresholds; the initial ones by default.
             counts: Where work is counted; a fresh count by default.
         """
-        return Engine(
+        settled = settled or self.initial
+        setup = Setup(
             detectors=self.detectors,
             conditions=self.conditions,
-            batch_size=self.batch_size,
+            batch_sizes=settled.batch_sizes,
             device=self.device,
-            precision=self.request.precision,
+            numerics=self.request.numerics,
             seed=self.request.seed,
-            pool=pool,
-            thresholds={label: record.value for label, record in self.thresholds.items()},
+            thresholds={label: settled.threshold(label) for label in settled.thresholds},
             surrogates=self.surrogates,
-            counts=counts or Counts(),
             threads=self.threads,
-            compile=self.request.compile,
-            watch=self.watch,
         )
+        return Engine(Scorer(setup, pool, self.watch), counts or Counts())
 
-    def plan(self) -> Plan:
-        """Every unit, with fingerprints for the current batch sizes and thresholds."""
-        return self._plan(self.chunks, list(self.conditions.values()))
+    def plan(self, settled: Settled | None = None) -> Plan:
+        """Lay out every unit, with fingerprints for the batch sizes and thresholds given."""
+        return self._plan(self.chunks, list(self.conditions.values()), settled or self.initial)
 
-    def calibration_plan(self) -> Plan:
-        """The units that thresholds are chosen from: clean, on the calibration images."""
-        return self._plan(self.calibration, [self.conditions["clean"]])
+    def calibration_plan(self, settled: Settled | None = None) -> Plan:
+        """Lay out the units that thresholds are chosen from: clean, on the calibration images."""
+        return self._plan(self.calibration, [self.conditions["clean"]], settled or self.initial)
 
-    def _plan(self, chunks: Sequence[Chunk], conditions: Sequence[Condition]) -> Plan:
+    def _plan(
+        self, chunks: Sequence[Chunk], conditions: Sequence[Condition], settled: Settled
+    ) -> Plan:
         settings = Settings(
             self.request.seed,
             self.environment,
@@ -123,21 +150,15 @@ class Prepared:
             {name: detector.identity() for name, detector in self.surrogates.items()},
         )
         planned = [
-            PlannedDetector(label, identity, self.batch_size[label], self._threshold(label))
+            PlannedDetector(label, identity, settled.batch_sizes[label], settled.threshold(label))
             for label, identity in self.identities.items()
         ]
         return planning.build(chunks, planned, conditions, settings)
 
-    def _threshold(self, label: str) -> float:
-        record = self.thresholds.get(label)
-        return 0.0 if record is None else record.value
-
 
 def environment(request: RunRequest, device: torch.device) -> dict[str, Any]:
-    """What of this installation and of a request can change a score on a device."""
-    return scoring_environment(
-        device_name(device), request.precision, exact=request.exact, compiled=request.compile
-    )
+    """Describe what of this installation and of a request can change a score on a device."""
+    return scoring_environment(device_name(device), request.numerics.fingerprint)
 
 
 def prepare(
@@ -179,10 +200,10 @@ def prepare(
     chunks = planning.cut(manifest, rows)
     calibration = calibration_chunks(manifest, policy, chunks, request.limit, request.seed)
     conditions = each_surrogate(request.suite.parsed, [d.label for d in request.detectors])
-    found = load(request, conditions, here, dry=dry)
-    sizes = {
+    loaded = load(request, conditions, here, dry=dry)
+    batch_sizes = {
         label: request.batch_size or auto_batch(detector.card.input.size, device)
-        for label, detector in found.detectors.items()
+        for label, detector in loaded.detectors.items()
     }
     return Prepared(
         request=request,
@@ -192,13 +213,13 @@ def prepare(
         chunks=chunks,
         calibration=calibration,
         conditions={str(condition): condition for condition in conditions},
-        detectors=found.detectors,
-        identities={label: detector.identity() for label, detector in found.detectors.items()},
-        batch_size=sizes,
+        detectors=loaded.detectors,
+        identities={label: detector.identity() for label, detector in loaded.detectors.items()},
+        batch_sizes=batch_sizes,
         device=device,
         policy=DecodePolicy(),
-        missing_weights=found.missing,
-        surrogates=found.surrogates,
+        missing_weights=loaded.missing,
+        surrogates=loaded.surrogates,
         watch=watch,
         elsewhere=elsewhere,
     )

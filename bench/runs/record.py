@@ -10,15 +10,16 @@ from bench.protocol.attack_facts import attack_facts
 from bench.protocol.condition import Condition
 from bench.protocol.severity import curves
 from bench.runs.prepare import Prepared
+from bench.runs.settled import Settled
 from bench.store.provenance import git_state, versions
 from bench.store.rundir import ConditionRecord, DetectorRecord, RunSpec
 
 
-def _spec(prepared: Prepared) -> RunSpec:
+def run_spec(prepared: Prepared, settled: Settled) -> RunSpec:
+    """Describe a prepared run as ``run.json`` records it."""
     request, manifest = prepared.request, prepared.manifest
-    environment = prepared.environment
     store, folder = prepared.store.root, request.folder
-    along = curves(list(prepared.conditions.values()))
+    severity = curves(list(prepared.conditions.values()))
     return RunSpec(
         suite=request.suite,
         dataset=manifest.name,
@@ -31,20 +32,20 @@ def _spec(prepared: Prepared) -> RunSpec:
         n_available=prepared.n_available,
         detectors=tuple(
             DetectorRecord(
-                label=wanted.label,
-                requested=wanted.name,
-                identity=prepared.identities[wanted.label],
-                batch_size=prepared.batch_size[wanted.label],
-                card=prepared.detectors[wanted.label].card.model_dump(mode="json"),
+                label=detector.label,
+                requested=detector.name,
+                identity=prepared.identities[detector.label],
+                batch_size=settled.batch_sizes[detector.label],
+                card=prepared.detectors[detector.label].card.model_dump(mode="json"),
             )
-            for wanted in request.detectors
+            for detector in request.detectors
         ),
-        thresholds=dict(prepared.thresholds),
-        conditions=tuple(_condition_record(c, along) for c in prepared.conditions.values()),
+        thresholds=dict(settled.thresholds),
+        conditions=tuple(_condition_record(c, severity) for c in prepared.conditions.values()),
         seed=request.seed,
-        precision=request.precision,
+        precision=request.numerics.precision,
         device=prepared.device.type,
-        environment=environment,
+        environment=prepared.environment,
         decode=dataclasses.asdict(prepared.policy),
         versions=versions(),
         git=git_state(),
@@ -55,15 +56,15 @@ def _spec(prepared: Prepared) -> RunSpec:
 
 
 def _condition_record(
-    condition: Condition, along: Mapping[str, tuple[str, int]]
+    condition: Condition, severity: Mapping[str, tuple[str, int]]
 ) -> ConditionRecord:
     corruptions = [*condition.before, *condition.after]
-    family, strength = along.get(str(condition), ("", 0))
-    told = [done for step in corruptions if (done := getattr(step.plugin, "as_done", ""))]
+    series, strength = severity.get(str(condition), ("", 0))
+    remarks = [remark for step in corruptions if (remark := getattr(step.plugin, "as_done", ""))]
     return ConditionRecord(
         spelled=str(condition),
-        resolved=": ".join([condition.resolved, *(["; then ".join(told)] if told else [])]),
-        family=family,
+        resolved=": ".join([condition.resolved, *(["; then ".join(remarks)] if remarks else [])]),
+        family=series,
         strength=strength,
         attack=condition.attack is not None,
         facts=attack_facts(condition),

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
 
 from bench.errors import BenchError, NothingSelectedError
 from bench.inference.detector import DetectorRequest
+from bench.inference.numerics import Numerics
 from bench.protocol.suite import Suite
 
 
@@ -47,11 +47,7 @@ class RunRequest:
         limit: At most about so many images.
         device: ``auto``, ``cpu`` or ``cuda:N``.
         batch_size: ``None`` chooses, and halves when memory runs out.
-        precision: Of the forward pass.
-        exact: Keep the network's plain order of operations; by default batch normalisation is folded
-            and memory laid out channels last, where logits stay within 1e-4.
-        compile: Score with networks that ``torch.compile`` made quicker; gradients keep the plain ones.
-        threads: CPU threads; ``None`` takes torch's own number, beside an accelerator every core.
+        numerics: How logits are computed.
         seed: Of noise, random starts and subsampling.
         allow_untrained: Score detectors without trained weights, on purpose.
         cache: Folder of cached manifests; ``None`` is the user's cache.
@@ -69,10 +65,7 @@ class RunRequest:
     limit: int | None = None
     device: str = "auto"
     batch_size: int | None = None
-    precision: Literal["fp32", "bf16"] = "fp32"
-    exact: bool = False
-    compile: bool = False
-    threads: int | None = None
+    numerics: Numerics = field(default_factory=Numerics)
     seed: int = 0
     allow_untrained: bool = False
     cache: Path | None = None
@@ -102,5 +95,4 @@ class RunRequest:
             raise BenchError(f"--limit {self.limit}: give at least 2, one real and one fake image")
         if self.batch_size is not None and self.batch_size < 1:
             raise BenchError(f"--batch-size {self.batch_size}: give at least 1, or auto")
-        if self.threads is not None and self.threads < 1:
-            raise BenchError(f"--threads {self.threads}: give at least 1")
+        self.numerics.check()

@@ -19,12 +19,14 @@ from bench.runs.cluster.connect import connected
 from bench.runs.cluster.dispatch import Dispatcher, machine
 from bench.runs.cluster.spec import parse as parse_cluster
 from bench.runs.executor import Executor, Here
+from bench.runs.failures import FirstFailures
 from bench.runs.prepare import Prepared, prepare
-from bench.runs.record import _spec
+from bench.runs.record import run_spec
 from bench.runs.request import RunRequest
+from bench.runs.settled import Settled
 from bench.scoring.engine import BatchTooLargeError, Counts, Failed
 from bench.store.rundir import Failure, RunDir
-from bench.store.units import Plan, Unit, weight, work
+from bench.store.units import Plan, weight, work
 from bench.support.files import ensure_writable, writable
 from bench.support.progress import Progress, Silent
 from leaderboards import Board
@@ -32,7 +34,7 @@ from leaderboards import Board
 
 @dataclass(frozen=True, slots=True)
 class RunResult:
-    """A finished run.
+    """A finished run and its board.
 
     Attributes:
         folder: Where its files are.
@@ -78,114 +80,119 @@ def execute(request: RunRequest, progress: Progress | None = None) -> RunResult:
             )
             prepared = prepare(request, progress, elsewhere=machine(session, request))
             executor = Dispatcher(session, progress, counts)
-        return _finish(prepared, executor, counts, progress)
+        return _Run(prepared, executor, counts, progress).finish()
 
 
-def _finish(
-    prepared: Prepared, executor: Executor, counts: Counts, progress: Progress
-) -> RunResult:
-    request, folder = prepared.request, RunDir(prepared.request.folder)
-    ensure_writable(folder.root)
-    prepared.store.prepare()
-    while True:
-        if request.suite.policy.kind != "zero":
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """A prepared run under way."""
+
+    prepared: Prepared
+    executor: Executor
+    counts: Counts
+    progress: Progress
+
+    def finish(self) -> RunResult:
+        """Score what the store lacks, in smaller batches where memory runs out, and write the board."""
+        prepared, folder = self.prepared, RunDir(self.prepared.request.folder)
+        ensure_writable(folder.root)
+        prepared.store.prepare()
+        settled = prepared.initial
+        while True:
+            try:
+                failures = self._attempt(folder, settled)
+                break
+            except BatchTooLargeError as error:
+                settled = self._halved(settled, error)
+        finished = report_with(folder, failures, prepared.manifest)
+        with writable(folder.root):
+            finished.board.write(folder.root)
+        profile = prepared.watch.read(prepared.threads)
+        return RunResult(folder.root, finished, self.counts, profile)
+
+    def _attempt(self, folder: RunDir, settled: Settled) -> list[Failure]:
+        """Choose thresholds and score, in the batches given."""
+        prepared, unchosen = self.prepared, list[Failure]()
+        if prepared.request.suite.policy.kind != "zero":
             # Recorded before thresholds are chosen too: a killed run can then be looked at.
-            folder.begin(_spec(prepared), prepared.manifest, prepared.rows, prepared.plan())
-        try:
-            known = _thresholds(prepared, executor, progress)
-            plan = prepared.plan()
-            folder.begin(_spec(prepared), prepared.manifest, prepared.rows, plan)
-            failures = _score(prepared, plan, executor, progress, known=known)
-            break
-        except BatchTooLargeError as error:
-            _halve(prepared, error, progress)
-    done = report_with(folder, failures, prepared.manifest)
-    with writable(folder.root):
-        done.board.write(folder.root)
-    return RunResult(folder.root, done, counts, prepared.watch.read(prepared.threads))
+            self._record(folder, settled)
+            settled, unchosen = self._with_thresholds(settled)
+        plan = self._record(folder, settled)
+        return self._score(plan, settled, unchosen)
+
+    def _record(self, folder: RunDir, settled: Settled) -> Plan:
+        """Record what is about to be scored; returns its plan."""
+        prepared, plan = self.prepared, self.prepared.plan(settled)
+        folder.begin(run_spec(prepared, settled), prepared.manifest, prepared.rows, plan)
+        return plan
+
+    def _halved(self, settled: Settled, error: BatchTooLargeError) -> Settled:
+        label, device = error.detector, self.prepared.device
+        if settled.batch_sizes[label] == 1:
+            raise BenchError(
+                f"{label} does not fit the memory of {device} even one image at a time: "
+                "use another --device"
+            ) from error
+        if device.type == "cuda":
+            torch.cuda.empty_cache()
+        smaller = settled.halved(label)
+        size = smaller.batch_sizes[label]
+        self.progress.note(f"{label}: out of memory, going on with batches of {size}")
+        return smaller
+
+    def _with_thresholds(self, settled: Settled) -> tuple[Settled, list[Failure]]:
+        """Choose the thresholds the suite asks for.
+
+        Returns:
+            The settled values with them, and the failed cells of detectors that have none.
+        """
+        prepared, policy = self.prepared, self.prepared.request.suite.policy
+        plan = prepared.calibration_plan(settled)
+        reasons = {f.detector: f.reason for f in self._score(plan, settled, [])}
+        cards = {label: detector.card for label, detector in prepared.detectors.items()}
+        choice = calibration.choose(prepared.manifest, policy, plan, prepared.store, cards)
+        refused = {label: reasons.get(label, reason) for label, reason in choice.refused.items()}
+        for label, record in choice.thresholds.items():
+            self.progress.note(f"{label}: threshold {record.value:g} by {policy}")
+        failures = calibration.failures(refused, list(prepared.conditions))
+        return settled.with_thresholds(choice.thresholds), failures
+
+    def _score(self, plan: Plan, settled: Settled, unchosen: Sequence[Failure]) -> list[Failure]:
+        """Score the units the store lacks and keep what comes; a cell that failed is not tried again.
+
+        Returns:
+            One failure a (detector, condition) that has one, in the plan's order.
+        """
+        prepared, store = self.prepared, self.prepared.store
+        missing = {
+            chunk.index: [u for u in plan.by_chunk[chunk.index] if not store.has(u.fingerprint)]
+            for chunk in plan.chunks
+        }
+        total, left = len(plan.units), sum(len(units) for units in missing.values())
+        if left < total:
+            self.progress.note(f"{total - left} of {total} units are stored already")
+        self.progress.start("scoring", work(plan.chunks, missing, prepared.conditions))
+        failures = FirstFailures(unchosen)
+        chunks = [(chunk, missing[chunk.index]) for chunk in plan.chunks if missing[chunk.index]]
+        for outcome in self.executor.outcomes(prepared, settled, chunks, failures.cover):
+            unit, chunk = outcome.unit, plan.chunks[outcome.unit.chunk]
+            if isinstance(outcome, Failed):
+                if not failures.cover(unit):
+                    cell = f"{unit.detector} under {unit.condition}"
+                    self.progress.note(f"{cell}: {outcome.status}: {outcome.reason}")
+                failures.add(outcome)
+            else:
+                with prepared.watch.time("store"):
+                    store.write(unit.fingerprint, outcome.scores)
+            cost = weight(prepared.conditions[unit.condition])
+            self.progress.advance(len(chunk.rows) * cost)
+        return failures.in_order(plan)
 
 
 def report_with(folder: RunDir, failures: Sequence[Failure], manifest: Manifest) -> Report:
     """Record the failures, build the report, and list every image that was left out."""
     folder.failed(failures)
-    done = report(folder.root)
+    finished = report(folder.root)
     indexed = [(row["path"], row["reason"]) for row in manifest.bad.to_pylist()]
-    folder.left_out(sorted({*indexed, *done.bad}))
-    return done
-
-
-def _halve(prepared: Prepared, error: BatchTooLargeError, progress: Progress) -> None:
-    size = prepared.batch_size[error.detector]
-    if size == 1:
-        raise BenchError(
-            f"{error.detector} does not fit the memory of {prepared.device} even one image at a time: "
-            "use another --device"
-        ) from error
-    prepared.batch_size[error.detector] = size // 2
-    if prepared.device.type == "cuda":
-        torch.cuda.empty_cache()
-    progress.note(f"{error.detector}: out of memory, going on with batches of {size // 2}")
-
-
-def _thresholds(prepared: Prepared, executor: Executor, progress: Progress) -> list[Failure]:
-    """Choose the thresholds the suite asks for; gives the cells of detectors that have none."""
-    policy = prepared.request.suite.policy
-    if policy.kind == "zero":
-        return []
-    prepared.thresholds = {}
-    plan = prepared.calibration_plan()
-    reasons = {f.detector: f.reason for f in _score(prepared, plan, executor, progress)}
-    cards = {label: detector.card for label, detector in prepared.detectors.items()}
-    prepared.thresholds, failed = calibration.choose(
-        prepared.manifest, policy, plan, prepared.store, cards
-    )
-    told = [(label, reasons.get(label, reason)) for label, reason in failed]
-    for label, record in prepared.thresholds.items():
-        progress.note(f"{label}: threshold {record.value:g} by {policy}")
-    return calibration.failures(told, list(prepared.conditions))
-
-
-def _score(
-    prepared: Prepared,
-    plan: Plan,
-    executor: Executor,
-    progress: Progress,
-    *,
-    known: Sequence[Failure] = (),
-) -> list[Failure]:
-    """Score the units the store lacks and keep what comes; a cell that failed is not tried again."""
-    store = prepared.store
-    todo = {
-        chunk.index: [u for u in plan.by_chunk[chunk.index] if not store.has(u.fingerprint)]
-        for chunk in plan.chunks
-    }
-    total, left = len(plan.units), sum(len(units) for units in todo.values())
-    if left < total:
-        progress.note(f"{total - left} of {total} units are stored already")
-    progress.start("scoring", work(plan.chunks, todo, prepared.conditions))
-    failures = {(failure.detector, failure.condition): (-1, failure) for failure in known}
-
-    def skip(unit: Unit) -> bool:
-        return (unit.detector, unit.condition) in failures
-
-    chunks = [(chunk, todo[chunk.index]) for chunk in plan.chunks if todo[chunk.index]]
-    for outcome in executor.outcomes(prepared, chunks, skip):
-        unit, chunk = outcome.unit, plan.chunks[outcome.unit.chunk]
-        key = (unit.detector, unit.condition)
-        if isinstance(outcome, Failed):
-            failure = Failure(
-                detector=key[0], condition=key[1], status=outcome.status, reason=outcome.reason
-            )
-            if key not in failures:
-                progress.note(f"{key[0]} under {key[1]}: {outcome.status}: {outcome.reason}")
-            # Chunks may come in any order; the first one speaks, so that runs agree on the reason.
-            if chunk.index < failures.get(key, (chunk.index + 1, failure))[0]:
-                failures[key] = (chunk.index, failure)
-        else:
-            with prepared.watch.time("store"):
-                store.write(unit.fingerprint, outcome.scores)
-        progress.advance(len(chunk.rows) * weight(prepared.conditions[unit.condition]))
-    # In the plan's order, whichever came first: the same command records the same bytes.
-    order = {(u.detector, u.condition): i for i, u in enumerate(plan.units)}
-    told = [failure for _, failure in failures.values()]
-    return sorted(told, key=lambda f: order.get((f.detector, f.condition), -1))
+    folder.left_out(sorted({*indexed, *finished.bad}))
+    return finished

@@ -1,10 +1,11 @@
-"""One attack to run, and what it did."""
+"""One attack to run, and the record of what it did."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import dataclasses
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -19,53 +20,86 @@ class Job:
     """One attack to run.
 
     Attributes:
-        attack: The attack.
+        attack: The attack with its parameters.
         purpose: What its seeds are drawn for.
-        climbed: Makes the logit function it climbs, anew for each batch: the target's own, a
-            surrogate's, or one behind corruptions.
+        logit_function: Makes the function whose gradient it climbs, anew for each batch: the target's
+            own logits, a surrogate's, or those behind corruptions.
     """
 
     attack: Attack
     purpose: str
-    climbed: Callable[[], LogitFn]
+    logit_function: Callable[[], LogitFn]
 
 
 @dataclass(frozen=True, slots=True)
-class Setting:
-    """What all jobs have in common.
+class Target:
+    """The detector under attack, and how it is run; the same for all jobs of a sharing group.
 
     Attributes:
-        logits: The target's logit function.
-        size: Images in a batch.
-        device: Where it runs.
-        seed: The run's.
+        logits: The detector's logit function.
+        batch_size: Images in a batch.
+        device: Where the detector runs.
+        seed: Seed of the run.
         threshold: Logit above which an image is called fake.
-        each: Does one thing for every item, perhaps in several threads.
+        for_each: Calls a function on every item, perhaps in several threads; results in order.
     """
 
     logits: LogitFn
-    size: int
+    batch_size: int
     device: torch.device
     seed: int
     threshold: float = 0.0
-    each: Callable[[Callable[[Any], Any], Iterable[Any]], list[Any]] = plainly
+    for_each: Callable[[Callable[[Any], Any], Iterable[Any]], list[Any]] = plainly
 
 
-@dataclass(slots=True)
-class Attacked:
-    """What one attack did to n canvases; nan where an image was not attacked or not looked at.
+@dataclass(frozen=True, slots=True)
+class BatchOutcome:
+    """What one job did to one batch of m images, padding left out.
 
     Attributes:
-        moved: What the detector will see: (3, h, w) uint8, or float32 where not quantised.
-        linf: (n,) size of the change; ``l2`` likewise.
+        rows: (m,) int64 positions of the images in their chunk.
+        images: What the detector will see, (3, h, w) each: uint8, or float32 where not quantised.
+        columns: By column name, (m,) float64; nan where the image was not attacked.
+    """
+
+    rows: NDArray[np.int64]
+    images: Sequence[NDArray[Any]]
+    columns: dict[str, NDArray[np.float64]]
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """What the attack checks learn of m images besides the scores.
+
+    Attributes:
+        rows: (m,) int64 positions of the probed images in their chunk.
+        unrounded: (m,) logits of the pictures before they were rounded to 8 bits; nan where the
+            attack does not round.
+        unbounded: (m,) 1 where an unbounded budget fools the detector, 0 where not, nan if not asked.
+    """
+
+    rows: NDArray[np.int64]
+    unrounded: NDArray[np.float64]
+    unbounded: NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Attacked:
+    """What one attack did to the n canvases of a chunk; nan where an image was left alone.
+
+    Attributes:
+        images: What the detector will see: (3, h, w) uint8, or float32 where not quantised; ``None``
+            where there is no canvas.
+        linf: (n,) largest change of a value, in units of [0, 1].
+        l2: (n,) Euclidean length of the change, in units of [0, 1].
         steps: (n,) gradients or queries spent.
         grad_zero: (n,) share of exact zeros in the first gradient of the image's batch.
         unbounded: (n,) 1 where an unbounded budget fools the detector, 0 where it does not.
         unrounded: (n,) logit of the picture before it was rounded to 8 bits.
-        error: Why it could not be done.
+        error: Why the attack could not be run; ``None`` where it was.
     """
 
-    moved: list[Any]
+    images: list[Any]
     linf: NDArray[np.float64]
     l2: NDArray[np.float64]
     steps: NDArray[np.float64]
@@ -75,7 +109,28 @@ class Attacked:
     error: Exception | None = None
 
     @classmethod
-    def nothing(cls, n: int) -> Attacked:
-        """Nothing done yet."""
-        linf, l2, steps, zero, unbounded, unrounded = (np.full(n, np.nan) for _ in range(6))
-        return cls([None] * n, linf, l2, steps, zero, unbounded, unrounded)
+    def none(cls, count: int, error: Exception | None = None) -> Self:
+        """Make the record of an attack that touched none of ``count`` images."""
+        linf, l2, steps, zero, unbounded, unrounded = (np.full(count, np.nan) for _ in range(6))
+        return cls([None] * count, linf, l2, steps, zero, unbounded, unrounded, error)
+
+    @classmethod
+    def assembled(cls, count: int, batches: Iterable[BatchOutcome]) -> Self:
+        """Put the batches of one job together."""
+        whole = cls.none(count)
+        for batch in batches:
+            for row, image in zip(batch.rows, batch.images, strict=True):
+                whole.images[row] = image
+            for name, values in batch.columns.items():
+                getattr(whole, name)[batch.rows] = values
+        return whole
+
+    def with_probe(self, probe: Probe) -> Attacked:
+        """Add what a probe learnt."""
+        unrounded, unbounded = self.unrounded.copy(), self.unbounded.copy()
+        unrounded[probe.rows], unbounded[probe.rows] = probe.unrounded, probe.unbounded
+        return dataclasses.replace(self, unrounded=unrounded, unbounded=unbounded)
+
+    def failed(self, error: Exception) -> Attacked:
+        """Mark the attack as one that could not be run."""
+        return dataclasses.replace(self, error=error)

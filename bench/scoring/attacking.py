@@ -1,13 +1,13 @@
-"""How canvases are attacked: a batch at a time, several attacks of one family together.
+"""How canvases are attacked: a batch at a time, several attacks of one sharing group together.
 
-Attacks that take their one gradient at the image itself (FGSM at several eps) share it: the second one
-is answered from memory, so its bits are those it would have had alone. What the honesty checks need
-besides the scores is found here too, on a few images a chunk.
+Attacks that take their one gradient at the image itself (FGSM at several eps) share it: the second one is
+answered from memory, so its bits are those it would have had alone.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,123 +17,192 @@ from numpy.typing import NDArray
 from attacks.base import LogitFn
 from bench.inference.batches import Batch, Place, layout
 from bench.protocol.seeding import seed_for
-from bench.scoring.attack_job import Attacked, Job, Setting
+from bench.scoring.attack_job import Attacked, BatchOutcome, Job, Target
 from bench.scoring.logit_functions import Remembered
-from bench.scoring.probes import _probe
+from bench.scoring.probes import probe
 
 if TYPE_CHECKING:
     from bench.datasets import ImageRecord
     from bench.protocol.condition import Condition
     from bench.store.units import Unit
 
-FLOATS = ("linf", "l2", "steps")
+# Columns of an attack's own result, one value an image.
+_RESULT_COLUMNS = ("linf", "l2", "steps")
 
 
-def families(
+def sharing_groups(
     units: Sequence[Unit], conditions: Mapping[str, Condition], *, free_clean: bool
 ) -> list[list[Unit]]:
-    """Units that share work: attacks with one gradient at the image, and the clean scores it gives.
+    """Group units that share work: attacks with one gradient at the image, and the clean scores it gives.
 
     Args:
-        units: Of one detector, with the same corruptions before the attack.
+        units: Units of one detector, with the same corruptions before the attack.
         conditions: By canonical spelling.
-        free_clean: Whether the gradient's forward pass is the one that scores.
+        free_clean: Whether the forward pass of a gradient is the very one that scores.
     """
-    shared: dict[tuple[Any, ...], list[Unit]] = {}
-    plain: list[Unit] = []
-    giver: list[Unit] | None = None
+    groups: dict[tuple[Any, ...], list[Unit]] = {}
+    unattacked: list[Unit] = []
+    gradient_of_all: list[Unit] | None = None
     for unit in units:
         attack = conditions[unit.condition].attack
         key: tuple[Any, ...] = (unit.condition,)
         if attack is not None and attack.shares_gradient:
             key = (attack.name, attack.goal, getattr(attack, "loss", ""))
-        family = shared.setdefault(key, [])
-        family.append(unit)
+        group = groups.setdefault(key, [])
+        group.append(unit)
         if attack is None:
-            plain = plain or family
+            unattacked = unattacked or group
         elif attack.shares_gradient and attack.goal == "both":
-            giver = giver or family
-    if not (free_clean and plain and giver):
-        return list(shared.values())
-    others = [family for family in shared.values() if family is not plain and family is not giver]
-    return [[*plain, *giver], *others]
+            # Only a gradient taken at every image brings the clean logits of every image.
+            gradient_of_all = gradient_of_all or group
+    if not (free_clean and unattacked and gradient_of_all):
+        return list(groups.values())
+    others = [g for g in groups.values() if g is not unattacked and g is not gradient_of_all]
+    return [[*unattacked, *gradient_of_all], *others]
+
+
+@dataclass(frozen=True, slots=True)
+class GroupOutcome:
+    """What the jobs of one sharing group did to n canvases.
+
+    Attributes:
+        attacked: One record a job, in the order of the jobs.
+        clean: (n,) float32 clean logits, where a shared gradient gave those of all images.
+    """
+
+    attacked: list[Attacked]
+    clean: NDArray[np.float32] | None
+
+
+@dataclass(frozen=True, slots=True)
+class _BatchOutcomes:
+    """One batch under every job: an outcome or an error each, and the clean logits of its rows."""
+
+    rows: NDArray[np.int64]
+    by_job: list[BatchOutcome | Exception]
+    clean: NDArray[np.float32] | None
 
 
 def attack_all(
     jobs: Sequence[Job],
     canvases: Sequence[NDArray[Any] | None],
     records: Sequence[ImageRecord],
-    setting: Setting,
-) -> tuple[list[Attacked], NDArray[np.float32] | None]:
+    target: Target,
+) -> GroupOutcome:
     """Run every job on every canvas.
 
     Args:
         jobs: Several only where they may share a gradient.
-        canvases: One an image; None where there is none.
-        records: Their labels and ids.
-        setting: Detector, batch size, device, seed.
-
-    Returns:
-        One outcome a job, and the clean logits, where a shared gradient gave those of all images.
+        canvases: One an image; ``None`` where there is none.
+        records: Labels and ids of the images.
+        target: The detector under attack.
 
     Raises:
         torch.OutOfMemoryError: The batch is too large.
     """
-    found = [Attacked.nothing(len(canvases)) for _ in jobs]
-    clean = np.full(len(canvases), np.nan, dtype=np.float32)
     shared = bool(jobs) and all(job.attack.shares_gradient for job in jobs)
 
-    def attack(place: Place) -> list[Exception | None]:
-        memory = Remembered(jobs[0].climbed()) if shared else None
-        batch, errors = place.fill(canvases), list[Exception | None]()
-        for job, into in zip(jobs, found, strict=True):
-            errors.append(None)
-            if into.error is None:
-                try:
-                    _attack_batch((job, memory or job.climbed()), batch, records, setting, into)
-                except torch.OutOfMemoryError:
-                    raise
-                except Exception as error:  # the user's own code may raise anything
-                    # The others may leave this job be; which error is told is settled below.
-                    into.error = errors[-1] = error
-        if memory is not None and memory.logits is not None and len(memory.logits) == setting.size:
-            clean[batch.rows] = memory.logits.detach().cpu().numpy()[: len(batch.rows)]
-        return errors
+    def attack_batch(place: Place) -> _BatchOutcomes:
+        return _attack_batch(jobs, place.fill(canvases), records, target, shared=shared)
 
-    for errors in reversed(setting.each(attack, layout(canvases, setting.size))):
-        for error, into in zip(errors, found, strict=True):
-            into.error = error or into.error
-    setting.each(
-        lambda done: _probe(done[0], canvases, records, setting, done[1]),
-        [(job, into) for job, into in zip(jobs, found, strict=True) if into.error is None],
+    batches: list[_BatchOutcomes] = target.for_each(
+        attack_batch, layout(canvases, target.batch_size)
     )
-    whole = all(
-        bool(np.isfinite(clean[i])) for i, canvas in enumerate(canvases) if canvas is not None
+    attacked = [
+        _assembled(len(canvases), [batch.by_job[number] for batch in batches])
+        for number in range(len(jobs))
+    ]
+
+    def with_probe(number: int) -> Attacked:
+        return _with_probe(jobs[number], canvases, records, target, attacked[number])
+
+    return GroupOutcome(
+        target.for_each(with_probe, range(len(jobs))),
+        _clean_logits(len(canvases), batches) if shared else None,
     )
-    return found, clean if shared and whole else None
+
+
+def _assembled(count: int, outcomes: Sequence[BatchOutcome | Exception]) -> Attacked:
+    """One job's batches as one record; the first failure, in the order of the batches, is its error."""
+    errors = [outcome for outcome in outcomes if isinstance(outcome, Exception)]
+    whole = Attacked.assembled(count, [o for o in outcomes if isinstance(o, BatchOutcome)])
+    return whole.failed(errors[0]) if errors else whole
+
+
+def _with_probe(
+    job: Job,
+    canvases: Sequence[NDArray[Any] | None],
+    records: Sequence[ImageRecord],
+    target: Target,
+    attacked: Attacked,
+) -> Attacked:
+    if attacked.error is not None:
+        return attacked
+    try:
+        outcome = probe(job, canvases, records, target, attacked)
+    except torch.OutOfMemoryError:
+        raise
+    except Exception as error:  # the user's own code may raise anything
+        return attacked.failed(error)
+    return attacked if outcome is None else attacked.with_probe(outcome)
+
+
+def _clean_logits(count: int, batches: Sequence[_BatchOutcomes]) -> NDArray[np.float32] | None:
+    """The clean logits of all batches; None where one of them brought none, or one not finite."""
+    clean = np.full(count, np.nan, dtype=np.float32)
+    for batch in batches:
+        if batch.clean is None or not np.isfinite(batch.clean).all():
+            return None
+        clean[batch.rows] = batch.clean
+    return clean
 
 
 def _attack_batch(
-    what: tuple[Job, LogitFn],
+    jobs: Sequence[Job],
     batch: Batch,
     records: Sequence[ImageRecord],
-    setting: Setting,
-    into: Attacked,
-) -> None:
-    job, logit_fn = what
-    mine = [records[i] for i in batch.index]
-    done = job.attack(
+    target: Target,
+    *,
+    shared: bool,
+) -> _BatchOutcomes:
+    memory = Remembered(jobs[0].logit_function()) if shared else None
+    outcomes: list[BatchOutcome | Exception] = []
+    for job in jobs:
+        try:
+            outcomes.append(_run_job(job, memory or job.logit_function(), batch, records, target))
+        except torch.OutOfMemoryError:
+            raise
+        except Exception as error:  # the user's own code may raise anything
+            outcomes.append(error)
+    clean = None
+    if memory is not None and memory.logits is not None and len(memory.logits) == len(batch.index):
+        clean = memory.logits.detach().cpu().numpy()[: len(batch.rows)]
+    return _BatchOutcomes(batch.rows, outcomes, clean)
+
+
+def _run_job(
+    job: Job,
+    logit_fn: LogitFn,
+    batch: Batch,
+    records: Sequence[ImageRecord],
+    target: Target,
+) -> BatchOutcome:
+    images = [records[i] for i in batch.index]
+    result = job.attack(
         logit_fn,
-        batch.tensor(setting.device),
-        torch.tensor([record.label for record in mine], device=setting.device),
-        [seed_for(setting.seed, job.purpose, record.sample_id) for record in mine],
-        threshold=setting.threshold,
+        batch.tensor(target.device),
+        torch.tensor([record.label for record in images], device=target.device),
+        [seed_for(target.seed, job.purpose, record.sample_id) for record in images],
+        threshold=target.threshold,
     )
     count = len(batch.rows)
-    attacked = done.attacked[:count].cpu().numpy()
-    for name in FLOATS:
-        values = getattr(done, name)[:count].cpu().numpy().astype(np.float64)
-        getattr(into, name)[batch.rows] = np.where(attacked, values, np.nan)
-    into.grad_zero[batch.rows] = np.where(attacked, done.grad_zero, np.nan)
-    for row, image in zip(batch.rows, done.adversarial[:count].cpu().numpy(), strict=True):
-        into.moved[row] = np.round(image * 255).astype(np.uint8) if job.attack.quantize else image
+    attacked = result.attacked[:count].cpu().numpy()
+    columns = {
+        name: np.where(attacked, getattr(result, name)[:count].cpu().numpy(), np.nan)
+        for name in _RESULT_COLUMNS
+    }
+    columns["grad_zero"] = np.where(attacked, result.grad_zero, np.nan)
+    adversarial = result.adversarial[:count].cpu().numpy()
+    if job.attack.quantize:
+        adversarial = np.round(adversarial * 255).astype(np.uint8)
+    return BatchOutcome(batch.rows, list(adversarial), columns)

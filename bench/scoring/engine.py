@@ -11,13 +11,12 @@ import queue
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from bench.datasets import ImageRecord
 from bench.inference.batches import layout
-from bench.scoring.attack_job import Attacked
 from bench.scoring.canvases import to_hwc
 from bench.scoring.decoding import DecodedChunk, Image
 from bench.scoring.scorer import BatchTooLargeError, Failed, Group, Scored, Scorer
@@ -25,7 +24,7 @@ from bench.scoring.scorer import BatchTooLargeError, Failed, Group, Scored, Scor
 if TYPE_CHECKING:
     from bench.store.units import Unit
 
-__all__ = ["BatchTooLargeError", "Counts", "Engine", "Failed", "Scored"]
+__all__ = ["AttackedImage", "BatchTooLargeError", "Counts", "Engine", "Failed", "Scored"]
 
 # Groups of images in work at a time: while one is scored, the next is made ready.
 GROUPS = 2
@@ -33,30 +32,42 @@ GROUPS = 2
 
 @dataclass(slots=True)
 class Counts:
-    """Work done so far, for tests and profiles: images decoded, scores made of them.
+    """Work done so far, for tests and profiles.
 
-    A score is one image under one condition for one detector; padding is none.
+    Attributes:
+        decoded: Images decoded.
+        scored: Scores made: one image under one condition for one detector; padding is none.
     """
 
     decoded: int = 0
     scored: int = 0
 
 
+class AttackedImage(NamedTuple):
+    """One attacked image, to look at: its record, and both canvases as (3, h, w) uint8."""
+
+    record: ImageRecord
+    clean: Image
+    adversarial: Image
+
+
 @dataclass(frozen=True, slots=True)
 class _Broken:
-    """What stops the whole run."""
+    """An error that stops the whole run."""
 
     error: BaseException
 
 
-@dataclass(slots=True)
-class Engine(Scorer):
-    """Detectors on a device, ready to score chunks.
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """Scores chunks, two groups of images at a time.
 
     Attributes:
+        scorer: Detectors on a device.
         counts: Work done so far.
     """
 
+    scorer: Scorer
     counts: Counts = field(default_factory=Counts)
 
     def score(self, chunk: DecodedChunk, units: Sequence[Unit]) -> Iterator[Scored | Failed]:
@@ -73,13 +84,13 @@ class Engine(Scorer):
                 while the one before is still in work.
 
         Yields:
-            One outcome a unit, as it is done. Units that share corruptions are worked on together.
+            One outcome a unit, as it comes. Units that share corruptions are worked on together.
 
         Raises:
             BatchTooLargeError: If the device's memory does not hold a batch.
         """
         groups = self._groups(work)
-        told: queue.SimpleQueue[Scored | Failed | _Broken | None] = queue.SimpleQueue()
+        outcomes: queue.SimpleQueue[Scored | Failed | _Broken | None] = queue.SimpleQueue()
         foremen = ThreadPoolExecutor(GROUPS, "bench-group")
         busy, more = 0, True
         try:
@@ -88,56 +99,60 @@ class Engine(Scorer):
                     group = next(groups, None)
                     more = group is not None
                     if group is not None:
-                        foremen.submit(self._work, group, told)
+                        foremen.submit(self._work, group, outcomes)
                         busy += 1
                 if not busy:
                     return
-                outcome = told.get()
+                outcome = outcomes.get()
                 if isinstance(outcome, _Broken):
                     raise outcome.error
                 if outcome is None:
                     busy -= 1
                     continue
                 if isinstance(outcome, Scored):
-                    column = outcome.scores["logit"]
-                    self.counts.scored += len(column) - column.null_count
+                    logits = outcome.scores["logit"]
+                    self.counts.scored += len(logits) - logits.null_count
                 yield outcome
         finally:
-            self.lanes.close()
+            self.scorer.lanes.close()
             foremen.shutdown(cancel_futures=True)
 
-    def first_attacked(
-        self, chunk: DecodedChunk, unit: Unit
-    ) -> list[tuple[ImageRecord, Image, Image]]:
-        """Record, clean and attacked canvas of the first batch's attacked images; none on failure."""
-        ready, keys = self.canvases(Group(chunk, (unit,)))
+    def first_attacked(self, chunk: DecodedChunk, unit: Unit) -> list[AttackedImage]:
+        """Attack the first batch of a unit again, for its pictures; none where the attack fails."""
+        ready, keys = self.scorer.canvases(Group(chunk, (unit,)))
         canvases = ready.canvases[keys[unit.detector]]
-        place = next(layout(canvases, self.batch_size[unit.detector]), None)
+        place = next(layout(canvases, self.scorer.setup.batch_sizes[unit.detector]), None)
         rows = [] if place is None else place.rows.tolist()
-        chosen = [c if row in rows else None for row, c in enumerate(canvases)]
-        done = self.attack(chunk, chosen, [unit])[unit.condition]
-        if not isinstance(done, Attacked) or done.error is not None:
+        first_batch = [canvas if row in rows else None for row, canvas in enumerate(canvases)]
+        attacked = self.scorer.attack(chunk, first_batch, [unit]).attacked[unit.condition]
+        if attacked.error is not None:
             return []
         return [
-            (chunk.records[row], clean, to_hwc(done.moved[row]).transpose(2, 0, 1))
+            AttackedImage(
+                chunk.records[row], clean, to_hwc(attacked.images[row]).transpose(2, 0, 1)
+            )
             for row in rows
-            if (clean := canvases[row]) is not None and not np.isnan(done.linf[row])
+            if (clean := canvases[row]) is not None and not np.isnan(attacked.linf[row])
         ]
 
     def _groups(self, work: Iterable[tuple[DecodedChunk, Sequence[Unit]]]) -> Iterator[Group]:
+        condition_of = self.scorer.setup.condition_of
         for chunk, units in work:
             self.counts.decoded += sum(image is not None for image in chunk.images)
-            before = {u: "+".join(s.spell(resolved=True) for s in self.of(u).before) for u in units}
+            before = {
+                unit: "+".join(step.spell(resolved=True) for step in condition_of(unit).before)
+                for unit in units
+            }
             order = list(dict.fromkeys(before.values()))
             ranked = sorted(units, key=lambda u: (order.index(before[u]), u.detector))
             for _, same in itertools.groupby(ranked, key=before.__getitem__):
                 yield Group(chunk, tuple(same))
 
-    def _work(self, group: Group, told: queue.SimpleQueue[Any]) -> None:
+    def _work(self, group: Group, outcomes: queue.SimpleQueue[Any]) -> None:
         try:
-            for outcome in self.score_group(group):
-                told.put(outcome)
+            for outcome in self.scorer.score_group(group):
+                outcomes.put(outcome)
         except BaseException as error:
-            told.put(_Broken(error))
+            outcomes.put(_Broken(error))
         finally:
-            told.put(None)
+            outcomes.put(None)

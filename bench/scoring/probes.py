@@ -1,4 +1,8 @@
-"""A few images attacked again, for the honesty checks."""
+"""A few images of a chunk attacked again, for what the attack checks need besides the scores.
+
+Each probe asks what an honest attack must do: change nothing at eps 0, lose nothing by rounding that the
+budget allows, and win where the budget is lifted.
+"""
 
 from __future__ import annotations
 
@@ -15,73 +19,89 @@ from attacks.base import Attack, NotAttackableError
 from attacks.search import fooled
 from bench.inference.batches import Batch
 from bench.protocol.seeding import seed_for
-from bench.scoring.attack_job import Attacked, Job, Setting
+from bench.scoring.attack_job import Attacked, Job, Probe, Target
 
 if TYPE_CHECKING:
     from bench.datasets import ImageRecord
 
-
+# Images probed in a chunk, at most: enough over a run, a small part of its cost.
 PROBES = 4
 
 
-def _probe(
+def probe(
     job: Job,
     canvases: Sequence[NDArray[Any] | None],
     records: Sequence[ImageRecord],
-    setting: Setting,
-    into: Attacked,
-) -> None:
-    """Attack a few images again without rounding, and without a budget."""
+    target: Target,
+    attacked: Attacked,
+) -> Probe | None:
+    """Attack a few images again, without rounding and without a budget.
+
+    Returns:
+        What came of it; ``None`` where there is nothing to ask: no attacked image, no gradient in the
+        game, or none that can be used.
+
+    Raises:
+        RuntimeError: The attack changes the image at eps 0.
+    """
     attack = job.attack
     if attack.eps == 0 or attack.threat.knowledge != "white-box" or not attack.needs_gradient:
-        return
-    rows = _probed(canvases, records, setting.seed, into)
+        return None
+    rows = _probe_rows(canvases, records, target.seed, attacked)
     if not len(rows):
-        return
+        return None
     images = [canvas for row in rows if (canvas := canvases[row]) is not None]
-    batch = Batch(rows, np.stack(images), rows).tensor(setting.device)
-    labels = torch.tensor([records[row].label for row in rows], device=setting.device)
-    seeds = [seed_for(setting.seed, job.purpose, records[row].sample_id) for row in rows]
+    batch = Batch(rows, np.stack(images), rows).tensor(target.device)
+    labels = torch.tensor([records[row].label for row in rows], device=target.device)
+    seeds = [seed_for(target.seed, job.purpose, records[row].sample_id) for row in rows]
 
-    def logits_of(variant: Attack) -> Tensor:
-        moved = variant(job.climbed(), batch, labels, seeds, setting.threshold).adversarial
+    def logits_under(variant: Attack) -> Tensor:
+        images = variant(job.logit_function(), batch, labels, seeds, target.threshold).adversarial
         with torch.inference_mode():
-            return setting.logits(moved)
+            return target.logits(images)
 
-    nothing = dataclasses.replace(attack, eps=0.0)(job.climbed(), batch, labels, seeds)
-    if not torch.equal(nothing.adversarial, batch):
-        into.error = RuntimeError(f"{attack.name} changes the image at eps 0: mend the attack")
-        return
+    unmoved = dataclasses.replace(attack, eps=0.0)(job.logit_function(), batch, labels, seeds)
+    if not torch.equal(unmoved.adversarial, batch):
+        raise RuntimeError(f"{attack.name} changes the image at eps 0: mend the attack")
+    unrounded, unbounded = np.full(len(rows), np.nan), np.full(len(rows), np.nan)
     try:
         if attack.quantize:
-            plain = logits_of(dataclasses.replace(attack, quantize=False))
-            into.unrounded[rows] = plain.float().cpu().numpy()
+            plain = logits_under(dataclasses.replace(attack, quantize=False))
+            unrounded = plain.float().cpu().numpy().astype(np.float64)
         if not attack.shares_gradient:
-            wrong = fooled(logits_of(_without_budget(attack, batch)) - setting.threshold, labels)
+            lifted = logits_under(_without_budget(attack, batch)) - target.threshold
             # What a small budget reaches, a large one reaches too.
-            moved = Batch(rows, np.stack([into.moved[row] for row in rows]), rows)
-            with torch.inference_mode():
-                reached = setting.logits(moved.tensor(setting.device)) - setting.threshold
-            wrong |= fooled(reached, labels)
-            into.unbounded[rows] = wrong.cpu().numpy().astype(np.float64)
+            reached = _logits_of_images(rows, attacked, target) - target.threshold
+            wrong = fooled(lifted, labels) | fooled(reached, labels)
+            unbounded = wrong.cpu().numpy().astype(np.float64)
     except NotAttackableError:
-        return
+        # The unrounded logits, where there are any, still count.
+        pass
+    return Probe(rows, unrounded, unbounded)
 
 
-def _probed(
+def _logits_of_images(rows: NDArray[np.int64], attacked: Attacked, target: Target) -> Tensor:
+    """Logits of the adversarial images that are scored."""
+    images = np.stack([attacked.images[row] for row in rows])
+    with torch.inference_mode():
+        return target.logits(Batch(rows, images, rows).tensor(target.device))
+
+
+def _probe_rows(
     canvases: Sequence[NDArray[Any] | None],
     records: Sequence[ImageRecord],
     seed: int,
-    into: Attacked,
+    attacked: Attacked,
 ) -> NDArray[np.int64]:
     """A sixteenth of the attacked images of one shape, at most ``PROBES``, by seed and id."""
-    found = [row for row in range(len(canvases)) if not np.isnan(into.linf[row])]
-    if not found:
+    rows = [row for row in range(len(canvases)) if not np.isnan(attacked.linf[row])]
+    if not rows:
         return np.empty(0, dtype=np.int64)
-    shapes = {row: getattr(canvases[row], "shape", None) for row in found}
-    same = [row for row in found if shapes[row] == shapes[found[0]]]
-    same.sort(key=lambda row: seed_for(seed, "probe", records[row].sample_id))
-    return np.asarray(sorted(same[: max(1, min(PROBES, len(same) // 16))]), dtype=np.int64)
+    shapes = {row: getattr(canvases[row], "shape", None) for row in rows}
+    of_one_shape = [row for row in rows if shapes[row] == shapes[rows[0]]]
+    of_one_shape.sort(key=lambda row: seed_for(seed, "probe", records[row].sample_id))
+    count = max(1, min(PROBES, len(of_one_shape) // 16))
+    return np.asarray(sorted(of_one_shape[:count]), dtype=np.int64)
 
 
 def _without_budget(attack: Attack, batch: Tensor) -> Attack:

@@ -19,12 +19,13 @@ from numpy.typing import NDArray
 
 from attacks.base import NotAttackableError
 from bench.inference.networks import Networks, Submitted
+from bench.inference.numerics import Numerics
 from bench.inference.profiling import Stopwatch
 from bench.inference.replicas import Replicas
 from bench.inference.threads import Lanes
 from bench.protocol.condition import Condition
-from bench.scoring.attack_job import Attacked, Job, Setting
-from bench.scoring.attacking import attack_all, families
+from bench.scoring.attack_job import Attacked, Job, Target
+from bench.scoring.attacking import attack_all, sharing_groups
 from bench.scoring.canvases import (
     Ready,
     Workshop,
@@ -38,7 +39,7 @@ from bench.scoring.canvases import (
 )
 from bench.scoring.decoding import DecodedChunk, Image
 from bench.scoring.logit_functions import behind, surrogate_logits
-from bench.scoring.unit_columns import Columns
+from bench.scoring.unit_table import unit_table
 from detectors.base import Detector
 
 if TYPE_CHECKING:
@@ -55,7 +56,12 @@ class BatchTooLargeError(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """A unit that worked: its shard's table, in chunk order."""
+    """A unit that worked.
+
+    Attributes:
+        unit: Chunk, detector and condition.
+        scores: Table of its shard, one row an image in chunk order.
+    """
 
     unit: Unit
     scores: pa.Table
@@ -63,7 +69,13 @@ class Scored:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """A unit that did not: nothing is stored, the cell says why."""
+    """A unit that did not work: nothing is stored, and its cell says why.
+
+    Attributes:
+        unit: Chunk, detector and condition.
+        status: What its cell shows.
+        reason: One sentence.
+    """
 
     unit: Unit
     status: Literal["failed", "not attackable"]
@@ -79,121 +91,147 @@ class Group:
 
 
 @dataclass(frozen=True, slots=True)
-class _Family:
-    """Units of one detector that share work.
+class Setup:
+    """All that decides the scores of a run but the images.
 
     Attributes:
-        units: They.
-        chunk: Its images.
-        ready: ... behind the corruptions.
-        canvases: ... as the detector takes them.
-        early: Its batches, where they could be handed in at once.
+        detectors: By label, already moved to ``device``.
+        conditions: By canonical spelling.
+        batch_sizes: Images in a batch, by detector label.
+        device: Where networks run.
+        numerics: Arithmetic of scoring; gradients of attacks are always plain fp32.
+        seed: Seed of the run, for noise and random starts.
+        thresholds: By label, where it is not 0: attacks must know when they have won.
+        surrogates: By name: detectors whose gradient is taken for another, on the same device.
+        threads: CPU threads for a network that only one thread at a time may run.
+    """
+
+    detectors: Mapping[str, Detector]
+    conditions: Mapping[str, Condition]
+    batch_sizes: Mapping[str, int]
+    device: torch.device
+    numerics: Numerics
+    seed: int
+    thresholds: Mapping[str, float] = field(default_factory=dict)
+    surrogates: Mapping[str, Detector] = field(default_factory=dict)
+    threads: int = field(default_factory=torch.get_num_threads)
+
+    def condition_of(self, unit: Unit) -> Condition:
+        """Look up the condition of a unit."""
+        return self.conditions[unit.condition]
+
+
+@dataclass(frozen=True, slots=True)
+class _SharedWork:
+    """Units of one detector that share a gradient or a forward pass.
+
+    Attributes:
+        units: At least one; all of one detector.
+        chunk: Decoded images of the units.
+        ready: The same images behind the corruptions that the units share.
+        canvases: The corrupted images as the detector takes them.
+        submitted: Batches that are being scored already; ``None`` where an attack comes first.
     """
 
     units: list[Unit]
     chunk: DecodedChunk
     ready: Ready
     canvases: list[Image | None]
-    early: Submitted | None
+    submitted: Submitted | None
 
 
-@dataclass(slots=True)
-class Scorer:
-    """Detectors on a device, ready to score chunks.
+@dataclass(frozen=True, slots=True)
+class GroupAttacks:
+    """What the attacks of a sharing group did.
 
     Attributes:
-        detectors: By label, already moved to ``device``.
-        conditions: By canonical spelling.
-        batch_size: By label.
-        device: Where networks run.
-        precision: ``fp32``, or ``bf16`` for the forward pass; gradients of attacks are always fp32.
-        seed: The run's.
-        pool: Threads for decoded images and, on a CPU, for networks: one batch a thread.
-        thresholds: By label, where it is not 0: attacks must know when they have won.
-        surrogates: By name: detectors whose gradient is taken for another, on the same device.
-        threads: CPU threads for a network that only one thread at a time may run.
-        compile: Score with compiled networks; gradients keep the plain ones.
-        watch: Told where the time goes.
-        networks: The detectors, for as many threads as may ask them.
+        attacked: By condition.
+        clean: (n,) float32 logits of the images as they were, where a gradient brought them along.
     """
 
-    detectors: Mapping[str, Detector]
-    conditions: Mapping[str, Condition]
-    batch_size: Mapping[str, int]
-    device: torch.device
-    precision: Literal["fp32", "bf16"]
-    seed: int
-    pool: Executor
-    thresholds: Mapping[str, float] = field(default_factory=dict)
-    surrogates: Mapping[str, Detector] = field(default_factory=dict)
-    threads: int = field(default_factory=torch.get_num_threads)
-    compile: bool = False
-    watch: Stopwatch = field(default_factory=Stopwatch)
-    networks: Networks = field(init=False)
-    _workshop: Workshop = field(init=False)
+    attacked: Mapping[str, Attacked]
+    clean: NDArray[np.float32] | None = None
 
-    def __post_init__(self) -> None:
-        several = (*self.detectors.values(), *self.surrogates.values())
-        lanes = Lanes(self.pool, self.threads)
-        self._workshop = Workshop(self.seed, lanes, self.watch)
-        self.networks = Networks.of(several, self.device, self.precision, lanes, self.watch)
-        for label, detector in self.detectors.items() if self.compile else ():
-            self.networks.compile(detector, self.batch_size[label])
 
-    @property
-    def lanes(self) -> Lanes:
-        """The threads."""
-        return self._workshop.lanes
+class Scorer:
+    """Detectors on a device, ready to score groups of images.
 
-    def of(self, unit: Unit) -> Condition:
-        """A unit's condition."""
-        return self.conditions[unit.condition]
+    Attributes:
+        setup: Detectors, conditions and settings.
+        lanes: Threads for images and, on a CPU, for networks: one batch a thread.
+        networks: The detectors, for as many threads as may run them.
+        watch: Stopwatch that learns where the time goes.
+    """
+
+    def __init__(self, setup: Setup, pool: Executor, watch: Stopwatch | None = None) -> None:
+        self.setup = setup
+        self.watch = watch or Stopwatch()
+        self.lanes = Lanes(pool, setup.threads)
+        self._workshop = Workshop(setup.seed, self.lanes, self.watch)
+        detectors = (*setup.detectors.values(), *setup.surrogates.values())
+        self.networks = Networks.of(
+            detectors, setup.device, setup.numerics.precision, self.lanes, self.watch
+        )
+        if setup.numerics.compile:
+            for label, detector in setup.detectors.items():
+                self.networks.compile(detector, setup.batch_sizes[label])
 
     def canvases(self, group: Group) -> tuple[Ready, dict[str, Hashable]]:
-        """A group's images behind its corruptions, and each detector's geometry among them."""
+        """Corrupt and fit a group's images.
+
+        Returns:
+            The images behind the group's corruptions, and each detector's geometry among them.
+        """
         labels = dict.fromkeys(unit.detector for unit in group.units)
-        keys = {label: geometry(label, self.detectors[label]) for label in labels}
-        fits = {key: self.detectors[label] for label, key in keys.items()}
-        steps = self.of(group.units[0]).before
+        keys = {label: geometry(label, self.setup.detectors[label]) for label in labels}
+        fits = {key: self.setup.detectors[label] for label, key in keys.items()}
+        steps = self.setup.condition_of(group.units[0]).before
         return make_ready(group.chunk, steps, fits, self._workshop), keys
 
     def score_group(self, group: Group) -> Iterator[Scored | Failed]:
-        """One outcome a unit.
+        """Score every unit of a group.
+
+        Yields:
+            One outcome a unit.
 
         Raises:
             BatchTooLargeError: If the device's memory does not hold a batch.
         """
         ready, keys = self.canvases(group)
-        several: list[_Family] = []
-        for label, mine in itertools.groupby(group.units, key=lambda u: u.detector):
-            units, key = list(mine), keys[label]
+        work: list[_SharedWork] = []
+        for label, of_detector in itertools.groupby(group.units, key=lambda u: u.detector):
+            units, key = list(of_detector), keys[label]
             error = ready.error or ready.unfit.get(key)
             if error is not None:
                 yield from (_failed(unit, error) for unit in units)
-                continue
-            # The clean logits that come with a gradient are those of the plain network.
-            plain = self.precision == "fp32" and not self.compile
-            for some in families(units, self.conditions, free_clean=plain):
-                attacks = len(some) > 1 or self.of(some[0]).attack is not None
-                images = ready.canvases[key]
-                early = None if attacks else self._submit(label, images)
-                several.append(_Family(some, group.chunk, ready, images, early))
-        for family in several:
-            yield from self._score_family(family)
+            else:
+                work += self._shared_work(units, group.chunk, ready, ready.canvases[key])
+        for shared in work:
+            yield from self._score_shared(shared)
 
-    def _score_family(self, family: _Family) -> Iterator[Scored | Failed]:
-        label = family.units[0].detector
+    def _shared_work(
+        self, units: list[Unit], chunk: DecodedChunk, ready: Ready, canvases: list[Image | None]
+    ) -> Iterator[_SharedWork]:
+        """Group one detector's units, and hand in at once what needs no attack first."""
+        free_clean = self.setup.numerics.gradient_scores
+        for sharing in sharing_groups(units, self.setup.conditions, free_clean=free_clean):
+            attacks = any(self.setup.condition_of(unit).attack is not None for unit in sharing)
+            submitted = None if attacks else self._submit(sharing[0].detector, canvases)
+            yield _SharedWork(sharing, chunk, ready, canvases, submitted)
+
+    def _score_shared(self, work: _SharedWork) -> Iterator[Scored | Failed]:
+        label = work.units[0].detector
         try:
-            attacked = (
-                {}
-                if family.early is not None
-                else self.attack(family.chunk, family.canvases, family.units)
+            attacks = (
+                GroupAttacks({})
+                if work.submitted is not None
+                else self.attack(work.chunk, work.canvases, work.units)
             )
         except torch.OutOfMemoryError as error:
             raise BatchTooLargeError(label) from error
-        for unit in family.units:
+        for unit in work.units:
             try:
-                yield Scored(unit, self._score_unit(unit, family, attacked.get(unit.condition)))
+                yield Scored(unit, self._score_unit(unit, work, attacks))
             except torch.OutOfMemoryError as error:
                 raise BatchTooLargeError(label) from error
             except NotAttackableError as error:
@@ -201,115 +239,115 @@ class Scorer:
             except Exception as error:  # the user's own code may raise anything
                 yield _failed(unit, error)
 
-    def _score_unit(
-        self, unit: Unit, family: _Family, known: Attacked | NDArray[np.float32] | None
-    ) -> pa.Table:
-        condition, chunk = self.of(unit), family.chunk
-        columns = Columns.empty(len(chunk.records))
-        columns.changed = list(family.ready.changed)
-        canvases: Sequence[Any] = family.canvases
-        if isinstance(known, Attacked):
-            if known.error is not None:
-                raise known.error
-            canvases = known.moved
-            columns.fill(known)
+    def _score_unit(self, unit: Unit, work: _SharedWork, attacks: GroupAttacks) -> pa.Table:
+        condition, chunk = self.setup.condition_of(unit), work.chunk
+        attacked = attacks.attacked.get(unit.condition)
+        changed: list[bool | None] = list(work.ready.changed)
+        canvases: Sequence[Any] = work.canvases
+        if attacked is not None:
+            if attacked.error is not None:
+                raise attacked.error
+            canvases = attacked.images
         if condition.after:
-            canvases = self._after(chunk, canvases, condition, columns)
-        if isinstance(known, np.ndarray):
-            columns.logit[:] = known
+            canvases, changed = self._corrupt_after(chunk, canvases, condition, changed)
+        if attacked is None and attacks.clean is not None:
+            logits = attacks.clean
         else:
-            early = family.early
-            submitted = self._submit(unit.detector, canvases) if early is None else early
-            self.networks.gather(self.detectors[unit.detector], submitted, columns.logit)
-        return columns.table(chunk.records, chunk.bad)
+            submitted = work.submitted or self._submit(unit.detector, canvases)
+            detector = self.setup.detectors[unit.detector]
+            logits = np.full(len(canvases), np.nan, dtype=np.float32)
+            self.networks.gather(detector, submitted, logits)
+        return unit_table(chunk, logits, changed, attacked or Attacked.none(len(canvases)))
 
     def _submit(self, label: str, canvases: Sequence[Any]) -> Submitted:
-        return self.networks.submit(self.detectors[label], canvases, self.batch_size[label])
+        return self.networks.submit(
+            self.setup.detectors[label], canvases, self.setup.batch_sizes[label]
+        )
 
     def attack(
-        self, chunk: DecodedChunk, canvases: Sequence[Image | None], family: Sequence[Unit]
-    ) -> dict[str, Attacked | NDArray[np.float32]]:
-        """Attack every canvas for every unit of a family.
-
-        Returns:
-            By condition: what its attack did, or the clean logits that came with the gradient.
-        """
-        found: dict[str, Attacked | NDArray[np.float32]] = {}
+        self, chunk: DecodedChunk, canvases: Sequence[Image | None], sharing: Sequence[Unit]
+    ) -> GroupAttacks:
+        """Attack every canvas for every unit of a sharing group."""
         jobs: dict[str, Job] = {}
-        for unit in family:
-            if self.of(unit).attack is None:
+        failed: dict[str, Attacked] = {}
+        for unit in sharing:
+            if self.setup.condition_of(unit).attack is None:
                 continue
             try:
                 jobs[unit.condition] = self._job(unit)
-            except Exception as error:  # told where the unit is scored
-                nothing = found[unit.condition] = Attacked.nothing(len(canvases))
-                nothing.error = error
-        label = family[0].detector
-        target = self.networks[self.detectors[label]]
-        givers = [self._giver(unit) for unit in family if unit.condition in jobs]
-        parallel = all(replicas.parallel for replicas in (target, *givers))
-        alone = not (parallel and all(job.attack.concurrent for job in jobs.values()))
+            except Exception as error:  # its own cell says so where the unit is scored
+                failed[unit.condition] = Attacked.none(len(canvases), error)
+        target = self._target(sharing, list(jobs.values()))
+        outcome = attack_all(list(jobs.values()), canvases, chunk.records, target)
+        attacked = dict(zip(jobs, outcome.attacked, strict=True))
+        return GroupAttacks({**failed, **attacked}, outcome.clean)
 
-        def each(do: Any, items: Iterable[Any]) -> list[Any]:
+    def _target(self, sharing: Sequence[Unit], jobs: Sequence[Job]) -> Target:
+        """The detector under attack, asked by several threads where every part of that allows it."""
+        label = sharing[0].detector
+        replicas = self.networks[self.setup.detectors[label]]
+        sources = [self._gradient_source(unit) for unit in sharing]
+        parallel = all(each.parallel for each in (replicas, *sources))
+        alone = not (parallel and all(job.attack.concurrent for job in jobs))
+
+        def for_each(do: Any, items: Iterable[Any]) -> list[Any]:
             def timed(item: Any) -> Any:
                 with self.watch.time("attack"):
                     return do(item)
 
             return self.lanes.each(timed, items, alone=alone)
 
-        setting = Setting(
-            target.checked_logits,
-            self.batch_size[label],
-            self.device,
-            self.seed,
-            self.thresholds.get(label, 0.0),
-            each,
+        return Target(
+            replicas.checked_logits,
+            self.setup.batch_sizes[label],
+            self.setup.device,
+            self.setup.seed,
+            self.setup.thresholds.get(label, 0.0),
+            for_each,
         )
-        done, clean = attack_all(list(jobs.values()), canvases, chunk.records, setting)
-        found |= dict(zip(jobs, done, strict=True))
-        if clean is not None:
-            found |= {u.condition: clean for u in family if self.of(u).attack is None}
-        return found
 
-    def _giver(self, unit: Unit) -> Replicas:
-        """Whose gradient a unit's attack climbs."""
-        name = getattr(self.of(unit).attack, "surrogate", None)
-        return self.networks[
-            self.detectors[unit.detector] if name is None else self.surrogates[name]
-        ]
+    def _gradient_source(self, unit: Unit) -> Replicas:
+        """The detector whose gradient a unit's attack climbs: its own, or a surrogate."""
+        name = getattr(self.setup.condition_of(unit).attack, "surrogate", None)
+        detector = (
+            self.setup.detectors[unit.detector] if name is None else self.setup.surrogates[name]
+        )
+        return self.networks[detector]
 
     def _job(self, unit: Unit) -> Job:
-        condition, giver = self.of(unit), self._giver(unit)
+        condition, source = self.setup.condition_of(unit), self._gradient_source(unit)
         attack, position = condition.attack, len(condition.before)
         assert attack is not None
-        name = getattr(attack, "surrogate", None)
-        if attack.needs_gradient and not giver.card.differentiable:
+        if attack.needs_gradient and not source.card.differentiable:
             raise NotAttackableError("its card says that its gradient means nothing")
-        gradient = giver.checked_logits if name is None else surrogate_logits(giver)
-        what_for = purpose(position, condition.steps[position])
-        aware = condition.after if getattr(attack, "aware", False) else ()
-        return Job(attack, what_for, lambda: behind(gradient, aware, self.seed, what_for))
+        transferred = getattr(attack, "surrogate", None) is not None
+        logits = surrogate_logits(source) if transferred else source.checked_logits
+        draws_for = purpose(position, condition.steps[position])
+        aware_of = condition.after if getattr(attack, "aware", False) else ()
+        return Job(attack, draws_for, lambda: behind(logits, aware_of, self.setup.seed, draws_for))
 
-    def _after(
+    def _corrupt_after(
         self,
         chunk: DecodedChunk,
         canvases: Sequence[Any],
         condition: Condition,
-        columns: Columns,
-    ) -> list[Image | None]:
-        """Corrupt the attacked canvases; a file holds 8 bits, so that is what is corrupted."""
-        pictures = [None if c is None else to_hwc(c) for c in canvases]
+        changed: Sequence[bool | None],
+    ) -> tuple[list[Image | None], list[bool | None]]:
+        """Corrupt the attacked canvases; a file holds 8 bits, so that is what is corrupted.
+
+        Returns:
+            The corrupted canvases, and whether every chain of corruptions changed its image.
+        """
+        pictures = [None if canvas is None else to_hwc(canvas) for canvas in canvases]
         first = len(condition.before) + 1
         corrupted = corrupt(pictures, chunk.records, condition.after, first, self._workshop)
-        turned = [differs(a, b) for a, b in zip(pictures, corrupted, strict=True)]
-        columns.changed = (
-            turned
-            if not condition.before
-            else [both(a, b) for a, b in zip(columns.changed, turned, strict=True)]
-        )
+        altered = [differs(a, b) for a, b in zip(pictures, corrupted, strict=True)]
+        if condition.before:
+            altered = [both(a, b) for a, b in zip(changed, altered, strict=True)]
         return [
-            None if c is None else np.ascontiguousarray(c.transpose(2, 0, 1)) for c in corrupted
-        ]
+            None if picture is None else np.ascontiguousarray(picture.transpose(2, 0, 1))
+            for picture in corrupted
+        ], altered
 
 
 def _failed(unit: Unit, error: Exception) -> Failed:

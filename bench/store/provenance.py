@@ -9,6 +9,7 @@ import inspect
 import json
 import platform
 import subprocess
+from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -38,10 +39,13 @@ def versions() -> dict[str, str]:
     return found | {name: _version(name) for name in RECORDED}
 
 
-def scoring_environment(
-    device: str, precision: str, *, exact: bool, compiled: bool = False
-) -> dict[str, Any]:
-    """Everything about the installation that can change a score; goes into every fingerprint."""
+def scoring_environment(device: str, arithmetic: Mapping[str, Any]) -> dict[str, Any]:
+    """Describe everything about the installation that can change a score, for every fingerprint.
+
+    Args:
+        device: Model of the GPU, or the CPU's vector instructions.
+        arithmetic: What of the run's numerics can change a bit.
+    """
     return {
         "protocol": SCORING_PROTOCOL,
         "bench": __version__,
@@ -49,9 +53,7 @@ def scoring_environment(
         "codecs": codec_versions(),
         "device": device,
         "machine": platform.machine(),
-        "precision": precision,
-        "exact": exact,
-        "compiled": compiled,
+        **arithmetic,
     }
 
 

@@ -19,14 +19,12 @@ from numpy.typing import NDArray
 
 from bench import registry
 from bench.errors import BenchError, nearest
+from bench.protocol.call import CallSyntaxError, parse_call
 from bench.protocol.condition import Condition, parse
 
 if TYPE_CHECKING:
     from corruptions.base import Corruption
 
-_SPEC = re.compile(
-    r"\s*(?P<name>[A-Za-z][\w-]*)\s*(?:\((?P<params>.*)\))?\s*(?:@\s*(?P<chance>[\d.eE+-]+))?\s*"
-)
 _NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
 _RANGE = re.compile(rf"\s*({_NUMBER})\s*\.\.\s*({_NUMBER})\s*")
 
@@ -85,10 +83,12 @@ def parse_augmentation(text: str) -> Augmentation:
     Raises:
         BenchError: If it cannot be read, is no corruption, or one of its ends is out of range.
     """
-    match = _SPEC.fullmatch(text)
-    if match is None:
-        raise BenchError(f"augmentation {text!r}: write name(key=low..high)@probability")
-    name = match["name"]
+    call_text, at, chance = text.partition("@")
+    try:
+        call = parse_call(call_text)
+    except CallSyntaxError as error:
+        raise BenchError(f"augmentation {text!r}: write name(key=low..high)@probability") from error
+    name = call.name
     table = registry.corruptions()
     if name not in table:
         raise BenchError(
@@ -99,10 +99,8 @@ def parse_augmentation(text: str) -> Augmentation:
     fixed: list[tuple[str, str]] = []
     ranges: list[tuple[str, float, float]] = []
     whole: set[str] = set()
-    for item in filter(None, (piece.strip() for piece in (match["params"] or "").split(","))):
-        key, equals, value = (piece.strip() for piece in item.partition("="))
-        if not equals:
-            key, value = _first_number(known, hints, name), item
+    for argument in call.arguments:
+        key, value = argument.key or _first_number(known, hints, name), argument.value
         span = _RANGE.fullmatch(value)
         if span is None:
             fixed.append((key, value))
@@ -114,7 +112,7 @@ def parse_augmentation(text: str) -> Augmentation:
         if _is_whole(hints.get(key)) and low.is_integer() and high.is_integer():
             whole.add(key)
     made = Augmentation(
-        name, tuple(fixed), tuple(ranges), frozenset(whole), _chance(match["chance"], text)
+        name, tuple(fixed), tuple(ranges), frozenset(whole), _chance(chance if at else None, text)
     )
     for ends in (np.zeros(len(ranges)), np.full(len(ranges), np.nextafter(1, 0))):
         made.at(

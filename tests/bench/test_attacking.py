@@ -111,7 +111,7 @@ def test_a_family_takes_one_gradient_and_no_forward_pass_for_the_clean_scores(
 
     monkeypatch.setattr(torch.autograd, "grad", counted)
     monkeypatch.setattr(Detector, "shaped", forward)
-    monkeypatch.setattr("bench.scoring.attacking._probe", lambda *args: None)
+    monkeypatch.setattr("bench.scoring.attacking.probe", lambda *args: None)
     bench.run(net(), suite=suite("clean", *FAMILY), data=tree, out=tmp_path / "out", batch_size=32)
     # 48 images are two batches: one gradient each, then four scored conditions each.
     assert calls == {"forward": 2 + 4 * 2, "backward": 2}

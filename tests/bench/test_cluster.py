@@ -204,7 +204,7 @@ def test_kill_a_worker_in_mid_run_and_the_bytes_are_the_same(
 
 CLIENT = """
 import sys, bench
-from bench import plan
+from bench.store import units as plan
 from tests.bench.test_cluster import MANY
 plan.CHUNK_IMAGES = 4
 bench.run(sys.argv[1], suite=MANY, data=sys.argv[2], out=sys.argv[3], cluster=sys.argv[4])

@@ -247,14 +247,14 @@ def test_a_board_that_cannot_be_written_says_so_and_the_scores_are_kept(tree, to
 
 KILLED = """
 import sys, time, bench, torch
-from bench import plan
+from bench.store import units as plan
 plan.CHUNK_IMAGES = 4
-import bench.engine as engine
-score = engine.Engine._score_unit
+from bench.scoring import scorer as engine
+score = engine.Scorer._score_unit
 def slow(self, *args):
     time.sleep(0.02)
     return score(self, *args)
-engine.Engine._score_unit = slow
+engine.Scorer._score_unit = slow
 bench.run(sys.argv[1], suite="corruptions", data=sys.argv[2], out=sys.argv[3])
 """
 

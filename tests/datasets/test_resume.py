@@ -25,8 +25,9 @@ FILES = [
 KILLED = """
 import sys, time
 from pathlib import Path
-from bench.datasets import facts, index
-from bench.datasets.read import Reader
+from bench.datasets import index
+from bench.datasets.indexing import facts
+from bench.datasets.indexing.reader import Reader
 facts.PART = 8
 read = Reader.read
 def slow(self, locator):

@@ -25,6 +25,7 @@ from bench.runs.cluster.work import (
 )
 from bench.runs.prepare import Machine, Prepared
 from bench.runs.request import RunRequest
+from bench.runs.settled import Settled
 from bench.scoring.engine import BatchTooLargeError, Counts, Failed, Scored
 from bench.store.units import Chunk, Unit
 from bench.support.progress import Progress
@@ -103,14 +104,16 @@ class Dispatcher:
     def outcomes(
         self,
         prepared: Prepared,
-        todo: Sequence[tuple[Chunk, Sequence[Unit]]],
+        settled: Settled,
+        work: Sequence[tuple[Chunk, Sequence[Unit]]],
         skip: Callable[[Unit], bool],
     ) -> Iterator[Scored | Failed]:
         """Score the units of the chunks, in any order.
 
         Args:
-            prepared: Thresholds and batch sizes as they are now.
-            todo: Chunks with their units.
+            prepared: The run that is scored.
+            settled: Its batch sizes and thresholds.
+            work: Chunks with their units.
             skip: Whether a unit is no longer wanted; asked when its task is sent.
 
         Yields:
@@ -120,11 +123,11 @@ class Dispatcher:
             BatchTooLargeError: A batch does not fit a worker's device.
             BenchError: A worker may not score for this run; no worker is left.
         """
-        if not todo:
+        if not work:
             return
-        context = self._context(prepared)
+        context = dataclasses.replace(self._context(prepared), settled=settled)
         _on_each(self.session, lambda where: (settle, context, where))
-        tasks = self._tasks(prepared, todo, skip)
+        tasks = self._tasks(prepared, work, skip)
         running: dict[Any, Task] = {}
         try:
             while True:
@@ -203,12 +206,12 @@ class Dispatcher:
     def _tasks(
         self,
         prepared: Prepared,
-        todo: Sequence[tuple[Chunk, Sequence[Unit]]],
+        work: Sequence[tuple[Chunk, Sequence[Unit]]],
         skip: Callable[[Unit], bool],
     ) -> Iterator[Task]:
         """Tasks in chunk order, made when they are sent: only the window is ever in memory."""
-        few = len(todo) < _FEW * max(1, sum(self.session.workers().values()))
-        for chunk, units in todo:
+        few = len(work) < _FEW * max(1, sum(self.session.workers().values()))
+        for chunk, units in work:
             table = prepared.manifest.table.take(chunk.rows)
             groups: dict[str, list[Unit]] = {}
             for unit in units:
@@ -227,8 +230,7 @@ class Dispatcher:
             environment=prepared.environment,
             identities=prepared.identities,
             codes=condition_codes(prepared),
-            batch_size=dict(prepared.batch_size),
-            thresholds=dict(prepared.thresholds),
+            settled=prepared.initial,
         )
 
     def _window(self) -> int:

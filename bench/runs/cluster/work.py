@@ -22,10 +22,10 @@ from bench.protocol.condition import each_surrogate
 from bench.runs.loading import load
 from bench.runs.prepare import Machine, Prepared, environment
 from bench.runs.request import RunRequest
+from bench.runs.settled import Settled
 from bench.scoring.decoding import decode_chunk
 from bench.scoring.engine import BatchTooLargeError, Counts, Failed, Scored
 from bench.store.provenance import source_digest
-from bench.store.rundir import ThresholdRecord
 from bench.store.units import Chunk, Unit
 
 
@@ -40,8 +40,7 @@ class Context:
         environment: The one all workers must have.
         identities: By detector label.
         codes: By condition: a digest over the code of its steps.
-        batch_size: By detector label.
-        thresholds: By detector label, where one was chosen.
+        settled: Batch sizes and thresholds as they are when the task is sent.
     """
 
     run: str
@@ -50,8 +49,7 @@ class Context:
     environment: Mapping[str, Any]
     identities: Mapping[str, str]
     codes: Mapping[str, str]
-    batch_size: Mapping[str, int]
-    thresholds: Mapping[str, ThresholdRecord]
+    settled: Settled
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,20 +131,22 @@ def score(context: Context, task: Task) -> Done:
     """
     with _lock:
         kept = _ready(context, f"on {os.uname().nodename}")
-    counts, found, too_large = Counts(), [], ""
-    prepared = _with(kept.prepared, context)
+    counts, outcomes, too_large = Counts(), list[Scored | Failed](), ""
+    prepared = kept.prepared
     manifest = _manifest(_root(context), task.table)
     chunk = Chunk(task.index, np.arange(len(task.table)), "")
     decoded = decode_chunk(manifest, chunk, prepared.policy, kept.pool)
     try:
         # One by one: where memory runs out, what is done already counts.
-        for outcome in prepared.engine(kept.pool, counts).score(decoded, task.units):
-            found.append(outcome)
+        for outcome in prepared.engine(kept.pool, context.settled, counts).score(
+            decoded, task.units
+        ):
+            outcomes.append(outcome)
     except BatchTooLargeError as error:
         too_large = error.detector
         if prepared.device.type == "cuda":
             torch.cuda.empty_cache()
-    return Done(tuple(found), counts.decoded, counts.scored, too_large)
+    return Done(tuple(outcomes), counts.decoded, counts.scored, too_large)
 
 
 def _device(request: RunRequest) -> torch.device:
@@ -187,7 +187,8 @@ def _ready(context: Context, worker: str) -> _Kept:
 
 def _loaded(context: Context, worker: str) -> Prepared:
     device = _device(context.request)
-    request = dataclasses.replace(context.request, threads=_threads(device))
+    numerics = dataclasses.replace(context.request.numerics, threads=_threads(device))
+    request = dataclasses.replace(context.request, numerics=numerics)
     _kept.clear()
     conditions = each_surrogate(request.suite.parsed, [d.label for d in request.detectors])
     found = load(request, conditions, device)
@@ -200,7 +201,7 @@ def _loaded(context: Context, worker: str) -> Prepared:
         conditions={str(condition): condition for condition in conditions},
         detectors=found.detectors,
         identities={label: detector.identity() for label, detector in found.detectors.items()},
-        batch_size=dict(context.batch_size),
+        batch_sizes=context.settled.batch_sizes,
         device=device,
         policy=DecodePolicy(),
         surrogates=found.surrogates,
@@ -216,13 +217,6 @@ def _loaded(context: Context, worker: str) -> Prepared:
             f"worker {worker} has other code for the conditions: install the same version of bench "
             "and of its plug-ins on every machine"
         )
-    return prepared
-
-
-def _with(prepared: Prepared, context: Context) -> Prepared:
-    """The loaded detectors under the batch sizes and thresholds of now."""
-    prepared.batch_size = dict(context.batch_size)
-    prepared.thresholds = dict(context.thresholds)
     return prepared
 
 

@@ -1,0 +1,108 @@
+"""One grammar for all that suites and recipes call by name: ``name(value, key=value)``.
+
+Conditions, threshold policies and augmentations are all written so; what a name and its arguments mean is
+left to each of them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+_CALL = re.compile(
+    r"\s*(?P<name>[A-Za-z0-9][\w./-]*)\s*(?:\((?P<arguments>[^()]*)\))?\s*", re.ASCII
+)
+
+
+class CallSyntaxError(ValueError):
+    """A text that is no call; the message says which part cannot be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Argument:
+    """One argument of a call.
+
+    Attributes:
+        key: Name of the parameter; ``""`` where only a value is written.
+        value: The value as text, without the blanks around it.
+    """
+
+    key: str
+    value: str
+
+    def __str__(self) -> str:
+        return f"{self.key}={self.value}" if self.key else self.value
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A name with its arguments, as text.
+
+    Attributes:
+        name: The name before the parenthesis.
+        arguments: Arguments in the order written.
+    """
+
+    name: str
+    arguments: tuple[Argument, ...] = ()
+
+    @property
+    def positional(self) -> tuple[str, ...]:
+        """Values that are written without a key."""
+        return tuple(argument.value for argument in self.arguments if not argument.key)
+
+    @property
+    def keywords(self) -> dict[str, str]:
+        """Values by key."""
+        return {argument.key: argument.value for argument in self.arguments if argument.key}
+
+
+def parse_call(text: str) -> Call:
+    """Read one call.
+
+    Args:
+        text: For example ``jpeg(quality=75)``, ``fpr(0.01, split=val)`` or ``oracle``.
+
+    Raises:
+        CallSyntaxError: If it is none, or gives one key twice.
+
+    Examples:
+        >>> parse_call("fpr(0.01, split=val)")
+        Call(name='fpr', arguments=(Argument(key='', value='0.01'), Argument(key='split', value='val')))
+        >>> parse_call("jpeg(quality=75").name
+        Traceback (most recent call last):
+        bench.protocol.call.CallSyntaxError: cannot read 'jpeg(quality=75'; write name(key=value,...)
+    """
+    match = _CALL.fullmatch(text)
+    if match is None:
+        raise CallSyntaxError(f"cannot read {text.strip()!r}; write name(key=value,...)")
+    name = match["name"]
+    parts = [part.strip() for part in (match["arguments"] or "").split(",")]
+    arguments = tuple(_argument(part) for part in parts if part)
+    keys = [argument.key for argument in arguments if argument.key]
+    for key in keys:
+        if keys.count(key) > 1:
+            raise CallSyntaxError(f"{name} is given {key!r} twice; write it once")
+    return Call(name, arguments)
+
+
+def _argument(text: str) -> Argument:
+    key, equals, value = (part.strip() for part in text.partition("="))
+    return Argument(key, value) if equals else Argument("", text)
+
+
+def split_chain(text: str) -> Sequence[str]:
+    """Cut a chain of calls at its plus signs, those inside parentheses left alone.
+
+    Examples:
+        >>> split_chain("pgd(eps=8/255)+noise(sigma=1e+0)")
+        ['pgd(eps=8/255)', 'noise(sigma=1e+0)']
+    """
+    parts, depth, start = [], 0, 0
+    for position, char in enumerate(text):
+        depth += (char == "(") - (char == ")")
+        if char == "+" and depth == 0:
+            parts.append(text[start:position])
+            start = position + 1
+    return [*parts, text[start:]]

@@ -1,0 +1,36 @@
+"""What a run settles on its way, as a value: batch sizes that fit, thresholds that were chosen."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from bench.store.rundir import ThresholdRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """Choices that the scores depend on and that only the run itself can make.
+
+    Attributes:
+        batch_sizes: Images in a batch, by detector label.
+        thresholds: By detector label, for those that have one other than logit 0.
+    """
+
+    batch_sizes: Mapping[str, int]
+    thresholds: Mapping[str, ThresholdRecord] = field(default_factory=dict)
+
+    def halved(self, detector: str) -> Settled:
+        """Halve one detector's batch, after its device ran out of memory."""
+        size = self.batch_sizes[detector] // 2
+        return dataclasses.replace(self, batch_sizes={**self.batch_sizes, detector: size})
+
+    def with_thresholds(self, thresholds: Mapping[str, ThresholdRecord]) -> Settled:
+        """Replace the thresholds by those given."""
+        return dataclasses.replace(self, thresholds=dict(thresholds))
+
+    def threshold(self, detector: str) -> float:
+        """Look up the logit above which a detector calls an image fake."""
+        record = self.thresholds.get(detector)
+        return 0.0 if record is None else record.value

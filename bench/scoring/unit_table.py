@@ -1,0 +1,51 @@
+"""What was scored of a unit, as the table that its shard holds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from bench.scoring.attack_job import Attacked
+from bench.store.shards import ATTACK_COLUMNS, SCHEMA
+
+if TYPE_CHECKING:
+    from bench.scoring.decoding import DecodedChunk
+
+
+def unit_table(
+    chunk: DecodedChunk,
+    logits: NDArray[np.float32],
+    changed: Sequence[bool | None],
+    attacked: Attacked,
+) -> pa.Table:
+    """Make a shard's table.
+
+    Args:
+        chunk: The n images that were scored, and why some could not be decoded.
+        logits: (n,) float32, nan where there is no image.
+        changed: Whether the corruptions changed each image; ``None`` where there are none.
+        attacked: What the attack did.
+
+    Raises:
+        RuntimeError: An image that decodes has no finite logit.
+    """
+    unscored = [
+        record.sample_id
+        for record, reason, logit in zip(chunk.records, chunk.bad, logits, strict=True)
+        if reason is None and not np.isfinite(logit)
+    ]
+    if unscored:
+        raise RuntimeError(f"{len(unscored)} images were not scored, first {unscored[0]!r}")
+    columns = {
+        "sample_id": [record.sample_id for record in chunk.records],
+        "logit": pa.array(logits, from_pandas=True),
+        "bad": list(chunk.bad),
+        "changed": list(changed),
+    }
+    for name in ATTACK_COLUMNS:
+        columns[name] = pa.array(getattr(attacked, name), from_pandas=True)
+    return pa.table(columns).cast(SCHEMA)
