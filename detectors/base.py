@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import inspect
 from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Self, final
@@ -15,6 +14,29 @@ from torch import Tensor, nn
 
 from detectors.card import DetectorCard
 from detectors.fit import fit_image
+from detectors.source_code import code_digest, file_code
+
+# Code that an identity need not follow: releases that stand beside it in a fingerprint, and files of ours
+# that are digested by name, or that load weights whose values are digested.
+_NOT_ARITHMETIC = (
+    "torch",
+    "torchvision",
+    "timm",
+    "numpy",
+    "scipy",
+    "PIL",
+    "pydantic",
+    "detectors.adapters",
+    "detectors.backbones",
+    "detectors.base",
+    "detectors.card",
+    "detectors.fit",
+    "detectors.fold",
+    "detectors.network",
+    "detectors.pretrained",
+    "detectors.source_code",
+    "detectors.weights",
+)
 
 
 class DetectorError(ValueError):
@@ -78,15 +100,16 @@ class Detector(ABC):
         Override it, and include whatever else matters, when a detector is more than its torch
         modules.
         """
-        digest = hashlib.sha256(self.card.model_dump_json().encode())
-        modules = self.modules()
+        # What a field says by default it need not say: a card written before the field was there is the same.
+        digest = hashlib.sha256(self.card.model_dump_json(exclude_defaults=True).encode())
         for name in ("base.py", "fit.py", "fold.py", "network.py"):
-            digest.update((Path(__file__).parent / name).read_bytes())
+            digest.update(file_code(Path(__file__).parent / name))
+        modules = self.modules()
         for module in modules:
             digest.update(state_digest(module.state_dict()).encode())
         own = [cls for cls in type(self).__mro__ if cls not in (Detector, ABC, object)]
-        for cls in [*own, *(type(module) for module in modules)]:
-            digest.update(cls.__qualname__.encode() + _source(cls))
+        networks = {type(inner) for module in modules for inner in module.modules()}
+        digest.update(code_digest([*own, *networks], stop_at=_NOT_ARITHMETIC).encode())
         return digest.hexdigest()
 
     @final
@@ -114,15 +137,6 @@ class Detector(ABC):
                 f"{batch.shape[0]} images: return one logit an image, shape (N,)"
             )
         return logits.float()
-
-
-def _source(cls: type) -> bytes:
-    """The source file of a class: the same weights in other code are another detector."""
-    try:
-        source = inspect.getsourcefile(cls)
-    except TypeError:  # defined in no file, as at a prompt
-        return b""
-    return Path(source).read_bytes() if source and Path(source).is_file() else b""
 
 
 def state_digest(state: dict[str, Tensor]) -> str:

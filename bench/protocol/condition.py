@@ -71,6 +71,11 @@ class Condition:
         return next((typing.cast("Attack", s.plugin) for s in self.steps if s.is_attack), None)
 
     @property
+    def draws(self) -> bool:
+        """Whether any step draws random numbers, so that the seed can change a score."""
+        return any(getattr(step.plugin, "draws", True) for step in self.steps)
+
+    @property
     def before(self) -> tuple[Step, ...]:
         """Corruptions of the source image."""
         return self.steps[: self._split()]

@@ -47,7 +47,7 @@ def probe(
     attack = job.attack
     if attack.eps == 0 or attack.threat.knowledge != "white-box" or not attack.needs_gradient:
         return None
-    rows = _probe_rows(canvases, records, target.seed, attacked)
+    rows = _probe_rows(canvases, records, attacked)
     if not len(rows):
         return None
     images = [canvas for row in rows if (canvas := canvases[row]) is not None]
@@ -90,16 +90,16 @@ def _logits_of_images(rows: NDArray[np.int64], attacked: Attacked, target: Targe
 def _probe_rows(
     canvases: Sequence[NDArray[Any] | None],
     records: Sequence[ImageRecord],
-    seed: int,
     attacked: Attacked,
 ) -> NDArray[np.int64]:
-    """A sixteenth of the attacked images of one shape, at most ``PROBES``, by seed and id."""
+    """A sixteenth of the attacked images of one shape, at most ``PROBES``."""
     rows = [row for row in range(len(canvases)) if not np.isnan(attacked.linf[row])]
     if not rows:
         return np.empty(0, dtype=np.int64)
     shapes = {row: getattr(canvases[row], "shape", None) for row in rows}
     of_one_shape = [row for row in rows if shapes[row] == shapes[rows[0]]]
-    of_one_shape.sort(key=lambda row: seed_for(seed, "probe", records[row].sample_id))
+    # By id alone: which images are probed must not depend on a seed that no score depends on.
+    of_one_shape.sort(key=lambda row: seed_for(0, "probe", records[row].sample_id))
     count = max(1, min(PROBES, len(of_one_shape) // 16))
     return np.asarray(sorted(of_one_shape[:count]), dtype=np.int64)
 

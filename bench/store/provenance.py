@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import importlib
-import inspect
 import json
 import platform
 import subprocess
@@ -15,7 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from bench.datasets.policy import codec_versions
+from bench.errors import BenchError
 from bench.version import __version__
+from detectors.source_code import SourceUnknownError, code_digest
 
 # Distributions whose release can change a score.
 SCORING = ("torch", "torchvision", "timm", "torchattacks", "numpy", "scipy", "pillow")
@@ -30,7 +30,7 @@ RECORDED = (
 )
 OWN = ("attacks", "corruptions")
 # Raised by hand when the engine's arithmetic changes: old shards then no longer count as done.
-SCORING_PROTOCOL = 3
+SCORING_PROTOCOL = 4
 
 
 def versions() -> dict[str, str]:
@@ -75,33 +75,23 @@ def fingerprint(payload: Any) -> str:
 
 
 def source_digest(plugin: object) -> str:
-    """A hash over the code of an attack or corruption and its bases: other code, other scores."""
-    digest = hashlib.sha256()
-    for cls in type(plugin).__mro__:
-        package = cls.__module__.partition(".")[0]
-        if package in ("builtins", "abc"):
-            continue
-        digest.update(cls.__qualname__.encode())
-        # Our own plug-ins share helpers within their package, so all of it counts.
-        digest.update(_package_digest(package) if package in OWN else _file_digest(cls))
-    return digest.hexdigest()
+    """Digest the code of an attack or corruption: its own module and what that imports of its own.
+
+    Raises:
+        BenchError: The code cannot be followed, so that nobody could tell whether it has changed.
+    """
+    return _class_digest(type(plugin))  # type: ignore[arg-type]  # classes are hashable
 
 
 @functools.cache
-def _package_digest(package: str) -> bytes:
-    module = importlib.import_module(package)
-    digest = hashlib.sha256()
-    for path in sorted(Path(str(module.__file__)).parent.glob("*.py")):
-        digest.update(path.read_bytes())
-    return digest.digest()
-
-
-def _file_digest(cls: type) -> bytes:
+def _class_digest(cls: type[Any]) -> str:
+    own = cls.__module__.partition(".")[0] in OWN
+    # Releases that stand in the scoring environment already; our own use of OpenCV changes no pixel.
+    releases = ("torch", "torchvision", "timm", "torchattacks", "numpy", "scipy", "PIL")
     try:
-        source = inspect.getsourcefile(cls)
-    except TypeError:  # defined in no file, as at a prompt
-        return b""
-    return Path(source).read_bytes() if source and Path(source).is_file() else b""
+        return code_digest(cls.__mro__[:-1], stop_at=(*releases, "cv2") if own else releases)
+    except SourceUnknownError as error:
+        raise BenchError(f"plug-in {getattr(cls, 'name', cls.__name__)!r}: {error}") from error
 
 
 def _version(name: str) -> str:

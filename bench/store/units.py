@@ -56,7 +56,7 @@ class Settings:
     """What is the same for every unit of a run and can change a score.
 
     Attributes:
-        seed: Of noise, random starts and subsampling.
+        seed: Seed of noise and random starts; counts only under conditions that draw.
         environment: See :func:`bench.store.provenance.scoring_environment`.
         decode: Digest of the decode policy.
         surrogates: Name to identity of the detectors whose gradients are taken for others.
@@ -172,32 +172,18 @@ def build(
         conditions: In board order.
         settings: The run's.
     """
-    common = {
-        "seed": settings.seed,
-        "environment": dict(settings.environment),
-        "decode": settings.decode,
-    }
-    codes = {
-        str(condition): _Code(
-            (
-                condition.resolved,
-                *(source_digest(s.plugin) for s in condition.steps),
-                *_surrogate(condition, settings),
-            ),
-            condition.attack is not None,
-        )
-        for condition in conditions
-    }
+    common = {"environment": dict(settings.environment), "decode": settings.decode}
+    described = {str(condition): _described(condition, settings) for condition in conditions}
     by_chunk = {
         chunk.index: tuple(
             Unit(
                 chunk.index,
                 detector.label,
                 spelled,
-                _unit_fingerprint(common, chunk, detector, code),
+                _unit_fingerprint(common, chunk, detector, condition),
             )
             for detector in detectors
-            for spelled, code in codes.items()
+            for spelled, condition in described.items()
         )
         for chunk in chunks
     }
@@ -206,30 +192,46 @@ def build(
 
 
 @dataclass(frozen=True, slots=True)
-class _Code:
-    steps: tuple[str, ...]
+class _Described:
+    """All of a condition that can change a score.
+
+    Attributes:
+        facts: Parameters, code and surrogate; the seed where a step draws.
+        attacks: Whether it holds an attack.
+    """
+
+    facts: Mapping[str, Any]
     attacks: bool
 
 
-def _surrogate(condition: Condition, settings: Settings) -> list[str]:
-    """The identity of the surrogate a condition's attack names: other weights, other pictures."""
-    name = getattr(condition.attack, "surrogate", None)
-    return [] if name is None else [settings.surrogates[name]]
+def _described(condition: Condition, settings: Settings) -> _Described:
+    attack = condition.attack
+    facts: dict[str, Any] = {
+        "condition": condition.resolved,
+        "code": [source_digest(step.plugin) for step in condition.steps],
+    }
+    if condition.draws:
+        facts["seed"] = settings.seed
+    surrogate = getattr(attack, "surrogate", None)
+    if surrogate is not None:
+        # Other weights of the surrogate, other pictures.
+        facts["surrogate"] = settings.surrogates[surrogate]
+    return _Described(facts, attack is not None)
 
 
 def _unit_fingerprint(
-    common: Mapping[str, Any], chunk: Chunk, detector: PlannedDetector, code: _Code
+    common: Mapping[str, Any], chunk: Chunk, detector: PlannedDetector, condition: _Described
 ) -> str:
     # Only an attack needs to know which side of the threshold an image is on.
-    moved = {"threshold": detector.threshold} if code.attacks and detector.threshold else {}
+    moved = condition.attacks and detector.threshold
     return fingerprint(
         {
             **common,
+            **condition.facts,
+            **({"threshold": detector.threshold} if moved else {}),
             "chunk": chunk.digest,
             "detector": detector.identity,
             "batch_size": detector.batch_size,
-            "condition": list(code.steps),
-            **moved,
         }
     )
 
