@@ -18,7 +18,8 @@ from bench.protocol.suite import load_suite
 from bench.studies.recipe import load_recipe
 from bench.support.progress import Silent
 from detectors import zoo
-from detectors.network import Architecture, card_beside, read_card
+from detectors.card import card_beside, read_card
+from detectors.network import Architecture
 
 
 def rows(kind: str) -> list[dict[str, Any]]:

@@ -1,45 +1,48 @@
 """Names to plug-ins: our own folders first, then what other distributions offer as entry points.
 
 A module declares a literal (``DETECTORS = {...}``) and nothing more: no decorators, no import side
-effects. Entry points ``bench.detectors``, ``bench.attacks``, ``bench.corruptions``,
-``bench.suites`` and ``bench.layouts`` name a module with the same literal, the mapping itself, or
-one plug-in.
+effects; sub-packages are walked. Entry points ``bench.detectors``, ``bench.adapters``, ``bench.attacks``,
+``bench.corruptions``, ``bench.suites``, ``bench.recipes`` and ``bench.layouts`` name a module with the same
+literal, the mapping itself, or one plug-in. Names can be listed without running a module that declares them.
 """
 
 from __future__ import annotations
 
 import functools
 import importlib
+import importlib.util
 import pkgutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bench.errors import BenchError, nearest
+from bench.support import literals
 
 if TYPE_CHECKING:
     from attacks.base import Attack
     from corruptions.base import Corruption
+    from detectors.adapters.base import Adapter
     from detectors.base import Detector
     from detectors.network import Architecture
 
 
 @functools.cache
 def corruptions() -> Mapping[str, type[Corruption]]:
-    """Every corruption class by name."""
+    """Collect every corruption class by name."""
     return _collect("corruptions", "CORRUPTIONS")
 
 
 @functools.cache
 def attacks() -> Mapping[str, type[Attack]]:
-    """Every attack class by name (imports torch)."""
+    """Collect every attack class by name (imports torch)."""
     return _collect("attacks", "ATTACKS")
 
 
 def refused_attack(name: str) -> str | None:
-    """Why a known attack is not offered for detectors; None where that is not so."""
+    """Say why a known attack is not offered for detectors; None where that is not so."""
     catalogue = importlib.import_module("attacks.catalogue")
     reason: str | None = catalogue.refusal(name)
     return reason
@@ -47,34 +50,54 @@ def refused_attack(name: str) -> str | None:
 
 @functools.cache
 def detectors() -> Mapping[str, Architecture | type[Detector]]:
-    """Every architecture and self-contained detector by name (imports torch)."""
+    """Collect every architecture and self-contained detector by name (imports torch)."""
     return _collect("detectors", "DETECTORS")
 
 
 @functools.cache
+def detector_summaries() -> Mapping[str, str]:
+    """List every architecture and self-contained detector with a line about it, in the order of names.
+
+    Reads the literals from source; a module is run, and torch with it, only where its literal is computed.
+    """
+    return _summaries("detectors", "DETECTORS")
+
+
+@functools.cache
+def adapters() -> Mapping[str, Adapter]:
+    """Collect every adapter by the pattern of its spelling."""
+    return _collect("detectors.adapters", "ADAPTERS", group="bench.adapters")
+
+
+def adapter_of(name: str) -> Adapter | None:
+    """Find the adapter that recognises what a user typed; None for a plain name."""
+    return next((each for each in adapters().values() if each.recognises(name)), None)
+
+
+@functools.cache
 def suites() -> Mapping[str, Path]:
-    """Every suite file by name: the shipped ones and those of other distributions."""
+    """Collect every suite file by name: the shipped ones and those of other distributions."""
     return _toml_files("suites")
 
 
 @functools.cache
 def recipes() -> Mapping[str, Path]:
-    """Every training recipe by name: the shipped ones and those of other distributions."""
+    """Collect every training recipe by name: the shipped ones and those of other distributions."""
     return _toml_files("recipes")
 
 
 def _toml_files(folder: str) -> dict[str, Path]:
-    found: dict[str, Any] = {
+    by_name: dict[str, Any] = {
         path.stem: path for path in sorted((Path(__file__).parent / folder).glob("*.toml"))
     }
-    sources = dict.fromkeys(found, f"bench.{folder}")
+    sources = dict.fromkeys(by_name, f"bench.{folder}")
     for point in entry_points(group=f"bench.{folder}"):
-        merge(found, sources, offered(point, folder.upper()), point.value)
-    return {name: Path(path) for name, path in found.items()}
+        merge(by_name, sources, offered(point, folder.upper()), point.value)
+    return {name: Path(path) for name, path in by_name.items()}
 
 
 def lookup(table: Mapping[str, Any], name: str, kind: str) -> Any:
-    """The plug-in called ``name``.
+    """Look up the plug-in called ``name``.
 
     Raises:
         BenchError: If there is none; suggests the nearest names.
@@ -85,60 +108,110 @@ def lookup(table: Mapping[str, Any], name: str, kind: str) -> Any:
 
 
 def find_file(table: Mapping[str, Path], name_or_path: str, kind: str) -> Path:
-    """The TOML file that is called so, or that is given by its path.
+    """Find the TOML file that is called so, or that is given by its path.
 
     Raises:
         BenchError: If neither; suggests the nearest names.
     """
     path = Path(name_or_path)
-    found: Path = path if path.suffix == ".toml" else lookup(table, name_or_path, kind)
-    return found
+    return path if path.suffix == ".toml" else Path(lookup(table, name_or_path, kind))
 
 
-def _collect(package: str, literal: str) -> Mapping[str, Any]:
-    found: dict[str, Any] = {}
-    sources: dict[str, str] = {}
-    root = importlib.import_module(package)
-    for info in sorted(pkgutil.iter_modules(root.__path__), key=lambda info: info.name):
-        if info.ispkg or info.name.startswith("_"):
+class _Source(NamedTuple):
+    """A module of a package, and the file it is in."""
+
+    module: str
+    path: Path
+
+
+def _modules(package: str) -> Iterator[_Source]:
+    """Every public module of a package and its sub-packages, by name; none is imported."""
+    spec = importlib.util.find_spec(package)
+    assert spec is not None
+    for folder in spec.submodule_search_locations or []:
+        yield from _modules_below(package, Path(folder))
+
+
+def _modules_below(package: str, folder: Path) -> Iterator[_Source]:
+    for info in sorted(pkgutil.iter_modules([str(folder)]), key=lambda info: info.name):
+        if info.name.startswith("_"):
             continue
-        module = importlib.import_module(f"{package}.{info.name}")
-        merge(found, sources, getattr(module, literal, {}), module.__name__)
+        name = f"{package}.{info.name}"
+        if info.ispkg:
+            yield _Source(name, folder / info.name / "__init__.py")
+            yield from _modules_below(name, folder / info.name)
+        else:
+            yield _Source(name, folder / f"{info.name}.py")
+
+
+def _collect(package: str, literal: str, *, group: str = "") -> Mapping[str, Any]:
+    """Every plug-in of a package and of an entry-point group, by name."""
+    by_name: dict[str, Any] = {}
+    sources: dict[str, str] = {}
+    for source in _modules(package):
+        if literals.declares(source.path, literal):
+            module = importlib.import_module(source.module)
+            merge(by_name, sources, getattr(module, literal), module.__name__)
+    for point in entry_points(group=group or f"bench.{package}"):
+        merge(by_name, sources, offered(point, literal), point.value)
+    return by_name
+
+
+def _summaries(package: str, literal: str) -> dict[str, str]:
+    by_name: dict[str, str] = {}
+    for source in _modules(package):
+        declared = literals.entries(source.path, literal)
+        if declared is None or any(entry.summary is None for entry in declared):
+            plugins: Mapping[str, Any] = getattr(importlib.import_module(source.module), literal)
+            by_name |= {name: _summary(plugin) for name, plugin in plugins.items()}
+        else:
+            by_name |= {entry.name: entry.summary or "" for entry in declared}
     for point in entry_points(group=f"bench.{package}"):
-        merge(found, sources, offered(point, literal), point.value)
-    return found
+        by_name |= {name: _summary(plugin) for name, plugin in offered(point, literal).items()}
+    return by_name
+
+
+def _summary(plugin: Any) -> str:
+    """One line about a plug-in: what it says of itself, or the first line of its docstring."""
+    return str(getattr(plugin, "summary", None) or (plugin.__doc__ or "").split("\n")[0])
 
 
 def offered(point: EntryPoint, literal: str) -> Mapping[str, Any]:
-    """What an entry point offers, by name.
+    """Load what an entry point offers, by name.
 
     Raises:
-        BenchError: If it cannot be imported; says which to mend.
+        BenchError: If it cannot be imported, or declares nothing; says which to mend.
     """
     try:
         value = point.load()
+        if isinstance(value, ModuleType):
+            value = getattr(value, literal)
     except Exception as error:  # a broken plug-in must name itself, whatever it raises
         raise BenchError(
             f"plug-in {point.name!r} ({point.value}) cannot be imported ({error}): "
             "mend or uninstall it"
         ) from error
-    if isinstance(value, ModuleType):
-        value = getattr(value, literal)
     return value if isinstance(value, Mapping) else {point.name: value}
 
 
 def merge(
-    found: dict[str, Any], sources: dict[str, str], offered: Mapping[str, Any], source: str
+    by_name: dict[str, Any], sources: dict[str, str], plugins: Mapping[str, Any], source: str
 ) -> None:
-    """Add plug-ins to those known.
+    """Add plug-ins to those collected so far.
+
+    Args:
+        by_name: Plug-ins by name; added to.
+        sources: Where each comes from; added to.
+        plugins: The plug-ins to add.
+        source: Where they come from.
 
     Raises:
         BenchError: If two have one name; says where both come from.
     """
-    for name, value in offered.items():
-        if name in found and found[name] is not value:
+    for name, plugin in plugins.items():
+        if name in by_name and by_name[name] is not plugin:
             raise BenchError(
                 f"two plug-ins are called {name!r}: {sources[name]} and {source}; "
                 "uninstall or rename one"
             )
-        found[name], sources[name] = value, source
+        by_name[name], sources[name] = plugin, source

@@ -10,8 +10,9 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from detectors.base import Detector, DetectorError, UntrainedError
+    from detectors.base import Detector
     from detectors.card import DetectorCard, InputSpec, TrainingData, WeightsRef
+    from detectors.errors import DetectorError, UntrainedError
     from detectors.network import Architecture, NetworkDetector
     from detectors.weights import WeightsError
 
@@ -19,11 +20,11 @@ _HOMES = {
     "Architecture": "network",
     "Detector": "base",
     "DetectorCard": "card",
-    "DetectorError": "base",
+    "DetectorError": "errors",
     "InputSpec": "card",
     "NetworkDetector": "network",
     "TrainingData": "card",
-    "UntrainedError": "base",
+    "UntrainedError": "errors",
     "WeightsError": "weights",
     "WeightsRef": "card",
 }

@@ -8,12 +8,12 @@ from typing import Any
 
 from torch import nn
 
-from detectors.base import DetectorError
 from detectors.card import InputSpec
+from detectors.errors import DetectorError
 from detectors.network import Architecture
 from detectors.pretrained import Pretrained
 
-PREFIX = "timm/"
+_PREFIX = "timm/"
 
 
 def _timm_builder(name: str) -> Callable[[int], nn.Module]:
@@ -34,10 +34,10 @@ def timm_architecture(name: str) -> Architecture:
     """
     import timm  # noqa: PLC0415  (5 s to import: only when asked for)
 
-    model = name.removeprefix(PREFIX)
+    model = name.removeprefix(_PREFIX)
     if not timm.is_model(model.split(".")[0]):
         near = difflib.get_close_matches(model.split(".")[0], timm.list_models(), n=3)
-        hint = f"near: {', '.join(PREFIX + n for n in near)}" if near else "see timm.list_models()"
+        hint = f"near: {', '.join(_PREFIX + n for n in near)}" if near else "see timm.list_models()"
         raise DetectorError(f"timm knows no model {model!r}; {hint}")
     cfg: Any = timm.get_pretrained_cfg(model, allow_unregistered=True)
     side = cfg.input_size[-1] if cfg is not None else 224
@@ -70,7 +70,7 @@ def _timm_pretrained(model: str, cfg: Any) -> Pretrained | None:
 
 
 def _timm(
-    name: str, head: str, reference: str, summary: str, paper_size: str, *, half: bool = False
+    name: str, *, head: str, reference: str, summary: str, paper_size: str, half: bool = False
 ) -> Architecture:
     """A classifier of timm's under its own name; ``half`` where it was trained on [-1, 1]."""
     spec = InputSpec(size=224, fit="shortest-crop", interpolation="bicubic")
@@ -108,32 +108,32 @@ DETECTORS: dict[str, Architecture] = {
     ),
     "resnet34": _timm(
         "resnet34",
-        "fc.",
-        "He et al. 2016, arXiv:1512.03385",
-        "ResNet-34, 21.3 M parameters",
-        "21.8 M",
+        head="fc.",
+        reference="He et al. 2016, arXiv:1512.03385",
+        summary="ResNet-34, 21.3 M parameters",
+        paper_size="21.8 M",
     ),
     "resnetv2_50": _timm(
         "resnetv2_50",
-        "head.",
-        "He et al. 2016, arXiv:1603.05027",
-        "ResNet-50 with activations first (ResNet50V2), 23.5 M parameters",
-        "25.6 M",
+        head="head.",
+        reference="He et al. 2016, arXiv:1603.05027",
+        summary="ResNet-50 with activations first (ResNet50V2), 23.5 M parameters",
+        paper_size="25.6 M",
         half=True,
     ),
     "convnext_small": _timm(
         "convnext_small",
-        "head.fc.",
-        "Liu et al. 2022, arXiv:2201.03545",
-        "ConvNeXt-S, 49.5 M parameters",
-        "50 M",
+        head="head.fc.",
+        reference="Liu et al. 2022, arXiv:2201.03545",
+        summary="ConvNeXt-S, 49.5 M parameters",
+        paper_size="50 M",
     ),
     "mobilenetv2_100": _timm(
         "mobilenetv2_100",
-        "classifier.",
-        "Sandler et al. 2018, arXiv:1801.04381",
-        "MobileNetV2, small enough for phones and CPUs",
-        "3.5 M",
+        head="classifier.",
+        reference="Sandler et al. 2018, arXiv:1801.04381",
+        summary="MobileNetV2, small enough for phones and CPUs",
+        paper_size="3.5 M",
     ),
     "googlenet": Architecture(
         name="googlenet",

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from detectors.card import DetectorCard
+from detectors.errors import DetectorError
 from detectors.fit import fit_image
 from detectors.source_code import code_digest, file_code
 
@@ -30,6 +31,7 @@ _NOT_ARITHMETIC = (
     "detectors.backbones",
     "detectors.base",
     "detectors.card",
+    "detectors.errors",
     "detectors.fit",
     "detectors.fold",
     "detectors.network",
@@ -37,14 +39,6 @@ _NOT_ARITHMETIC = (
     "detectors.source_code",
     "detectors.weights",
 )
-
-
-class DetectorError(ValueError):
-    """A detector that cannot be built or breaks its contract; the message says the way out."""
-
-
-class UntrainedError(DetectorError):
-    """A detector without trained weights: its scores would be noise that looks like a result."""
 
 
 class Detector(ABC):

@@ -6,9 +6,12 @@ rule, normalisation and label direction a checkpoint is only half published.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from detectors.errors import DetectorError
 
 FakeLogit = Literal["z", "-z", "z1-z0", "z0-z1"]
 FitRule = Literal["resize", "shortest-crop", "crop", "native"]
@@ -107,9 +110,9 @@ class DetectorCard(_Frozen):
             ``z`` or ``-z`` for one output, ``z1-z0`` or ``z0-z1`` for two.
         input: Geometry and normalisation.
         weights: Origin of the weights; ``None`` where there are none.
-        training_data: What was trained on; ``None`` where unknown, so that nothing counts as
-        unseen. differentiable: False where gradients through the detector mean nothing. training:
-        Free facts of the training run (seed, epochs, date, validation AUC).
+        training_data: What was trained on; ``None`` where unknown, so that nothing counts as unseen.
+        differentiable: False where gradients through the detector mean nothing.
+        training: Free facts of the training run (seed, epochs, date, validation AUC).
     """
 
     name: str
@@ -127,3 +130,24 @@ class DetectorCard(_Frozen):
     def outputs(self) -> int:
         """How many outputs the head must have for ``fake_logit`` to make sense."""
         return 1 if self.fake_logit in ("z", "-z") else 2
+
+
+def card_beside(weights: Path) -> Path:
+    """Where the card of a weights file is looked for: ``NAME.json`` beside ``NAME.safetensors``."""
+    return weights.with_suffix(".json")
+
+
+def read_card(path: Path) -> DetectorCard:
+    """Read a card from JSON.
+
+    Raises:
+        DetectorError: If it is missing or does not fit the schema; names the key at fault.
+    """
+    try:
+        return DetectorCard.model_validate_json(path.read_bytes())
+    except FileNotFoundError:
+        raise DetectorError(f"no card at {path}") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the file"
+        raise DetectorError(f"card {path}: {where}: {first['msg']}") from error

@@ -55,7 +55,7 @@ class CifakeCNN(nn.Module):
         return scores
 
 
-def _architecture(name: str, side: int, millions: str) -> Architecture:
+def _architecture(name: str, side: int, *, summary: str) -> Architecture:
     return Architecture(
         name=name,
         build=functools.partial(CifakeCNN, side=side),
@@ -69,11 +69,19 @@ def _architecture(name: str, side: int, millions: str) -> Architecture:
         ),
         reference=REFERENCE,
         paper_size="59 M at 256 px, which fits its layers only with padding in half of them",
-        summary=f"six convolutions without padding at {side} px, {millions} M parameters",
+        summary=summary,
     )
 
 
 DETECTORS: dict[str, Architecture] = {
-    "shoes-cnn": _architecture("shoes-cnn", SHOES_SIDE, "44.7"),
-    "cifake-cnn": _architecture("cifake-cnn", CIFAKE_SIDE, "51.8"),
+    "shoes-cnn": _architecture(
+        "shoes-cnn",
+        SHOES_SIDE,
+        summary="six convolutions without padding at 240 px, 44.7 M parameters",
+    ),
+    "cifake-cnn": _architecture(
+        "cifake-cnn",
+        CIFAKE_SIDE,
+        summary="six convolutions without padding at 256 px, 51.8 M parameters",
+    ),
 }

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Self
 
 import torch
-from pydantic import ValidationError
 from torch import Tensor, nn
 
-from detectors.base import Detector, DetectorError, UntrainedError, state_digest
-from detectors.card import DetectorCard, FakeLogit, InputSpec, WeightsRef
+from detectors.base import Detector, state_digest
+from detectors.card import DetectorCard, FakeLogit, InputSpec, WeightsRef, card_beside, read_card
+from detectors.errors import DetectorError, UntrainedError
 from detectors.fold import channels_last, folded, twin
 from detectors.pretrained import Pretrained
 from detectors.weights import WeightsError, file_sha256, load_strict, read_state, rename
@@ -127,27 +127,6 @@ class NetworkDetector(Detector):
                 return out[:, 1] - out[:, 0]
             case "z0-z1":
                 return out[:, 0] - out[:, 1]
-
-
-def card_beside(weights: Path) -> Path:
-    """Where the card of a weights file is looked for: ``NAME.json`` beside ``NAME.safetensors``."""
-    return weights.with_suffix(".json")
-
-
-def read_card(path: Path) -> DetectorCard:
-    """Read a card from JSON.
-
-    Raises:
-        DetectorError: If it is missing or does not fit the schema; names the key at fault.
-    """
-    try:
-        return DetectorCard.model_validate_json(path.read_bytes())
-    except FileNotFoundError:
-        raise DetectorError(f"no card at {path}") from None
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the file"
-        raise DetectorError(f"card {path}: {where}: {first['msg']}") from error
 
 
 def load_network(

@@ -14,7 +14,7 @@ from urllib.request import getproxies
 import torch
 from torch import Tensor, nn
 
-from detectors.base import DetectorError
+from detectors.errors import DetectorError
 from detectors.weights import read_state
 
 _PATIENCE_S = 5

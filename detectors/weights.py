@@ -18,7 +18,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from detectors.base import DetectorError
+from detectors.errors import DetectorError
 
 # Where published checkpoints keep the state dict, in the order they are looked for.
 CONTAINERS = ("state_dict", "model_state_dict", "model", "net", "netC")

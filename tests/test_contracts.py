@@ -13,7 +13,8 @@ from bench import registry
 from bench.protocol.condition import parse
 from bench.protocol.suite import load_suite
 from detectors import zoo
-from detectors.network import Architecture, card_beside, load_network, read_card
+from detectors.card import card_beside, read_card
+from detectors.network import Architecture, load_network
 
 PHOTO = np.ascontiguousarray(load_sample_images().images[0][100:220, 200:361])
 PICTURE = np.random.default_rng(0).integers(30, 220, (48, 64, 3), dtype=np.uint8)

@@ -22,7 +22,7 @@ from bench.store.rundir import RunDir
 from bench.store.shards import Store
 from bench.support.progress import Silent
 from detectors import zoo
-from detectors.network import card_beside, read_card
+from detectors.card import card_beside, read_card
 
 PUBLISHED = Path(__file__).resolve().parent.parent / "leaderboards" / "published"
 

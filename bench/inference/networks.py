@@ -15,7 +15,8 @@ from bench.inference.batches import SMALLEST, Place, layout
 from bench.inference.profiling import Stopwatch
 from bench.inference.replicas import Replicas, scoring
 from bench.inference.threads import Lanes
-from detectors.base import Detector, DetectorError
+from detectors.base import Detector
+from detectors.errors import DetectorError
 
 # Two events on the device, whose distance is the network's time; ``None`` where a thread's clock tells.
 _Events = tuple[Any, Any] | None

@@ -8,15 +8,14 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from bench import registry
 from bench.datasets.open import open_data
-from bench.errors import BenchError, nearest
+from bench.errors import BenchError
+from bench.inference.detector import architecture
 from bench.support.progress import Progress
 from bench.training.settings import Settings
 from bench.training.splits import Split, split_rows
-from detectors.backbones import PREFIX, timm_architecture
-from detectors.base import DetectorError
 from detectors.card import InputSpec
+from detectors.errors import DetectorError
 from detectors.network import Architecture
 from detectors.pretrained import imagenet_state, read_start, start_from
 
@@ -97,25 +96,6 @@ class Trained:
     started_from: str
     history: list[Epoch]
     best: Epoch | None = None
-
-
-def architecture(name: str) -> Architecture:
-    """The architecture called ``name``.
-
-    Raises:
-        BenchError: If there is none, or it is a detector that brings its own code.
-    """
-    if name.startswith(PREFIX):
-        return timm_architecture(name)
-    table = registry.detectors()
-    if name not in table:
-        raise BenchError(f"no detector called {name!r}: {nearest(name, [*table, 'timm/<model>'])}")
-    found = table[name]
-    if not isinstance(found, Architecture):
-        raise BenchError(
-            f"{name} brings its own code and cannot be trained here: choose an architecture"
-        )
-    return found
 
 
 def lay_out(request: TrainRequest, progress: Progress) -> Trained:

@@ -10,9 +10,9 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from detectors.card import DetectorCard, WeightsRef
+from detectors.card import DetectorCard, WeightsRef, card_beside
 from detectors.genimage_cnn import DETECTORS
-from detectors.network import card_beside, load_network, untrained
+from detectors.network import load_network, untrained
 from detectors.weights import WeightsError, file_sha256, read_state
 
 ARCH = DETECTORS["genimage-cnn"]

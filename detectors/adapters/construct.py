@@ -1,0 +1,74 @@
+"""From what a name stands for to a detector: an architecture is filled, anybody's own class is called."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+from detectors import zoo
+from detectors.adapters.base import LoadOptions
+from detectors.base import Detector
+from detectors.card import WeightsRef
+from detectors.errors import DetectorError
+from detectors.network import Architecture, load_network, untrained
+from detectors.weights import WeightsError, file_sha256
+
+
+def construct(made_from: Any, name: str, options: LoadOptions) -> Detector:
+    """Build a detector.
+
+    Args:
+        made_from: An architecture, a detector, a detector class, or a function that returns one.
+        name: What a user typed, for weights that ship under it and for messages.
+        options: What was said beside it.
+
+    Raises:
+        DetectorError: It cannot be built, or an option would have no effect.
+    """
+    if options.weights is not None and not options.weights.is_file():
+        raise WeightsError(f"no weights file at {options.weights}: check the path")
+    if isinstance(made_from, Architecture):
+        return _filled(made_from, name, options)
+    arguments = _arguments(made_from, name, options)
+    try:
+        detector = made_from(**arguments) if callable(made_from) else made_from
+    except Exception as error:  # user code may raise anything
+        raise DetectorError(
+            f"{name} failed while being built ({type(error).__name__}: {error})"
+        ) from error
+    if not isinstance(detector, Detector) or not hasattr(detector, "card"):
+        raise DetectorError(
+            f"{name} is not a detector: derive from detectors.Detector, set `card`, "
+            "implement logits(batch)"
+        )
+    if options.weights is not None and detector.card.weights is None:
+        # Whatever the user's code made of the file, another file is another detector.
+        reference = WeightsRef(sha256=file_sha256(options.weights))
+        detector.card = detector.card.model_copy(update={"weights": reference})
+    return detector
+
+
+def _filled(architecture: Architecture, name: str, options: LoadOptions) -> Detector:
+    weights = options.weights or zoo.find(name)
+    if weights is None:
+        options.refuse(name, fake_logit="it has no trained weights whose head could be read")
+        return untrained(architecture, allow=options.allow_untrained)
+    return load_network(architecture, weights, fake_logit=options.fake_logit)
+
+
+def _arguments(made_from: Any, name: str, options: LoadOptions) -> dict[str, Any]:
+    """The options that the user's code takes, by parameter name; one that it does not take is refused."""
+    offered = {"weights": options.weights, "fake_logit": options.fake_logit}
+    arguments = {key: value for key, value in offered.items() if value is not None}
+    if not arguments:
+        return {}
+    if not callable(made_from):
+        reason = "it is a finished object and takes no options"
+        options.refuse(name, weights=reason, fake_logit=reason)
+    parameters = inspect.signature(made_from).parameters
+    takes_all = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+    for key in arguments:
+        if key not in parameters and not takes_all:
+            reason = f"its code takes no parameter {key!r}; add one, or leave the option out"
+            options.refuse(name, **{key: reason})
+    return arguments

@@ -1,0 +1,23 @@
+"""What can be wrong with a detector; each message is one sentence with the way out. Imports no torch."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class DetectorError(ValueError):
+    """A detector that cannot be built or breaks its contract; the message says the way out."""
+
+
+class UntrainedError(DetectorError):
+    """A detector without trained weights: its scores would be noise that looks like a result."""
+
+
+def near(name: str, names: Iterable[str]) -> str:
+    """Suggest the names nearest to one that is unknown, or list a few of them all."""
+    candidates = sorted(names)
+    close = difflib.get_close_matches(name, candidates, n=3, cutoff=0.5)
+    if close:
+        return "did you mean " + " or ".join(map(repr, close)) + "?"
+    return "there is " + (", ".join(candidates[:8]) or "nothing of the kind")
