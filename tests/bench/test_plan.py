@@ -47,7 +47,6 @@ def test_chunks_hold_a_bounded_number_of_pixels(manifest, monkeypatch):
 @pytest.mark.parametrize(
     "change",
     [
-        {"settings": dataclasses.replace(SETTINGS, seed=1)},
         {"settings": dataclasses.replace(SETTINGS, environment={"torch": "2"})},
         {"settings": dataclasses.replace(SETTINGS, decode="other")},
         {"detector": dataclasses.replace(TOY, identity="retrained")},
