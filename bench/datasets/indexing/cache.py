@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from bench.datasets.manifest import FORMAT_VERSION, Manifest, read_saved, string_bytes
-from bench.datasets.sources.scan import FileStat, Tree
+from bench.datasets.sources.tree import FileStat, Tree
 from bench.errors import DataError, OutputError
 from bench.version import __version__
 

@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from bench.datasets.indexing.reader import Found, Outcome, Reader
-from bench.datasets.sources.scan import Tree
+from bench.datasets.sources.tree import Tree
 from bench.errors import OutputError
 from bench.support.files import write_atomic
 

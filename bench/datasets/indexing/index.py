@@ -21,7 +21,8 @@ from bench.datasets.layouts.base import Entry, Layout
 from bench.datasets.manifest import Manifest, no_such_split, shared
 from bench.datasets.policy import DEFAULT, DecodePolicy
 from bench.datasets.record import BAD_SCHEMA, FAKE, REAL, SCHEMA
-from bench.datasets.sources.scan import Tree, scan
+from bench.datasets.sources.scan import scan
+from bench.datasets.sources.tree import Tree
 from bench.errors import DataError
 
 _log = logging.getLogger(__name__)
@@ -97,7 +98,7 @@ def index(
     called = name or match.dataset or Path(tree.single).stem or tree.root.name
     manifest = _index(
         tree, chosen, lambda locators: gather(tree, locators, reader, parts),
-        says=match.says, name=called, splits=splits,
+        says=match.description, name=called, splits=splits,
     )  # fmt: skip
     place.put(manifest)
     parts.remove()

@@ -12,7 +12,7 @@ from typing import Final
 from bench.datasets.policy import BadImageError, DecodePolicy
 from bench.datasets.sources.header import Header, read_header
 from bench.datasets.sources.image_bytes import open_bytes, parquet_row
-from bench.datasets.sources.scan import is_image_name, suffix
+from bench.datasets.sources.tree import is_image_name, suffix
 
 Progress = Callable[[int, int], None]
 

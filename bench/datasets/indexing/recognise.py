@@ -12,7 +12,7 @@ from bench.datasets import layouts as package
 from bench.datasets.layouts.base import FolderLayout, Layout, Match
 from bench.datasets.layouts.words import WORDS_SAID, label_of
 from bench.datasets.record import FAKE
-from bench.datasets.sources.scan import Folder, Tree
+from bench.datasets.sources.tree import Folder, Tree
 from bench.errors import DataError, nearest
 
 _SHOWN = 8
