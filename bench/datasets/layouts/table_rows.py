@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from bench.datasets.layouts.base import SHARED_REAL, UNKNOWN, Entry
-from bench.datasets.layouts.words import WORDS_SAID, label_of, split_of
+from bench.datasets.layouts.words import LABEL_EXAMPLES, label_of, split_of
 from bench.datasets.record import FAKE, REAL
 from bench.errors import DataError
 
@@ -202,14 +202,14 @@ class _UnreadableLabels:
         problem = f"{where}: column `{label.name}` holds {values}{more}"
         if label.classes:
             classes = ", ".join(label.classes)
-            return f"{problem}; its classes are {classes}: rename them to {WORDS_SAID}"
+            return f"{problem}; its classes are {classes}: rename them to {LABEL_EXAMPLES}"
         if not label.numbers:
             return (
                 f"{problem}, and the file does not say which number is AI-generated: name the "
                 "column `is_ai` if 1 is, write words (real / fake), or add a column `generator` "
                 "and let 1 be AI-generated"
             )
-        return f"{problem}: write 1 or 0, or words such as {WORDS_SAID}"
+        return f"{problem}: write 1 or 0, or words such as {LABEL_EXAMPLES}"
 
 
 def _check_ids(entries: Sequence[Entry], origins: Sequence[str], where: str) -> None:
