@@ -14,10 +14,15 @@ from bench.registry import merge, offered
 from bench.support.progress import Progress
 
 if TYPE_CHECKING:
-    from bench.datasets.layouts.base import Layout
+    from bench.datasets.layouts.base import DataCard, Layout
 
 
 POCKET = "pocket"
+
+
+def card_of(manifest: Manifest) -> DataCard | None:
+    """Give the card of the data set whose layout a manifest was read by; None for a plain layout."""
+    return layouts()[manifest.layout].card
 
 
 @functools.cache

@@ -54,15 +54,15 @@ def pair_folders(
     """
     photographs = _photographs(real)
     variations = _variations(fake, strip)
-    both = sorted(photographs.keys() & variations.keys())
-    if not both:
+    keys = sorted(photographs.keys() & variations.keys())
+    if not keys:
         raise DataError(
             f"no image of {fake} has the name of one in {real} (such as "
             f"{next(iter(sorted(variations)))!r} and {next(iter(sorted(photographs)))!r}): "
             "--strip takes a part of the variations' names out"
         )
     rows = []
-    for key in both:
+    for key in keys:
         group = f"{domain}/{key}" if domain else key
         common = {"domain": domain, "split": split, "group": group}
         photograph = str(photographs[key].resolve())
@@ -72,7 +72,7 @@ def pair_folders(
             rows.append({"path": variation, "label": "fake", "generator": generator, **common})
     return FolderPairs(
         rows,
-        len(both),
+        len(keys),
         tuple(sorted(photographs.keys() - variations.keys())),
         tuple(sorted(variations.keys() - photographs.keys())),
     )

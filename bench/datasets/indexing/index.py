@@ -64,7 +64,7 @@ def index(
             taken whole.
         hash: whether every image is read whole for its SHA-256; without it a damaged or changed
             image shows only when it is decoded.
-        progress: called with (images done, images in all) now and then, in the calling thread.
+        progress: called with (images read, images in all) now and then, in the calling thread.
         workers: threads that read images; two a core by default, as reading waits.
         name: name of the data set; by default the layout's or the folder's.
         refresh: read all images again, whatever the cache holds.

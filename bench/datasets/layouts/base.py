@@ -52,7 +52,8 @@ class Match:
     """A layout that reads a tree.
 
     Attributes:
-        specificity: the highest wins; two at the same height are an ambiguity.
+        specificity: the highest wins; two at the same height are an ambiguity. Plain words have
+            10, folders of published data sets 20 or 30, tables and Parquet 35 to 50.
         description: what was recognised, for the user.
         dataset: name of the data set where the layout is that of one; "" for the folder's name.
     """

@@ -11,7 +11,7 @@ _WILDRF = frozenset({"reddit", "twitter", "facebook"})
 
 
 class Domains(FolderLayout):
-    """``[split/]<domain>/[<generator>/]{real,fake}``.
+    """Folders that are domains: ``[split/]<domain>/[<generator>/]{real,fake}``.
 
     A folder above ``real`` and ``fake`` is otherwise a generator, so this is recognised by itself
     only for WildRF (Cavia et al. 2024), whose three platforms have known names.
@@ -35,7 +35,7 @@ class Domains(FolderLayout):
             path = find_label(folder)
             if path is None:
                 continue
-            names, splits = without_splits(path.above), splits_in(path.above)
+            names, splits = without_splits(path.parents), splits_in(path.parents)
             if len(names) > 2 or len(splits) > 1:
                 continue
             places[folder] = Place.of_generator(

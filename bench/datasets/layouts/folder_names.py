@@ -14,14 +14,14 @@ class LabelledFolder:
     """A folder's path, taken apart at the name that says real or fake.
 
     Attributes:
-        above: names above the label, the outermost first.
+        parents: names above the label, the outermost first.
         label: 1 = AI-generated, 0 = real.
-        below: names below the label.
+        children: names below the label, the outermost first.
     """
 
-    above: Folder
+    parents: Folder
     label: int
-    below: Folder
+    children: Folder
 
 
 def find_label(
@@ -38,7 +38,7 @@ def find_label(
 
     Example:
         >>> find_label(("test", "sdxl", "fake", "cats"))
-        LabelledFolder(above=('test', 'sdxl'), label=1, below=('cats',))
+        LabelledFolder(parents=('test', 'sdxl'), label=1, children=('cats',))
         >>> find_label(("fake", "real")) is None
         True
     """

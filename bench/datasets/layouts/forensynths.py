@@ -29,7 +29,7 @@ _PROGAN_CLASSES: Final = _set_of(
 
 
 class ForenSynths(FolderLayout):
-    """``[split/]<generator>/[<class>/]{0_real,1_fake}`` and ``[split/]{0_real,1_fake}``."""
+    """Folders ``[split/]<generator>/[<class>/]{0_real,1_fake}`` and ``[split/]{0_real,1_fake}``."""
 
     name = "forensynths"
     summary = "ForenSynths / AIGCDetect: <generator>/[<class>/]{0_real,1_fake}, own reals each"
@@ -85,8 +85,8 @@ def read_numbered(tree: Tree) -> dict[Folder, Numbered]:
     folders: dict[Folder, Numbered] = {}
     for folder in tree.folders:
         path = find_label(folder, number_label)
-        if path is not None and not path.below:
-            folders[folder] = Numbered(path.label, path.above, split="")
+        if path is not None and not path.children:
+            folders[folder] = Numbered(path.label, path.parents, split="")
     folders = _take_leading_split(folders)
     folders = _take_split_below_generator(folders)
     folders = {folder: read for folder, read in folders.items() if len(read.names) <= 2}
@@ -107,12 +107,12 @@ def _take_leading_split(folders: Mapping[Folder, Numbered]) -> dict[Folder, Numb
 
 def _take_split_below_generator(folders: Mapping[Folder, Numbered]) -> dict[Folder, Numbered]:
     """Read sub-folders of a generator as splits, if all of them are; others are classes."""
-    below: defaultdict[str, set[str]] = defaultdict(set)
+    children: defaultdict[str, set[str]] = defaultdict(set)
     for read in folders.values():
         if len(read.names) == 2:
             generator, name = read.names
-            below[generator].add(name)
-    with_splits = {g for g, names in below.items() if all(split_of(name) for name in names)}
+            children[generator].add(name)
+    with_splits = {g for g, names in children.items() if all(split_of(name) for name in names)}
     return {
         folder: Numbered(read.label, read.names[:1], split_of(read.names[1]) or "")
         if len(read.names) == 2 and read.names[0] in with_splits and not read.split

@@ -17,7 +17,7 @@ from bench.datasets.record import FAKE, REAL
 
 
 class Generic(FolderLayout):
-    """``[split/]<generator>/{real,fake}`` and ``[split/]{real,fake}``."""
+    """Folders ``[split/]<generator>/{real,fake}`` and ``[split/]{real,fake}``."""
 
     name = "generic"
     summary = "<generator>/{real,fake} or {real,fake}, with optional split folders"
@@ -32,8 +32,8 @@ class Generic(FolderLayout):
             path = find_label(folder)
             if path is None:
                 continue
-            generators = without_splits(path.above)
-            splits = splits_in(path.above + path.below[:1])
+            generators = without_splits(path.parents)
+            splits = splits_in(path.parents + path.children[:1])
             if len(generators) > 1 or len(splits) > 1:
                 continue
             generator = generators[0] if generators else UNKNOWN
@@ -48,17 +48,17 @@ def generators_below_label(tree: Tree) -> bool:
     They are where no generator stands above the label and none of them has a namesake below
     ``real``: kinds of content would be on both sides.
     """
-    below: dict[int, set[str]] = {REAL: set(), FAKE: set()}
+    children: dict[int, set[str]] = {REAL: set(), FAKE: set()}
     for folder in tree.image_folders:
         path = find_label(folder)
         if path is None:
             continue
-        if without_splits(path.above):
+        if without_splits(path.parents):
             return False
-        if len(splits_in(path.above)) > 1 or len(splits_in(path.below)) > 1:
+        if len(splits_in(path.parents)) > 1 or len(splits_in(path.children)) > 1:
             return False
-        below[path.label].update(without_splits(path.below)[:1])
-    return bool(below[FAKE]) and not below[FAKE] & below[REAL]
+        children[path.label].update(without_splits(path.children)[:1])
+    return bool(children[FAKE]) and not children[FAKE] & children[REAL]
 
 
 LAYOUTS = {"generic": Generic()}

@@ -38,7 +38,7 @@ _ALIASES: Final = {
 
 
 class GenImage(FolderLayout):
-    """``<generator>/[imagenet_*/]{train,val}/{nature,ai}``; an unknown generator keeps its name."""
+    """Folders of GenImage: ``<generator>/[imagenet_*/]{train,val}/{nature,ai}``; an unknown generator keeps its name."""
 
     name = "genimage"
     summary = "GenImage: <generator>/[imagenet_*/]{train,val}/{nature,ai}, own reals a generator"
@@ -63,12 +63,12 @@ class GenImage(FolderLayout):
         places: dict[Folder, Place] = {}
         for folder in tree.folders:
             path = find_label(folder, _label)
-            if path is None or not 1 <= len(path.above) <= 3:
+            if path is None or not 1 <= len(path.parents) <= 3:
                 continue
-            split = split_of(path.above[-1])
+            split = split_of(path.parents[-1])
             if split is None:
                 continue
-            generator = _generator(path.above[:-1], tree.root.name)
+            generator = _generator(path.parents[:-1], tree.root.name)
             places[folder] = Place.of_generator(path.label, generator, split=split, source="nature")
         return places
 
@@ -78,7 +78,7 @@ def _label(word: str) -> int | None:
 
 
 def _generator(names: Folder, root: str) -> str:
-    """The generator from the folders above the split, or from a root that is one of GenImage's."""
+    """Name the generator by the folders above the split, or by a root that is one of GenImage's."""
     for name in reversed(names or (root,)):
         if name.lower() in _ALIASES:
             return _ALIASES[name.lower()]

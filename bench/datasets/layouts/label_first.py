@@ -19,7 +19,7 @@ from bench.datasets.record import FAKE
 
 
 class LabelFirst(FolderLayout):
-    """``[split/]fake/<generator>`` and ``[split/]real[/<source>]``; all reals are shared."""
+    """Folders ``[split/]fake/<generator>`` and ``[split/]real[/<source>]``; all reals are shared."""
 
     name = "label-first"
     summary = "fake/<generator> and real[/<source>]: reals shared by all generators"
@@ -34,12 +34,12 @@ class LabelFirst(FolderLayout):
         places: dict[Folder, Place] = {}
         for folder in tree.folders:
             path = find_label(folder)
-            if path is None or without_splits(path.above):
+            if path is None or without_splits(path.parents):
                 continue
-            splits = splits_in(path.above + path.below)
+            splits = splits_in(path.parents + path.children)
             if len(splits) > 1:
                 continue
-            names = without_splits(path.below)
+            names = without_splits(path.children)
             nameless = UNKNOWN if path.label == FAKE else SHARED_REAL
             places[folder] = Place(
                 label=path.label,

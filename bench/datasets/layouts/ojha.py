@@ -20,7 +20,7 @@ _SOURCES = ("imagenet", "laion")
 
 
 class Ojha(FolderLayout):
-    """``{imagenet,laion}/0_real`` and ``<generator>/1_fake``.
+    """Folders ``{imagenet,laion}/0_real`` and ``<generator>/1_fake``.
 
     Guided diffusion is class-conditional on ImageNet and compared with it; LDM, GLIDE and DALL-E
     are text-to-image and compared with LAION.

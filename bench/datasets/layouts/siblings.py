@@ -11,7 +11,7 @@ from bench.datasets.record import FAKE, REAL
 
 
 class Siblings(FolderLayout):
-    """``[split/]real`` and ``[split/]<generator>``: whatever is not real is a generator.
+    """Folders ``[split/]real`` and ``[split/]<generator>``: whatever is not real is a generator.
 
     That is a guess about folders which do not say what they are, so the user has to make it.
     """

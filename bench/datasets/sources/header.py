@@ -31,8 +31,8 @@ class Header:
 
     Attributes:
         format: Pillow's name of the true format; phone JPEGs with a second picture are ``JPEG``.
-        width: pixels.
-        height: pixels.
+        width: width in pixels.
+        height: height in pixels.
     """
 
     format: str
