@@ -38,7 +38,10 @@ _ALIASES: Final = {
 
 
 class GenImage(FolderLayout):
-    """Folders of GenImage: ``<generator>/[imagenet_*/]{train,val}/{nature,ai}``; an unknown generator keeps its name."""
+    """Folders of GenImage: ``<generator>/[imagenet_*/]{train,val}/{nature,ai}``.
+
+    A generator that GenImage has not keeps the name of its folder.
+    """
 
     name = "genimage"
     summary = "GenImage: <generator>/[imagenet_*/]{train,val}/{nature,ai}, own reals a generator"
