@@ -7,7 +7,7 @@ import re
 import threading
 from collections import OrderedDict
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -21,12 +21,19 @@ _OPEN_FILES: Final = 8
 _GROUPS_A_FILE: Final = 2
 
 
-def parquet_row(locator: str) -> tuple[str, int] | None:
-    """Split a locator into Parquet file (relative to the root) and row; None for a plain file."""
+class ParquetRow(NamedTuple):
+    """An image in a Parquet file: the file's path relative to the root, and the row from 0."""
+
+    path: str
+    row: int
+
+
+def parquet_row(locator: str) -> ParquetRow | None:
+    """Split a locator such as ``train.parquet#3``; None for a plain file."""
     if "#" not in locator:
         return None
     match = _ROW.fullmatch(locator)
-    return (match[1], int(match[2])) if match else None
+    return ParquetRow(match[1], int(match[2])) if match else None
 
 
 class _ParquetImages:
@@ -104,11 +111,11 @@ def open_bytes(root: Path, locator: str) -> bytes:
     Raises:
         BadImageError: the file cannot be read, or the row holds no bytes.
     """
-    row = parquet_row(locator)
+    in_parquet = parquet_row(locator)
     try:
-        if row is None:
+        if in_parquet is None:
             return (root / locator).read_bytes()
-        return _open_parquet.read(root / row[0], row[1])
+        return _open_parquet.read(root / in_parquet.path, in_parquet.row)
     except FileNotFoundError:
         raise BadImageError("no such file") from None
     except OSError as error:
