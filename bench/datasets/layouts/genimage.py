@@ -38,7 +38,7 @@ _ALIASES: Final = {
 
 
 class GenImage(FolderLayout):
-    """Folders of GenImage: ``<generator>/[imagenet_*/]{train,val}/{nature,ai}``.
+    """Folders as GenImage has them: ``<generator>/[imagenet_*/]{train,val}/{nature,ai}``.
 
     A generator that GenImage has not keeps the name of its folder.
     """
@@ -62,7 +62,7 @@ class GenImage(FolderLayout):
     )
 
     def places(self, tree: Tree) -> Mapping[Folder, Place]:
-        """Place ``[<generator>/][imagenet_*/]<split>/{nature,ai}[/<class>]``."""
+        """Place folders by their names: ``[<generator>/][imagenet_*/]<split>/{nature,ai}[/<class>]``."""
         places: dict[Folder, Place] = {}
         for folder in tree.folders:
             path = find_label(folder, _label)
