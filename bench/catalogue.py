@@ -58,7 +58,7 @@ def facts(name: str) -> dict[str, Any]:
         if name in table:
             return _plugin_facts(kind, name, table[name])
     if name in layouts():
-        return {"kind": "layout", "name": name, "summary": layouts()[name].summary}
+        return _layout_facts(name)
     if name in registry.detectors() or name in zoo.weights():
         return _detector_facts(name)
     known = [
@@ -117,6 +117,12 @@ def _suites() -> list[dict[str, Any]]:
 
 def _layouts() -> list[dict[str, Any]]:
     return [{"name": name, "summary": found.summary} for name, found in layouts().items()]
+
+
+def _layout_facts(name: str) -> dict[str, Any]:
+    layout = layouts()[name]
+    facts = {"kind": "layout", "name": name, "summary": layout.summary}
+    return facts if layout.card is None else {**facts, "card": dataclasses.asdict(layout.card)}
 
 
 def _recipes() -> list[dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 
 import typer
@@ -34,7 +35,7 @@ def index_command(
     quiet: bool = typer.Option(False, "--quiet", "-q", help="No remarks and no progress."),
 ) -> None:
     """Recognise a data set's layout, read every image's header, and say what was found."""
-    from bench.datasets.open import open_data
+    from bench.datasets.open import card_of, open_data
 
     with Bar(quiet=quiet) as bar:
         manifest = open_data(
@@ -42,12 +43,14 @@ def index_command(
         )
     counts = manifest.counts()
     bad = manifest.bad.to_pylist()
+    card = card_of(manifest)
     if as_json:
         put_json(
             {
                 "name": manifest.name,
                 "layout": manifest.layout,
                 "recognised": manifest.recognised,
+                "card": None if card is None else asdict(card),
                 "digest": manifest.digest,
                 "images": len(manifest),
                 "counts": counts.to_dict("records"),
@@ -57,6 +60,8 @@ def index_command(
         )
         return
     put(f"recognised: {manifest.recognised} (layout {manifest.layout})")
+    if card is not None:
+        put(f"the layout is that of: {card.reference}; licence: {card.licence}")
     put(f"images: {len(manifest)}, left out: {len(bad)}, digest {manifest.digest[:12]}\n")
     shown = counts.assign(label=["fake" if label == 1 else "real" for label in counts["label"]])
     put(table([{str(k): v for k, v in row.items()} for row in shown.to_dict("records")]))

@@ -57,6 +57,8 @@ def _lines(value: object, indent: str = "") -> list[str]:
         for key, item in value.items():
             if isinstance(item, list) and item and all(isinstance(n, int | float) for n in item):
                 lines.append(f"{indent}{key}: {', '.join(map(str, item))}")
+            elif isinstance(item, str) and "\n" in item:
+                lines += [f"{indent}{key}:", *(f"{indent}  {line}" for line in item.splitlines())]
             elif isinstance(item, dict | list) and item:
                 lines += [f"{indent}{key}:", *_lines(item, indent + "  ")]
             else:

@@ -7,8 +7,9 @@ from pathlib import Path
 
 from bench.datasets.decode import decode, load
 from bench.datasets.indexing.cache import default_cache_dir
-from bench.datasets.indexing.index import Progress, index
-from bench.datasets.indexing.recognise import builtin_layouts
+from bench.datasets.indexing.index import index
+from bench.datasets.indexing.reader import Progress
+from bench.datasets.layouts import builtin_layouts
 from bench.datasets.manifest import Manifest
 from bench.datasets.policy import (
     DEFAULT,
@@ -43,5 +44,5 @@ __all__ = [
 
 
 def pocket_root() -> Path:
-    """The folder of the embedded data set, inside the installed package."""
+    """Find the folder of the embedded data set, inside the installed package."""
     return Path(str(resources.files("bench.datasets"))) / "pocket"

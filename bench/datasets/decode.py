@@ -114,6 +114,6 @@ def _to_rgb(image: Image.Image, fmt: str, alpha_colour: tuple[int, int, int]) ->
         raise BadImageError(f"{kind} samples, which have no stated range")
     if image.has_transparency_data:
         layer = image.convert("RGBA")
-        under = Image.new("RGBA", layer.size, (*alpha_colour, 255))
-        return Image.alpha_composite(under, layer).convert("RGB")
+        background = Image.new("RGBA", layer.size, (*alpha_colour, 255))
+        return Image.alpha_composite(background, layer).convert("RGB")
     return image if image.mode == "RGB" else image.convert("RGB")

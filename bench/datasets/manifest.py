@@ -2,33 +2,26 @@
 
 from __future__ import annotations
 
-import hashlib
-import io
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from bench.datasets.digest import digest_manifest
+from bench.datasets.manifest_format import Saved, read_saved, write_saved
 from bench.datasets.record import BAD_SCHEMA, FAKE, SCHEMA, ImageRecord
 from bench.errors import DataError, NothingSelectedError
-from bench.support.files import write_atomic
 
 if TYPE_CHECKING:
     import pandas as pd
 
-FORMAT_VERSION: Final = 1
-# Where the bytes lie is no part of what they are: a copy laid out otherwise has the same digest.
-_DIGESTED: Final = tuple(name for name in SCHEMA.names if name != "locator")
 _SAMPLE_COLUMNS: Final = ("sample_id", "label", "generator", "domain", "split", "group")
 _BATCH: Final = 4096
-_GROUP: Final = 65536  # rows a row group: what reading needs beside the table stays small
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -36,7 +29,7 @@ class Manifest:
     """A data set, indexed.
 
     Attributes:
-        name: of the data set, as the board prints it.
+        name: name of the data set, as the board prints it.
         layout: name of the layout that read it.
         recognised: what was recognised, in words.
         root: folder that the locators are relative to.
@@ -68,10 +61,10 @@ class Manifest:
         pairing: Mapping[str, Sequence[str]],
         bad: pa.Table | None = None,
     ) -> Manifest:
-        """Sort, digest and put together; the columns may come in any order."""
-        ordered = shared(_sorted(table.select(SCHEMA.names).cast(SCHEMA)).combine_chunks())
-        ordered = ordered.replace_schema_metadata(None)
-        pairs = {g: tuple(pairing[g]) for g in sorted(pairing)}
+        """Put a manifest together: rows sorted, digest taken; columns may come in any order."""
+        columns = table.select(SCHEMA.names).cast(SCHEMA)
+        ordered = share_memory(_sorted(columns).combine_chunks()).replace_schema_metadata(None)
+        pairs = {generator: tuple(pairing[generator]) for generator in sorted(pairing)}
         return cls(
             name=name,
             layout=layout,
@@ -80,14 +73,17 @@ class Manifest:
             table=ordered,
             pairing=pairs,
             bad=BAD_SCHEMA.empty_table() if bad is None else bad,
-            digest=_digest(ordered, pairs),
+            digest=digest_manifest(ordered, pairs),
         )
 
     def __len__(self) -> int:
         return int(self.table.num_rows)
 
     def records(self, indices: Iterable[int] | None = None) -> Iterator[ImageRecord]:
-        """The records at the given rows (all, in order, by default), made as they are asked for.
+        """Make the records at some rows, one at a time.
+
+        Args:
+            indices: rows of the table, in any order; all, in the table's order, by default.
 
         Raises:
             IndexError: a row that the table does not have.
@@ -100,51 +96,53 @@ class Manifest:
                 yield ImageRecord(**values)
 
     def samples(self) -> pd.DataFrame:
-        """The columns sample_id, label, generator, domain, split, group, in the table's order."""
+        """Give sample_id, label, generator, domain, split and group, in the table's order."""
         frame: pd.DataFrame = self.table.select(_SAMPLE_COLUMNS).to_pandas()
         return frame
 
     def splits(self) -> tuple[str, ...]:
-        """The splits that occur, sorted; "" for images of none."""
+        """List the splits that occur, sorted; "" for images of none."""
         return tuple(sorted(pc.unique(self.table["split"]).to_pylist()))
 
     def rows(self, split: str = "") -> NDArray[np.int64]:
-        """(n,) int64, ascending: the rows of a split; of all for "", or where nothing has a split.
+        """Find the rows of a split; of all for "", or where nothing has a split.
+
+        Returns:
+            (n,) int64, ascending.
 
         Raises:
             NothingSelectedError: no image is in that split; names those there are.
         """
         if not split or self.splits() == ("",):
-            chosen = np.arange(len(self), dtype=np.int64)
+            rows = np.arange(len(self), dtype=np.int64)
         else:
-            chosen = np.flatnonzero(pc.equal(self.table["split"], split).to_numpy())
-        if not chosen.size:
+            rows = np.flatnonzero(pc.equal(self.table["split"], split).to_numpy())
+        if not rows.size:
             raise no_such_split(self.name, split, self.splits())
-        return chosen
+        return rows
 
     def select(self, split: str) -> Manifest:
-        """The images of one split, as `rows` chooses them, with the digest of what is left."""
+        """Keep the images of one split, as `rows` chooses them; the digest is of what is left."""
         return self.take(self.rows(split))
 
     def take(self, indices: Iterable[int]) -> Manifest:
-        """The images at some rows, with the digest and the pairing of what is left."""
+        """Keep the images at some rows; digest and pairing are of what is left."""
         rows = np.sort(np.fromiter(indices, dtype=np.int64))
         table = self.table.take(rows)
-        fakes = set(
-            pc.unique(table.filter(pc.equal(table["label"], FAKE))["generator"]).to_pylist()
-        )
+        fakes = table.filter(pc.equal(table["label"], FAKE))
+        generators = set(pc.unique(fakes["generator"]).to_pylist())
         return Manifest.build(
             name=self.name,
             layout=self.layout,
             recognised=self.recognised,
             root=self.root,
             table=table,
-            pairing={g: sources for g, sources in self.pairing.items() if g in fakes},
+            pairing={g: sources for g, sources in self.pairing.items() if g in generators},
             bad=self.bad,
         )
 
     def counts(self) -> pd.DataFrame:
-        """Images by split, label, generator and domain: those columns and ``images``."""
+        """Count images by split, label, generator and domain: those columns and ``images``."""
         keys = ["split", "label", "generator", "domain"]
         counted = self.table.group_by(keys).aggregate([([], "count_all")]).to_pandas()
         counted = counted.rename(columns={"count_all": "images"}).sort_values(keys)
@@ -154,11 +152,14 @@ class Manifest:
     def save(self, path: Path, *, extra: Mapping[str, str] | None = None) -> None:
         """Write as Parquet, all the rest in the schema's metadata; whole or not at all.
 
+        Args:
+            path: path of the file.
+            extra: what the caller wants to find again in the file's head.
+
         Raises:
             OutputError: the place cannot be written.
         """
         head = {
-            "version": FORMAT_VERSION,
             "name": self.name,
             "layout": self.layout,
             "recognised": self.recognised,
@@ -168,19 +169,15 @@ class Manifest:
             "digest": self.digest,
             "extra": dict(extra or {}),
         }
-        table = self.table.replace_schema_metadata({"bench": json.dumps(head, sort_keys=True)})
-        write_atomic(
-            path,
-            lambda stream: pq.write_table(table, stream, compression="zstd", row_group_size=_GROUP),
-        )
+        write_saved(path, self.table, head)
 
     @classmethod
     def load(cls, path: Path, *, root: Path | None = None) -> Manifest:
         """Read what `save` wrote, and make sure that it is what was written.
 
         Args:
-            path: the file.
-            root: where the images are now; where they were when it was written by default.
+            path: path of the file.
+            root: where the images lie; where they lay when it was written by default.
 
         Raises:
             DataError: missing, damaged, not a manifest, or of another version.
@@ -189,7 +186,7 @@ class Manifest:
 
     @classmethod
     def restore(cls, saved: Saved, root: Path | None = None) -> Manifest:
-        """The manifest of a file already read; see `load`."""
+        """Put together the manifest of a file that has been read; see `load`."""
         head = saved.head
         manifest = cls.build(
             name=head["name"],
@@ -207,97 +204,25 @@ class Manifest:
         return manifest
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Saved:
-    """A manifest's file as read: the table, and all the rest that stood in its metadata."""
-
-    path: Path
-    table: pa.Table
-    head: dict[str, Any]
-
-
-def read_saved(path: Path) -> Saved:
-    """Read what `Manifest.save` wrote, not yet checked against its digest.
-
-    Raises:
-        DataError: missing, damaged, not a manifest, or of another version.
-    """
-    try:
-        file = pq.ParquetFile(io.BytesIO(path.read_bytes()))
-        head: dict[str, Any] = json.loads((file.schema_arrow.metadata or {})[b"bench"])
-        table = _columns(file)
-    except FileNotFoundError:
-        raise DataError(f"no such manifest: {path}") from None
-    except (OSError, pa.ArrowException, KeyError, ValueError) as error:
-        raise DataError(f"{path} is not a manifest that bench wrote, or is damaged") from error
-    if head.get("version") != FORMAT_VERSION or set(SCHEMA.names) - set(table.column_names):
-        raise DataError(f"{path} was written by another version of bench: index the data again")
-    return Saved(path, table, head)
-
-
-def no_such_split(name: str, split: str, there: Iterable[str]) -> NothingSelectedError:
-    """The error about a split without images: which there are, and how to choose."""
-    known = ", ".join(repr(s) for s in there if s)
-    hint = f"choose --split from {known}, or --split all" if known else "it holds no readable image"
+def no_such_split(name: str, split: str, splits: Iterable[str]) -> NothingSelectedError:
+    """Make the error about a split without images: which splits there are, and how to choose."""
+    names = ", ".join(repr(s) for s in splits if s)
+    hint = f"choose --split from {names}, or --split all" if names else "it holds no readable image"
     return NothingSelectedError(f"{name} has no images in split {split!r}: {hint}")
 
 
 def _sorted(table: pa.Table) -> pa.Table:
-    """By sample_id; a table that is in order already, as every saved one, is not copied."""
+    """Sort by sample_id; a table that is in order already, as every saved one, is not copied."""
     ids = table["sample_id"]
     if len(ids) < 2 or pc.all(pc.less_equal(ids[:-1], ids[1:])).as_py():
         return table
     return table.sort_by("sample_id")
 
 
-def _columns(file: pq.ParquetFile) -> pa.Table:
-    """The table, a column at a time: what repeats the ids is dropped before the next is read."""
-    names = file.schema_arrow.names
-    table = file.read(columns=[names[0]]).combine_chunks()
-    for name in names[1:]:
-        column = file.read(columns=[name]).combine_chunks()[name]
-        known = table["sample_id"] if "sample_id" in table.column_names else None
-        if known is not None and column.equals(known):
-            column = known
-        table = table.append_column(name, column)
-    return table
-
-
-def shared(table: pa.Table) -> pa.Table:
-    """Columns that say the same, as id, place and group mostly do, take their memory once."""
+def share_memory(table: pa.Table) -> pa.Table:
+    """Keep columns that say the same, as id, locator and group mostly do, in memory once."""
     for name in ("locator", "group"):
         if table[name].equals(table["sample_id"]):
-            at = table.schema.get_field_index(name)
-            table = table.set_column(at, table.schema.field(name), table["sample_id"])
+            index = table.schema.get_field_index(name)
+            table = table.set_column(index, table.schema.field(name), table["sample_id"])
     return table
-
-
-def string_bytes(column: pa.Array | pa.ChunkedArray) -> bytes:
-    """The bytes of all strings of a column, one after the other, without making them objects."""
-    chunks = column.chunks if isinstance(column, pa.ChunkedArray) else [column]
-    return b"".join(_bytes_of(chunk) for chunk in chunks)
-
-
-def _bytes_of(chunk: pa.Array) -> memoryview | bytes:
-    _, offsets, data = chunk.buffers()
-    if data is None or not len(chunk):
-        return b""
-    bounds = np.frombuffer(offsets, dtype=np.int32)[[chunk.offset, chunk.offset + len(chunk)]]
-    return memoryview(data)[int(bounds[0]) : int(bounds[1])]
-
-
-def _digest(table: pa.Table, pairing: Mapping[str, tuple[str, ...]]) -> str:
-    """SHA-256 of columns and pairing in an encoding of its own, free of pyarrow's versions."""
-    total = hashlib.sha256(f"bench manifest {FORMAT_VERSION}\n".encode())
-    for name in _DIGESTED:
-        column = table[name]
-        total.update(f"{name} {len(column)}\n".encode())
-        if pa.types.is_string(SCHEMA.field(name).type):
-            # Lengths first: no choice of separator could be forged by a file's name.
-            total.update(pc.binary_length(column).to_numpy().astype("<i8").tobytes())
-            for chunk in column.chunks:
-                total.update(_bytes_of(chunk))
-        else:
-            total.update(column.to_numpy().astype("<i8").tobytes())
-    total.update(json.dumps({g: list(s) for g, s in sorted(pairing.items())}).encode())
-    return total.hexdigest()

@@ -8,25 +8,35 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.datasets import Manifest, builtin_layouts, index, pocket_root
+from bench.datasets import Manifest, index, pocket_root
+from bench.datasets.layouts import builtin_layouts
 from bench.registry import merge, offered
 from bench.support.progress import Progress
 
 if TYPE_CHECKING:
-    from bench.datasets.layouts.base import Layout
+    from bench.datasets.layouts.base import DataCard, Layout
 
 
 POCKET = "pocket"
 
 
+def card_of(manifest: Manifest) -> DataCard | None:
+    """Give the card of the data set whose layout a manifest was read by; None for a plain layout."""
+    return layouts()[manifest.layout].card
+
+
 @functools.cache
 def layouts() -> Mapping[str, Layout]:
-    """Every data layout by name."""
-    found: dict[str, Any] = dict(builtin_layouts())
-    sources = dict.fromkeys(found, "bench.datasets.layouts")
+    """Collect every data layout by name: the built-in ones and those of other distributions.
+
+    Raises:
+        BenchError: If two have one name, or a plug-in cannot be imported.
+    """
+    table: dict[str, Any] = dict(builtin_layouts())
+    sources = dict.fromkeys(table, "bench.datasets.layouts")
     for point in entry_points(group="bench.layouts"):
-        merge(found, sources, offered(point, "LAYOUTS"), point.value)
-    return found
+        merge(table, sources, offered(point, "LAYOUTS"), point.value)
+    return table
 
 
 def open_data(
@@ -43,7 +53,7 @@ def open_data(
 
     Args:
         source: ``pocket``, or the path of a folder, CSV, JSONL or Parquet file.
-        progress: Told how far reading is.
+        progress: Shows how many images have been read.
         layout: A layout's name, or ``auto``.
         cache: Folder of cached manifests; ``None`` is the user's.
         refresh: Read every image again.
@@ -53,14 +63,14 @@ def open_data(
     Raises:
         BenchError: If there is none, or it cannot be recognised.
     """
-    seen = 0
+    shown = 0
 
-    def tell(done: int, total: int) -> None:
-        nonlocal seen
-        if not seen:
+    def show(images: int, total: int) -> None:
+        nonlocal shown
+        if not shown:
             progress.start("indexing", total)
-        progress.advance(done - seen)
-        seen = done
+        progress.advance(images - shown)
+        shown = images
 
     embedded = source == POCKET
     return index(
@@ -68,7 +78,7 @@ def open_data(
         layout=layout,
         cache_dir=cache,
         hash=hash_files,
-        progress=tell,
+        progress=show,
         name=POCKET if embedded else None,
         refresh=refresh,
         layouts=layouts(),

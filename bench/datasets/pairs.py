@@ -20,11 +20,11 @@ _SUFFIXES: Final = {f".{name.lower()}" for name in KNOWN_FORMATS} | {".jpg", ".t
 
 
 @dataclass(frozen=True, slots=True)
-class Paired:
-    """What two folders had in common.
+class FolderPairs:
+    """What two folders have in common.
 
     Attributes:
-        rows: One an image, as written: ``COLUMNS``.
+        rows: One row an image, with ``COLUMNS``.
         pairs: Photographs with at least one variation.
         lone_real: Photographs without any, left out; paths below the real folder.
         lone_fake: Variations without a photograph, left out.
@@ -38,56 +38,41 @@ class Paired:
 
 def pair_folders(
     real: Path, fake: Path, *, generator: str, domain: str = "", split: str = "", strip: str = ""
-) -> Paired:
+) -> FolderPairs:
     """Pair images by their path below the folder, without suffix.
 
     Args:
         real: Folder of photographs.
         fake: Folder of variations, laid out alike; several of one photograph are told by ``strip``.
-        generator: Of the variations.
-        domain: Of both.
-        split: Of both, or empty.
+        generator: Generator of the variations.
+        domain: Kind of content of both, or empty.
+        split: Split of both, or empty.
         strip: A regular expression whose match is taken out of a variation's name, such as ``_v[0-9]+$``.
 
     Raises:
         DataError: No such folder, no pair, or two photographs of one name.
     """
-    try:
-        pattern = re.compile(strip) if strip else None
-    except re.error as error:
-        raise DataError(f"--strip {strip!r} is no regular expression ({error})") from error
-    photographs: dict[str, Path] = {}
-    for path in _images(real):
-        key = _key(path, real)
-        if key in photographs:
-            raise DataError(
-                f"{real} has two photographs called {key!r}: {photographs[key].name} and {path.name}"
-            )
-        photographs[key] = path
-    variations: dict[str, list[Path]] = {}
-    for path in _images(fake):
-        key = _key(path, fake)
-        variations.setdefault(pattern.sub("", key) if pattern else key, []).append(path)
-    both = sorted(photographs.keys() & variations.keys())
-    if not both:
+    photographs = _photographs(real)
+    variations = _variations(fake, strip)
+    keys = sorted(photographs.keys() & variations.keys())
+    if not keys:
         raise DataError(
             f"no image of {fake} has the name of one in {real} (such as "
             f"{next(iter(sorted(variations)))!r} and {next(iter(sorted(photographs)))!r}): "
             "--strip takes a part of the variations' names out"
         )
     rows = []
-    for key in both:
-        same = {"domain": domain, "split": split, "group": f"{domain}/{key}" if domain else key}
-        rows.append(
-            {"path": str(photographs[key].resolve()), "label": "real", "generator": "", **same}
-        )
-        rows += [
-            {"path": str(path.resolve()), "label": "fake", "generator": generator, **same}
-            for path in variations[key]
-        ]
-    return Paired(
+    for key in keys:
+        group = f"{domain}/{key}" if domain else key
+        common = {"domain": domain, "split": split, "group": group}
+        photograph = str(photographs[key].resolve())
+        rows.append({"path": photograph, "label": "real", "generator": "", **common})
+        for path in variations[key]:
+            variation = str(path.resolve())
+            rows.append({"path": variation, "label": "fake", "generator": generator, **common})
+    return FolderPairs(
         rows,
-        len(both),
+        len(keys),
         tuple(sorted(photographs.keys() - variations.keys())),
         tuple(sorted(variations.keys() - photographs.keys())),
     )
@@ -97,57 +82,103 @@ def add_pairs(rows: Iterable[Mapping[str, str]], out: Path) -> int:
     """Write rows to a manifest, after those it has already; the same image again is passed over.
 
     Args:
-        rows: As `pair_folders` gives them.
+        rows: Rows of `FolderPairs`.
         out: CSV; paths below its folder become relative to it.
 
     Returns:
-        Rows it has now.
+        Number of rows in the file.
 
     Raises:
-        DataError: It is there and is no such manifest, or lists an image otherwise.
+        DataError: The file is there and is no such manifest, or lists an image otherwise.
         OutputError: The place cannot be written.
     """
-    kept: dict[str, dict[str, str]] = {}
-    if out.is_file():
-        with out.open(newline="", encoding="utf-8-sig") as stream:
-            reader = csv.DictReader(stream)
-            if tuple(reader.fieldnames or ()) != COLUMNS:
-                raise DataError(
-                    f"{out} is there with other columns than {', '.join(COLUMNS)}: choose another --out"
-                )
-            kept = {row["path"]: row for row in reader}
-    base = out.resolve().parent
+    listed = _listed(out)
+    folder = out.resolve().parent
     for row in rows:
-        place = Path(row["path"])
-        path = place.relative_to(base).as_posix() if place.is_relative_to(base) else str(place)
+        image = Path(row["path"])
+        path = image.relative_to(folder).as_posix() if image.is_relative_to(folder) else str(image)
         new = {**row, "path": path}
-        old = kept.setdefault(path, new)
+        old = listed.setdefault(path, new)
         if old != new:
-            wrong = next(key for key in COLUMNS if old[key] != new[key])
+            column = next(name for name in COLUMNS if old[name] != new[name])
             raise DataError(
-                f"{out} lists {path} with {wrong} {old[wrong]!r}, now {new[wrong]!r}: choose another --out"
+                f"{out} lists {path} with {column} {old[column]!r}, now {new[column]!r}: "
+                "choose another --out"
             )
     text = io.StringIO()
     writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
     writer.writeheader()
-    writer.writerows(kept.values())
+    writer.writerows(listed.values())
     write_text(out, text.getvalue())
-    return len(kept)
+    return len(listed)
+
+
+def _photographs(folder: Path) -> dict[str, Path]:
+    """Find photographs by key; each key stands for one.
+
+    Raises:
+        DataError: Two have one key.
+    """
+    photographs: dict[str, Path] = {}
+    for path in _images(folder):
+        key = _key(path, folder)
+        if key in photographs:
+            raise DataError(
+                f"{folder} has two photographs called {key!r}: {photographs[key].name} and {path.name}"
+            )
+        photographs[key] = path
+    return photographs
+
+
+def _variations(folder: Path, strip: str) -> dict[str, list[Path]]:
+    """Find variations by the key of their photograph.
+
+    Raises:
+        DataError: ``strip`` is no regular expression.
+    """
+    try:
+        pattern = re.compile(strip)
+    except re.error as error:
+        raise DataError(f"--strip {strip!r} is no regular expression ({error})") from error
+    variations: dict[str, list[Path]] = {}
+    for path in _images(folder):
+        key = _key(path, folder)
+        variations.setdefault(pattern.sub("", key), []).append(path)
+    return variations
+
+
+def _listed(manifest: Path) -> dict[str, dict[str, str]]:
+    """Read the rows of a manifest by path; none where it is not there.
+
+    Raises:
+        DataError: It has other columns than ours.
+    """
+    if not manifest.is_file():
+        return {}
+    with manifest.open(newline="", encoding="utf-8-sig") as stream:
+        reader = csv.DictReader(stream)
+        if tuple(reader.fieldnames or ()) != COLUMNS:
+            raise DataError(
+                f"{manifest} is there with other columns than {', '.join(COLUMNS)}: "
+                "choose another --out"
+            )
+        return {row["path"]: row for row in reader}
 
 
 def _images(folder: Path) -> list[Path]:
     if not folder.is_dir():
         raise DataError(f"no folder at {folder}: check the path")
-    found = [
-        Path(place) / name
-        for place, _, names in os.walk(folder)
+    images = [
+        Path(parent) / name
+        for parent, _, names in os.walk(folder)
         for name in names
         if Path(name).suffix.lower() in _SUFFIXES
     ]
-    if not found:
+    if not images:
         raise DataError(f"{folder} holds no image")
-    return sorted(found)
+    return sorted(images)
 
 
 def _key(path: Path, root: Path) -> str:
+    """Give what a photograph and its variations share: the path below the folder, no suffix."""
     return path.relative_to(root).with_suffix("").as_posix()

@@ -57,7 +57,11 @@ class DecodePolicy:
             raise ValueError(f"formats={self.formats}: choose from {', '.join(KNOWN_FORMATS)}")
 
     def digest(self) -> str:
-        """SHA-256 (64 hex digits) of the choices and of the version of the rules behind them."""
+        """Digest the choices and the version of the rules behind them.
+
+        Returns:
+            SHA-256, 64 hex digits.
+        """
         spec = {"rules": RULES_VERSION, **asdict(self), "formats": sorted(self.formats)}
         return hashlib.sha256(json.dumps(spec, sort_keys=True).encode()).hexdigest()
 
@@ -66,7 +70,7 @@ DEFAULT: Final = DecodePolicy()
 
 
 def codec_versions() -> dict[str, str]:
-    """Versions of Pillow and of the codecs behind it: they decide pixels, so they are recorded."""
+    """Give the versions of Pillow and of the codecs behind it: they decide pixels."""
     versions = {"pillow": PIL.__version__}
     for codec in ("libjpeg_turbo", "zlib", "zlib_ng", "webp", "libtiff", "avif"):
         version = features.version(codec) if _has(codec) else None

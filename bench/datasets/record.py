@@ -20,14 +20,14 @@ class ImageRecord:
         locator: where the bytes are: a path relative to the root, or ``file.parquet#row``.
         label: 1 = AI-generated, 0 = real.
         generator: the generator of a fake; for a real image, the name of its source.
-        domain: kind of content or place of delivery; "" where the data set tells none.
+        domain: kind of content or place of delivery; "" where the data set names none.
         split: ``train``, ``val``, ``test`` or "".
-        group: source photograph or prompt; the sample_id where the data set tells none.
+        group: source photograph or prompt; the sample_id where the data set names none.
         format: the format the header shows (Pillow's name), whatever the suffix.
-        width: pixels, as the header says (before any EXIF rotation).
-        height: pixels, as the header says.
+        width: width in pixels, as the header says (before any EXIF rotation).
+        height: height in pixels, as the header says.
         bytes: size of the encoded image in bytes.
-        sha256: of the encoded image, 64 hex digits; "" where it was not hashed.
+        sha256: SHA-256 of the encoded image, 64 hex digits; "" where it was not hashed.
     """
 
     sample_id: str

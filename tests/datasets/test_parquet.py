@@ -196,3 +196,16 @@ def test_a_picture_in_a_parquet_may_be_any_format(tmp_path, read, encode):
     pq.write_table(table, tmp_path / "x.parquet")
     formats = [r.format for r in read(tmp_path / "x.parquet").records()]
     assert formats == ["WEBP", "JPEG"]
+
+
+def test_damaged_rows_below_a_whole_schema_are_one_sentence(write, read):
+    folder = write("a.parquet", {"label": ["real", "fake"] * 50}, 100, group_rows=100)
+    path = folder / "a.parquet"
+    labels = pq.ParquetFile(path).metadata.row_group(0).column(2)
+    assert labels.path_in_schema == "label"
+    data = bytearray(path.read_bytes())
+    start = labels.dictionary_page_offset
+    data[start : start + labels.total_compressed_size] = bytes(labels.total_compressed_size)
+    path.write_bytes(bytes(data))
+    with pytest.raises(DataError, match=r"a\.parquet cannot be read as Parquet"):
+        read(folder)

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.datasets.indexing import facts
-from bench.datasets.sources import scan
+from bench.datasets.sources import scan, tree
 from bench.errors import NothingSelectedError
 
 FILES = [
@@ -140,7 +140,7 @@ def test_a_run_opens_no_image_of_another_split(lay, reads, tmp_path):
 def test_the_suffix_is_pathlibs(path):
     name = path.rpartition("/")[2]
     if name and not name.startswith("."):
-        assert scan.suffix(path) == PurePosixPath(path).suffix.lower()
+        assert tree.suffix(path) == PurePosixPath(path).suffix.lower()
 
 
 def test_a_scan_lists_what_the_system_does(lay):

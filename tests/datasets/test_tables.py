@@ -209,3 +209,28 @@ def test_unquoted_exotic_separators_do_not_end_a_line(lay, read, facts):
     name = "a\u2028\x0bb.png"
     path = table(lay, f"path,label\r\n{name},1\r\nc.png,0\r\n", images=[name, "c.png"])
     assert set(facts(read(path))) == {name, "c.png"}
+
+
+def test_a_parquet_table_with_damaged_rows_is_one_sentence(lay, read):
+    path = table(lay, "", "list.parquet")
+    rows = {"path": [f"{i}.png" for i in range(500)], "label": [i % 2 for i in range(500)]}
+    pd.DataFrame(rows).to_parquet(path)
+    data = bytearray(path.read_bytes())
+    data[4:400] = bytes(396)  # the rows; the schema stands at the end of the file and is whole
+    path.write_bytes(bytes(data))
+    with pytest.raises(DataError, match=r"list\.parquet cannot be read as Parquet") as caught:
+        read(path)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ('path,label\n\n"a.png",maybe\n', "line 3"),  # a blank line counts
+        ('path,label,group\nb.png,0,"two\nlines"\na.png,maybe,\n', "line 4"),  # so does a break
+        ('path,label\na.png,1\n"b.png,0\nc.png,0\n', "line 3"),  # where the open quote stands
+    ],
+)
+def test_a_row_is_named_by_the_line_an_editor_shows(lay, read, text, line):
+    with pytest.raises(DataError, match=line):
+        read(table(lay, text))

@@ -7,7 +7,7 @@ import hashlib
 import json
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -17,13 +17,15 @@ import PIL
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from bench.datasets.manifest import FORMAT_VERSION, Manifest, read_saved, string_bytes
-from bench.datasets.sources.scan import FileStat, Tree
+from bench.datasets.digest import FORMAT_VERSION, string_bytes
+from bench.datasets.manifest import Manifest
+from bench.datasets.manifest_format import read_saved
+from bench.datasets.sources.tree import Tree
 from bench.errors import DataError, OutputError
 from bench.version import __version__
 
 _log = logging.getLogger(__name__)
-_SHORT: Final = 16
+_DIGITS: Final = 16  # of the hash of data set and options; twice as many of the state's
 _BLOCK: Final = 1 << 18
 
 
@@ -32,20 +34,25 @@ class Slot:
     """Where the manifest of one data set, under some options and in one state, is kept.
 
     Attributes:
-        path: of the file; its name is <data set and options>-<state>.parquet.
+        path: path of the file; its name is <data set and options>-<state>.parquet.
         tree: what the data set looked like when the slot was named.
     """
 
     path: Path
     tree: Tree
 
-    def folder_of(self, options: Mapping[str, Any], cache_dir: Path | None) -> Path:
-        """The folder of an index in the making; other layouts or splits may use what it holds."""
-        name = f"{_family(self.tree, options)}.parts"
-        return (cache_dir or default_cache_dir()) / "manifests" / name
+    def parts_folder(self, options: Mapping[str, Any], cache_dir: Path | None) -> Path:
+        """Name the folder of an index in the making.
+
+        Args:
+            options: those that change what an image says of itself. Layouts and splits do not, so
+                an index under others of these may use what the folder holds.
+            cache_dir: folder of the cache; the user's by default.
+        """
+        return _manifests(cache_dir) / f"{_data_set_hash(self.tree, options)}.parts"
 
     def get(self) -> Manifest | None:
-        """The manifest kept here, if nothing it lists has changed; None otherwise."""
+        """Read the manifest kept here; None where there is none, or what it lists has changed."""
         if not self.path.is_file():
             return None
         try:
@@ -54,32 +61,32 @@ class Slot:
         except DataError as error:
             _log.warning("the cached index is not used: %s", error)
             return None
-        outside = _outside(self.tree, manifest.table["locator"])
+        outside = _state_outside(self.tree, manifest.table["locator"])
         return manifest if saved.head["extra"].get("outside") == outside else None
 
     def put(self, manifest: Manifest) -> None:
         """Keep a manifest, in place of those of earlier states; a failure is only a warning."""
-        outside = _outside(self.tree, manifest.table["locator"])
+        outside = _state_outside(self.tree, manifest.table["locator"])
         try:
             manifest.save(self.path, extra={"outside": outside})
         except OutputError as error:
             _log.warning("the index is not cached, so the next call reads all images: %s", error)
             return
-        family = self.path.name.split("-")[0]
-        for old in self.path.parent.glob(f"{family}-*.parquet"):
-            if old != self.path:
+        data_set = self.path.name.split("-")[0]
+        for path in self.path.parent.glob(f"{data_set}-*.parquet"):
+            if path != self.path:
                 with contextlib.suppress(OSError):
-                    old.unlink()
-
-
-def _family(tree: Tree, options: Mapping[str, Any]) -> str:
-    versions = [FORMAT_VERSION, __version__, PIL.__version__]
-    what = json.dumps([versions, str(tree.root), tree.single, options], sort_keys=True)
-    return hashlib.sha256(what.encode()).hexdigest()[:_SHORT]
+                    path.unlink()
 
 
 def slot(tree: Tree, options: Mapping[str, Any], cache_dir: Path | None) -> Slot:
-    """The place for a tree under some options (those that change what is indexed)."""
+    """Name the place for a tree under some options.
+
+    Args:
+        tree: what lies there.
+        options: those that change what is indexed.
+        cache_dir: folder of the cache; the user's by default.
+    """
     state = hashlib.sha256()
     for files in tree.listing:
         state.update(json.dumps([files.folder, len(files)]).encode())
@@ -88,48 +95,60 @@ def slot(tree: Tree, options: Mapping[str, Any], cache_dir: Path | None) -> Slot
         state.update(files.sizes.astype("<i8").tobytes() + files.times.astype("<i8").tobytes())
     for path, reason in tree.unreadable:
         state.update(json.dumps([path, reason]).encode())
-    family = _family(tree, options)
-    name = f"{family}-{state.hexdigest()[: 2 * _SHORT]}.parquet"
-    return Slot((cache_dir or default_cache_dir()) / "manifests" / name, tree)
-
-
-def _outside(tree: Tree, locators: pa.ChunkedArray) -> str:
-    """The state of files a table lists that are not in the scan: SHA-256, or "" for none."""
-    others = locators.filter(pc.invert(_inside(tree, locators)))
-    files = pc.replace_substring_regex(others, r"#\d+$", "")
-    others = others.filter(pc.invert(_inside(tree, files)))
-    state = hashlib.sha256()
-    for locator in sorted(others.to_pylist()):
-        try:
-            stat = (tree.root / locator).stat()
-            state.update(_line(FileStat(locator, stat.st_size, stat.st_mtime_ns)))
-        except (OSError, ValueError):
-            state.update(json.dumps([locator, None]).encode())
-    return state.hexdigest() if len(others) else ""
-
-
-def _inside(tree: Tree, paths: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Which paths are files of the tree; looked up in blocks, since a look-up table is large."""
-    found = pa.chunked_array([pa.array(np.zeros(len(paths), dtype=np.bool_))])
-    block: list[pa.Array] = []
-    for files in (*tree.listing, None):
-        if files is not None:
-            block.append(files.paths())
-        if block and (files is None or sum(map(len, block)) >= _BLOCK):
-            known = pa.chunked_array(block, type=pa.string())
-            found = pc.or_(found, pc.is_in(paths, value_set=known))
-            block = []
-    return found
-
-
-def _line(file: FileStat) -> bytes:
-    return json.dumps([file.path, file.size, file.mtime_ns]).encode()
+    name = f"{_data_set_hash(tree, options)}-{state.hexdigest()[: 2 * _DIGITS]}.parquet"
+    return Slot(_manifests(cache_dir) / name, tree)
 
 
 def default_cache_dir() -> Path:
-    """``$BENCH_CACHE``, else ``$XDG_CACHE_HOME/bench``, else ``~/.cache/bench``."""
-    if own := os.environ.get("BENCH_CACHE"):
-        return Path(own).expanduser()
-    if shared := os.environ.get("XDG_CACHE_HOME"):
-        return Path(shared).expanduser() / "bench"
+    """Name the user's cache: ``$BENCH_CACHE``, ``$XDG_CACHE_HOME/bench`` or ``~/.cache/bench``."""
+    if bench_cache := os.environ.get("BENCH_CACHE"):
+        return Path(bench_cache).expanduser()
+    if user_cache := os.environ.get("XDG_CACHE_HOME"):
+        return Path(user_cache).expanduser() / "bench"
     return Path("~/.cache/bench").expanduser()
+
+
+def _manifests(cache_dir: Path | None) -> Path:
+    return (cache_dir or default_cache_dir()) / "manifests"
+
+
+def _data_set_hash(tree: Tree, options: Mapping[str, Any]) -> str:
+    """Hash which data set it is and how it is read, but not its state."""
+    versions = [FORMAT_VERSION, __version__, PIL.__version__]
+    identity = json.dumps([versions, str(tree.root), tree.single, options], sort_keys=True)
+    return hashlib.sha256(identity.encode()).hexdigest()[:_DIGITS]
+
+
+def _state_outside(tree: Tree, locators: pa.ChunkedArray) -> str:
+    """Hash size and time of files a table lists that are not in the scan; "" for none."""
+    outside = locators.filter(pc.invert(_in_scan(tree, locators)))
+    files = pc.replace_substring_regex(outside, r"#\d+$", "")
+    outside = outside.filter(pc.invert(_in_scan(tree, files)))
+    state = hashlib.sha256()
+    for locator in sorted(outside.to_pylist()):
+        try:
+            stat = (tree.root / locator).stat()
+            state.update(json.dumps([locator, stat.st_size, stat.st_mtime_ns]).encode())
+        except (OSError, ValueError):
+            state.update(json.dumps([locator, None]).encode())
+    return state.hexdigest() if len(outside) else ""
+
+
+def _in_scan(tree: Tree, paths: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Say which paths are files of the tree."""
+    in_scan = pa.chunked_array([pa.array(np.zeros(len(paths), dtype=np.bool_))])
+    for block in _blocks_of_paths(tree):
+        in_scan = pc.or_(in_scan, pc.is_in(paths, value_set=block))
+    return in_scan
+
+
+def _blocks_of_paths(tree: Tree) -> Iterator[pa.ChunkedArray]:
+    """Give the paths of a tree in blocks, since a look-up table of all of them is large."""
+    block: list[pa.Array] = []
+    for files in tree.listing:
+        block.append(files.paths())
+        if sum(map(len, block)) >= _BLOCK:
+            yield pa.chunked_array(block, type=pa.string())
+            block = []
+    if block:
+        yield pa.chunked_array(block, type=pa.string())

@@ -5,10 +5,10 @@ from __future__ import annotations
 import itertools
 import logging
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -16,12 +16,14 @@ import pyarrow.compute as pc
 from bench.datasets.indexing.cache import slot
 from bench.datasets.indexing.facts import Parts, gather
 from bench.datasets.indexing.reader import Progress, Reader
-from bench.datasets.indexing.recognise import builtin_layouts, found_folders, recognise
+from bench.datasets.indexing.recognise import Recognised, describe_folders, recognise
+from bench.datasets.layouts import builtin_layouts
 from bench.datasets.layouts.base import Entry, Layout
-from bench.datasets.manifest import Manifest, no_such_split, shared
+from bench.datasets.manifest import Manifest, no_such_split, share_memory
 from bench.datasets.policy import DEFAULT, DecodePolicy
 from bench.datasets.record import BAD_SCHEMA, FAKE, REAL, SCHEMA
-from bench.datasets.sources.scan import Tree, scan
+from bench.datasets.sources.scan import scan
+from bench.datasets.sources.tree import Tree
 from bench.errors import DataError
 
 _log = logging.getLogger(__name__)
@@ -56,15 +58,15 @@ def index(
     Args:
         path: a folder, or a CSV, JSONL or Parquet file.
         layout: a layout's name, or ``auto`` to recognise it.
-        cache_dir: where manifests are kept; `files.default_cache_dir` by default. A place that
+        cache_dir: where manifests are kept; `cache.default_cache_dir` by default. A place that
             cannot be written is a logged warning, not an error.
         split: index only the images of this split, or of these; a data set without splits is
             taken whole.
         hash: whether every image is read whole for its SHA-256; without it a damaged or changed
             image shows only when it is decoded.
-        progress: called with (images done, images in all) now and then, in the calling thread.
+        progress: called with (images read, images in all) now and then, in the calling thread.
         workers: threads that read images; two a core by default, as reading waits.
-        name: of the data set; by default the layout's or the folder's.
+        name: name of the data set; by default the layout's or the folder's.
         refresh: read all images again, whatever the cache holds.
         policy: which formats and sizes are allowed.
         layouts: those to choose from; the built-in ones by default.
@@ -74,71 +76,63 @@ def index(
         NothingSelectedError: the split is not there.
     """
     tree = scan(Path(path))
-    known = builtin_layouts() if layouts is None else layouts
+    layouts = builtin_layouts() if layouts is None else layouts
     splits = [split] if isinstance(split, str) else split
+    reading = {"hash": hash, "policy": asdict(policy)}
     options = {
         "layout": layout,
         "split": None if splits is None else sorted(splits),
-        "hash": hash,
-        "policy": asdict(policy),
-        "known": sorted(known),
+        "known": sorted(layouts),
         "name": name,
+        **reading,
     }
-    place = slot(tree, options, cache_dir)
-    if not refresh and (kept := place.get()) is not None:
-        _give_back()
-        return kept
-    chosen, match = recognise(tree, layout, known)
-    threads = workers or min(_MOST_THREADS, 2 * (os.cpu_count() or 1))
-    reader = Reader(tree.root, policy, whole=hash, workers=threads, progress=progress)
-    parts = Parts(place.folder_of({"hash": hash, "policy": asdict(policy)}, cache_dir))
-    if refresh:
+    cached = slot(tree, options, cache_dir)
+    manifest = None if refresh else cached.get()
+    if manifest is None:
+        recognised = recognise(tree, layout, layouts)
+        parts = Parts(cached.parts_folder(reading, cache_dir))
+        if refresh:
+            parts.remove()
+        threads = workers or min(_MOST_THREADS, 2 * (os.cpu_count() or 1))
+        reader = Reader(tree.root, policy, whole=hash, workers=threads, progress=progress)
+        manifest = _index(tree, recognised, splits=splits, name=name, reader=reader, parts=parts)
+        cached.put(manifest)
         parts.remove()
-    called = name or match.dataset or Path(tree.single).stem or tree.root.name
-    manifest = _index(
-        tree, chosen, lambda locators: gather(tree, locators, reader, parts),
-        says=match.says, name=called, splits=splits,
-    )  # fmt: skip
-    place.put(manifest)
-    parts.remove()
-    _give_back()
-    return manifest
-
-
-def _give_back() -> None:
-    """Hand the memory of intermediate columns back: of a million images some 200 MB."""
+    # Hand the memory of intermediate columns back: of a million images some 200 MB.
     pa.default_memory_pool().release_unused()
+    return manifest
 
 
 def _index(
     tree: Tree,
-    layout: Layout,
-    facts_of: Callable[[pa.ChunkedArray], pa.Table],
+    recognised: Recognised,
     *,
-    says: str,
-    name: str,
     splits: Sequence[str] | None,
+    name: str | None,
+    reader: Reader,
+    parts: Parts,
 ) -> Manifest:
-    """Read what the layout finds in the tree, and put the manifest together."""
+    """Put a manifest together from what the layout says of each image and what reading it gave."""
+    layout, match = recognised
     entries = _of_splits(_entries(tree, layout), splits, tree)
-    facts = facts_of(entries["locator"])
+    facts = gather(tree, entries["locator"], reader, parts)
     good, bad = pc.is_null(facts["reason"]), BAD_SCHEMA.empty_table()
     if not pc.all(good).as_py():
-        wrong = pa.table([entries["sample_id"], facts["reason"]], schema=BAD_SCHEMA)
-        bad = wrong.filter(pc.invert(good))
-        entries, facts = shared(entries.filter(good)), facts.filter(good)
+        outcomes = pa.table([entries["sample_id"], facts["reason"]], schema=BAD_SCHEMA)
+        bad = outcomes.filter(pc.invert(good))
+        entries, facts = share_memory(entries.filter(good)), facts.filter(good)
     bad = _with_rows(bad, [*tree.unreadable, *layout.left_out(tree)])
     if not len(entries):
         raise DataError(_none_readable(tree, bad))
-    told = _kinds(entries)
-    pairing = layout.pairing([entry for entry, _ in told])
-    _check_comparable(tree, told, pairing)
+    kinds = _kinds(entries)
+    pairing = layout.pairing([kind.entry for kind in kinds])
+    _check_comparable(tree, kinds, pairing)
     columns = {n: entries[n] for n in SCHEMA.names if n in entries.column_names}
     columns |= {n: facts[n] for n in SCHEMA.names if n not in columns}
     return Manifest.build(
-        name=name,
+        name=name or match.dataset or Path(tree.single).stem or tree.root.name,
         layout=layout.name,
-        recognised=says,
+        recognised=match.description,
         root=tree.root,
         table=pa.table({n: columns[n] for n in SCHEMA.names}),
         pairing=pairing,
@@ -147,52 +141,60 @@ def _index(
 
 
 def _entries(tree: Tree, layout: Layout) -> pa.Table:
-    """The layout's entries as columns: only one batch of them is objects at a time.
+    """Collect the layout's entries in columns: only one batch of them is objects at a time.
 
     Raises:
         DataError: there is none.
     """
     batches = []
-    found = iter(layout.entries(tree))
-    while some := list(itertools.islice(found, _BATCH)):
-        rows: dict[str, list[Any]] = {name: [getattr(e, name) for e in some] for name in _COLUMNS}
-        rows["group"] = [e.group or e.sample_id for e in some]
-        batches.append(pa.RecordBatch.from_pydict(rows, schema=_ENTRIES))
+    entries = iter(layout.entries(tree))
+    while batch := list(itertools.islice(entries, _BATCH)):
+        columns: dict[str, list[Any]] = {n: [getattr(e, n) for e in batch] for n in _COLUMNS}
+        columns["group"] = [entry.group or entry.sample_id for entry in batch]
+        batches.append(pa.RecordBatch.from_pydict(columns, schema=_ENTRIES))
     if not batches:
         raise DataError(
             f"the layout {layout.name} ({layout.summary}) finds no image in "
-            f"{tree.root / tree.single}: {found_folders(tree)}"
+            f"{tree.root / tree.single}: {describe_folders(tree)}"
         )
-    return shared(pa.Table.from_batches(batches).combine_chunks())
+    return share_memory(pa.Table.from_batches(batches).combine_chunks())
 
 
 def _of_splits(entries: pa.Table, splits: Sequence[str] | None, tree: Tree) -> pa.Table:
-    """Those of the splits asked for: what is in another is never opened.
+    """Keep the entries of some splits: images of the others are never opened.
 
     Raises:
         NothingSelectedError: none is there; names those there are.
     """
-    there = sorted(pc.unique(entries["split"]).to_pylist())
-    if splits is None or there == [""]:
+    present = sorted(pc.unique(entries["split"]).to_pylist())
+    if splits is None or present == [""]:
         return entries
-    chosen = entries.filter(pc.is_in(entries["split"], value_set=pa.array(splits, pa.string())))
-    if not len(chosen):
-        called = tree.root / tree.single
-        raise no_such_split(str(called), splits[0] if splits else "", there)
-    return chosen
+    selected = entries.filter(pc.is_in(entries["split"], value_set=pa.array(splits, pa.string())))
+    if not len(selected):
+        where = tree.root / tree.single
+        raise no_such_split(str(where), splits[0] if splits else "", present)
+    return selected
 
 
-def _kinds(entries: pa.Table) -> list[tuple[Entry, int]]:
-    """One entry for each kind of image there is, without a name of its own, and how many."""
+class _Kind(NamedTuple):
+    """Images of which a layout says the same: an entry without an id, and how many they are."""
+
+    entry: Entry
+    images: int
+
+
+def _kinds(entries: pa.Table) -> list[_Kind]:
+    """Count the kinds of image there are."""
     keys = ["label", "generator", "domain", "split", "belongs", "control"]
     counted = entries.group_by(keys).aggregate([([], "count_all")])
     return [
-        (Entry(sample_id="", locator="", **{key: row[key] for key in keys}), row["count_all"])
+        _Kind(Entry(sample_id="", locator="", **{key: row[key] for key in keys}), row["count_all"])
         for row in counted.to_pylist()
     ]
 
 
 def _with_rows(bad: pa.Table, more: Sequence[tuple[str, str]]) -> pa.Table:
+    """Add (path, reason) to the bad images, sorted, each once."""
     if not len(bad) and not more:
         return bad
     pairs = {*zip(bad["path"].to_pylist(), bad["reason"].to_pylist(), strict=True), *more}
@@ -209,21 +211,22 @@ def _none_readable(tree: Tree, bad: pa.Table) -> str:
 
 
 def _check_comparable(
-    tree: Tree, kinds: Sequence[tuple[Entry, int]], pairing: Mapping[str, Sequence[str]]
+    tree: Tree, kinds: Sequence[_Kind], pairing: Mapping[str, Sequence[str]]
 ) -> None:
     """Refuse data in which a generator has nothing real to be compared with."""
     where = tree.root / tree.single
     fakes: dict[str, int] = {}
-    for entry, count in kinds:
+    for entry, images in kinds:
         if entry.label == FAKE:
-            fakes[entry.generator] = fakes.get(entry.generator, 0) + count
+            fakes[entry.generator] = fakes.get(entry.generator, 0) + images
     if not fakes:
-        total = sum(count for _, count in kinds)
+        total = sum(kind.images for kind in kinds)
         raise DataError(f"{where} holds {total} real images and no AI-generated one")
-    sources = {e.generator for e, _ in kinds if e.label == REAL and not e.control}
-    idle = sorted(sources - {s for paired in pairing.values() for s in paired})
-    if idle:
-        _log.warning("%s: no generator is compared with the reals of %s", where, ", ".join(idle))
+    reals = [kind.entry for kind in kinds if kind.entry.label == REAL]
+    sources = {entry.generator for entry in reals if not entry.control}
+    unused = sorted(sources - {source for paired in pairing.values() for source in paired})
+    if unused:
+        _log.warning("%s: no generator is compared with the reals of %s", where, ", ".join(unused))
     for generator, count in sorted(fakes.items()):
         if not sources & set(pairing.get(generator, ())):
             others = f" (real sources found: {', '.join(sorted(sources))})" if sources else ""
@@ -232,6 +235,3 @@ def _check_comparable(
                 f"compared with{others}: add them, or list both in a CSV with the columns "
                 "path,label,generator"
             )
-
-
-__all__ = ["Progress", "index"]

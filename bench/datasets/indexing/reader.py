@@ -12,7 +12,7 @@ from typing import Final
 from bench.datasets.policy import BadImageError, DecodePolicy
 from bench.datasets.sources.header import Header, read_header
 from bench.datasets.sources.image_bytes import open_bytes, parquet_row
-from bench.datasets.sources.scan import is_image_name, suffix
+from bench.datasets.sources.tree import is_image_name, suffix
 
 Progress = Callable[[int, int], None]
 
@@ -21,12 +21,12 @@ _AHEAD: Final = 4  # chunks in flight a thread
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class ImageFacts:
     """What reading one image gave.
 
     Attributes:
         header: format and size.
-        size: of the encoded image, bytes.
+        size: size of the encoded image in bytes.
         sha256: 64 hex digits, or "" where only the header was read.
     """
 
@@ -35,7 +35,15 @@ class Found:
     sha256: str
 
 
-Outcome = Found | str  # the string is the reason why the image is bad
+@dataclass(frozen=True, slots=True)
+class BadImage:
+    """An image that cannot be used.
+
+    Attributes:
+        reason: why, in words, without the path.
+    """
+
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +54,8 @@ class Reader:
         root: folder that the locators are relative to.
         policy: which formats and sizes are allowed.
         whole: read every byte, for the hash and to see truncation; else the header only.
-        workers: threads.
-        progress: called with (images done, images in all) in the calling thread.
+        workers: number of threads.
+        progress: called with (images read, images in all) in the calling thread.
     """
 
     root: Path
@@ -56,26 +64,29 @@ class Reader:
     workers: int = 2
     progress: Progress | None = None
 
-    def read(self, locator: str) -> Outcome:
-        """What one image is, or in words why it cannot be used."""
-        in_table = parquet_row(locator) is not None
+    def read(self, locator: str) -> ImageFacts | BadImage:
+        """Read one image, or say why it cannot be used."""
+        in_parquet = parquet_row(locator) is not None
         try:
-            if not self.whole and not in_table:
-                return self._header_only(locator)
-            data = open_bytes(self.root, locator)
-            digest = hashlib.sha256(data).hexdigest() if self.whole else ""
-            return Found(read_header(data, self.policy), len(data), digest)
+            if self.whole or in_parquet:
+                return self._read_bytes(locator)
+            return self._read_header(locator)
         except BadImageError as error:
             reason = str(error)
-        if in_table or is_image_name(locator):
-            return reason
-        return f"{reason} (suffix {suffix(locator) or 'none'})"
+        if in_parquet or is_image_name(locator):
+            return BadImage(reason)
+        return BadImage(f"{reason} (suffix {suffix(locator) or 'none'})")
 
-    def _header_only(self, locator: str) -> Found:
+    def _read_bytes(self, locator: str) -> ImageFacts:
+        data = open_bytes(self.root, locator)
+        digest = hashlib.sha256(data).hexdigest() if self.whole else ""
+        return ImageFacts(read_header(data, self.policy), len(data), digest)
+
+    def _read_header(self, locator: str) -> ImageFacts:
         try:
             with (self.root / locator).open("rb") as stream:
                 header = read_header(stream, self.policy)
-                return Found(header, stream.seek(0, 2), "")
+                return ImageFacts(header, stream.seek(0, 2), "")
         except FileNotFoundError:
             raise BadImageError("no such file") from None
         except (OSError, ValueError) as error:
@@ -83,40 +94,38 @@ class Reader:
 
     def read_all(
         self, locators: Sequence[str], before: int = 0, total: int | None = None
-    ) -> list[Outcome]:
-        """Read all, in a pool of threads; outcomes in the order of the locators.
+    ) -> list[ImageFacts | BadImage]:
+        """Read all, in a pool of threads; results in the order of the locators.
 
         Args:
-            locators: What to read.
-            before: Images that were done earlier, for the progress.
-            total: Images in all, for the progress; these and those before by default.
+            locators: where the images are.
+            before: number of images read earlier, for the progress.
+            total: number of images in all, for the progress; these and those before by default.
         """
         # Rows of a Parquet file in file order, so that each row group is read once.
-        order = sorted(range(len(locators)), key=lambda i: _where(locators[i]))
+        order = sorted(range(len(locators)), key=lambda i: _file_and_row(locators[i]))
         chunks = [order[i : i + _CHUNK] for i in range(0, len(order), _CHUNK)]
-        outcomes: list[Outcome] = [""] * len(locators)
+        results: dict[int, ImageFacts | BadImage] = {}
         workers = max(1, self.workers)
-        done, total = before, before + len(locators) if total is None else total
+        total = before + len(locators) if total is None else total
 
-        def job(chunk: list[int]) -> list[Outcome]:
+        def read_chunk(chunk: list[int]) -> list[ImageFacts | BadImage]:
             return [self.read(locators[i]) for i in chunk]
 
         with ThreadPoolExecutor(max_workers=workers) as pool:
-            for chunk, future in _bounded(pool, job, chunks, _AHEAD * workers):
-                for i, outcome in zip(chunk, future.result(), strict=True):
-                    outcomes[i] = outcome
-                done += len(chunk)
+            for chunk, future in _bounded(pool, read_chunk, chunks, _AHEAD * workers):
+                results.update(zip(chunk, future.result(), strict=True))
                 if self.progress is not None:
-                    self.progress(done, total)
-        return outcomes
+                    self.progress(before + len(results), total)
+        return [results[i] for i in range(len(locators))]
 
 
 def _bounded(
     pool: ThreadPoolExecutor,
-    job: Callable[[list[int]], list[Outcome]],
+    job: Callable[[list[int]], list[ImageFacts | BadImage]],
     chunks: Sequence[list[int]],
     ahead: int,
-) -> Iterator[tuple[list[int], Future[list[Outcome]]]]:
+) -> Iterator[tuple[list[int], Future[list[ImageFacts | BadImage]]]]:
     """Run jobs in order with only a few in flight, so that an interrupt stops soon."""
     waiting = [(chunk, pool.submit(job, chunk)) for chunk in chunks[:ahead]]
     for chunk in chunks[ahead:]:
@@ -125,5 +134,5 @@ def _bounded(
     yield from waiting
 
 
-def _where(locator: str) -> tuple[str, int]:
+def _file_and_row(locator: str) -> tuple[str, int]:
     return parquet_row(locator) or (locator, 0)

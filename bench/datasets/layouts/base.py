@@ -7,29 +7,25 @@ or `Layout` for anything else, and end the module with a literal ``LAYOUTS = {"n
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from bench.datasets.layouts.words import label_of, split_of
 from bench.datasets.record import FAKE, REAL
-from bench.datasets.sources.scan import FileStat, Folder, Tree
+from bench.datasets.sources.tree import FileStat, Folder, Tree
 
 __all__ = [
     "SHARED_REAL",
     "UNKNOWN",
+    "DataCard",
     "Entry",
     "FileStat",
     "Folder",
     "FolderLayout",
-    "Labelled",
     "Layout",
     "Match",
     "Place",
     "Tree",
-    "labelled",
-    "real_place",
-    "take_split",
 ]
 
 UNKNOWN = "unknown"  # the generator of fakes whose data set names none
@@ -37,17 +33,33 @@ SHARED_REAL = "real"  # the source of reals whose data set names none
 
 
 @dataclass(frozen=True, slots=True)
+class DataCard:
+    """Whose work a published data set is.
+
+    Attributes:
+        reference: authors, title, venue and where to read it, in one line.
+        licence: what the authors state, or that they state none.
+        citation: BibTeX, one entry.
+    """
+
+    reference: str
+    licence: str
+    citation: str
+
+
+@dataclass(frozen=True, slots=True)
 class Match:
     """A layout that reads a tree.
 
     Attributes:
-        specificity: the highest wins; two at the same height are an ambiguity.
-        says: what was recognised, for the user.
+        specificity: the highest wins; two at the same height are an ambiguity. Plain words have
+            10, folders of published data sets 20 or 30, tables and Parquet 35 to 50.
+        description: what was recognised, for the user.
         dataset: name of the data set where the layout is that of one; "" for the folder's name.
     """
 
     specificity: int
-    says: str
+    description: str
     dataset: str = ""
 
 
@@ -58,7 +70,7 @@ class Place:
     Attributes:
         label: 1 = AI-generated, 0 = real.
         generator: generator of the fakes, or name of the source of the reals.
-        domain: or "".
+        domain: kind of content or place of delivery, or "".
         split: ``train``, ``val``, ``test`` or "".
         belongs: for reals, the one generator they are compared with; "" = shared by all.
     """
@@ -69,12 +81,46 @@ class Place:
     split: str = ""
     belongs: str = ""
 
+    @classmethod
+    def of_generator(
+        cls,
+        label: int,
+        generator: str,
+        *,
+        domain: str = "",
+        split: str = "",
+        source: str = SHARED_REAL,
+    ) -> Place:
+        """Describe the fakes of a generator, or the reals that lie beside them.
+
+        Args:
+            label: 1 = AI-generated, 0 = real.
+            generator: name of the generator, or `UNKNOWN`. Reals beside a named generator are
+                compared with it alone; beside an unnamed one they are shared by all.
+            domain: kind of content or place of delivery, or "".
+            split: ``train``, ``val``, ``test`` or "".
+            source: name of the reals.
+        """
+        if label == FAKE:
+            return cls(FAKE, generator, domain, split)
+        if generator == UNKNOWN:
+            return cls(REAL, source, domain, split)
+        return cls(REAL, f"{generator}/{source}", domain, split, belongs=generator)
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One image a layout found, before anyone opened it; fields as in `Place` and the record.
+    """One image of a layout, before its file is opened.
 
     Attributes:
+        sample_id: POSIX path relative to the root, or the table's own id.
+        locator: where the bytes are: a path relative to the root, or ``file.parquet#row``.
+        label: 1 = AI-generated, 0 = real.
+        generator: generator of a fake, or name of the source of a real image.
+        domain: kind of content or place of delivery, or "".
+        split: ``train``, ``val``, ``test`` or "".
+        group: source photograph or prompt; "" for the image itself.
+        belongs: for reals, the one generator they are compared with; "" = shared by all.
         control: for reals: compared with no generator; only how often it is called fake is shown.
     """
 
@@ -90,43 +136,44 @@ class Entry:
 
 
 class Layout(ABC):
-    """One way in which data sets lie on disk."""
+    """One way in which data sets lie on disk.
+
+    ``automatic = False`` keeps a layout for users who name it; ``card`` says whose data set it is,
+    where it is that of one.
+    """
 
     name: ClassVar[str]
     summary: ClassVar[str]
-    automatic: ClassVar[bool] = True  # False: used only where the user names it
+    automatic: ClassVar[bool] = True
+    card: ClassVar[DataCard | None] = None
 
     @abstractmethod
     def match(self, tree: Tree) -> Match | None:
-        """Whether the tree is laid out this way; None where any image would be left over."""
+        """Say whether the tree is laid out this way; None where any image would be left over."""
 
     @abstractmethod
     def entries(self, tree: Tree) -> Iterable[Entry]:
-        """Every image, in any order; asked also where the user names the layout.
+        """List every image, in any order; asked also where the user names the layout.
 
         Raises:
             DataError: a table with a value that has no meaning.
         """
 
     def pairing(self, entries: Sequence[Entry]) -> dict[str, tuple[str, ...]]:
-        """Which real sources each generator is compared with: its own, then the shared ones.
+        """Pair each generator with the real sources it is compared with.
 
-        A source of controls alone is compared with none.
+        These are its own and the shared ones; a source of controls is compared with none.
         """
-        own: dict[str, set[str]] = {e.generator: set() for e in entries if e.label == FAKE}
-        shared: set[str] = set()
-        for entry in entries:
-            if entry.control:
-                continue
-            if entry.label == REAL and not entry.belongs:
-                shared.add(entry.generator)
-            elif entry.label == REAL:
-                own.setdefault(entry.belongs, set()).add(entry.generator)
-        fakes = {e.generator for e in entries if e.label == FAKE}
-        return {g: tuple(sorted(own[g] | shared)) for g in sorted(fakes)}
+        sources: dict[str, set[str]] = {e.generator: set() for e in entries if e.label == FAKE}
+        reals = [e for e in entries if e.label == REAL and not e.control]
+        shared = {e.generator for e in reals if not e.belongs}
+        for entry in reals:
+            if entry.belongs in sources:
+                sources[entry.belongs].add(entry.generator)
+        return {name: tuple(sorted(sources[name] | shared)) for name in sorted(sources)}
 
     def left_out(self, tree: Tree) -> Iterator[tuple[str, str]]:  # noqa: ARG002
-        """(path, reason) of images in the tree that the layout has no place for: here none."""
+        """List (path, reason) of images that the layout has no place for: here none."""
         return iter(())
 
 
@@ -138,7 +185,10 @@ class FolderLayout(Layout):
 
     @abstractmethod
     def places(self, tree: Tree) -> Mapping[Folder, Place]:
-        """The folders (parts relative to the root) that have a meaning in this layout."""
+        """Say what the folders mean: names relative to the root -> label, generator and so on.
+
+        Folders without a meaning in this layout are left out.
+        """
 
     def match(self, tree: Tree) -> Match | None:
         """Match where every folder that holds images has a place."""
@@ -152,7 +202,7 @@ class FolderLayout(Layout):
         return bool(places) and all(folder in places for folder in tree.image_folders)
 
     def entries(self, tree: Tree) -> Iterator[Entry]:
-        """The files of the placed folders, whatever their suffix: their header decides."""
+        """List the files of the placed folders, whatever their suffix: their header decides."""
         for folder, place in self.places(tree).items():
             for file in tree.folders[folder]:
                 yield Entry(
@@ -166,46 +216,9 @@ class FolderLayout(Layout):
                 )
 
     def left_out(self, tree: Tree) -> Iterator[tuple[str, str]]:
-        """Images outside the placed folders (possible only where the user named the layout)."""
+        """List images outside the placed folders (there are some only if the user named us)."""
         places = self.places(tree)
         for folder in tree.image_folders:
             if folder not in places:
                 for file in tree.folders[folder]:
                     yield file.path, f"outside the folders of the layout {self.name}"
-
-
-@dataclass(frozen=True, slots=True)
-class Labelled:
-    """A folder's parts around the one that says real or fake."""
-
-    before: Folder
-    word: str
-    label: int
-    after: Folder
-
-
-def labelled(folder: Folder, reads: Callable[[str], int | None] = label_of) -> Labelled | None:
-    """Split a folder at its label word; None where it has none, or two that contradict."""
-    hits = [(i, label) for i, part in enumerate(folder) if (label := reads(part)) is not None]
-    if not hits or len({label for _, label in hits}) > 1:
-        return None
-    at, label = hits[0]
-    return Labelled(folder[:at], folder[at], label, folder[at + 1 :])
-
-
-def take_split(parts: Folder) -> tuple[Folder, str] | None:
-    """The parts without the one that names a split, and that split; None where two do."""
-    hits = [i for i, part in enumerate(parts) if split_of(part)]
-    if len(hits) > 1:
-        return None
-    if not hits:
-        return parts, ""
-    at = hits[0]
-    return parts[:at] + parts[at + 1 :], split_of(parts[at]) or ""
-
-
-def real_place(generator: str, domain: str, split: str, word: str = SHARED_REAL) -> Place:
-    """Reals beside the fakes of a generator: theirs alone, or shared where it has no name."""
-    if generator == UNKNOWN:
-        return Place(REAL, word, domain, split)
-    return Place(REAL, f"{generator}/{word}", domain, split, belongs=generator)

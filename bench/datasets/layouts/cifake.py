@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from bench.datasets.layouts.base import Folder, FolderLayout, Match, Place, Tree
+from bench.datasets.layouts.base import DataCard, Folder, FolderLayout, Match, Place, Tree
 from bench.datasets.layouts.words import split_of
 from bench.datasets.record import FAKE, REAL
+from bench.datasets.sources.header import Header
 
 _LABELS = {"REAL": REAL, "FAKE": FAKE}
-_PEEKS = 3
+_HEADER = Header("JPEG", width=32, height=32)
+_PEEKS = 3  # images a folder whose header is read
 
 
 class Cifake(FolderLayout):
@@ -19,6 +21,22 @@ class Cifake(FolderLayout):
     summary = "CIFAKE: {train,test}/{REAL,FAKE}, 32 x 32 JPEG"
     specificity = 30
     dataset = "cifake"
+    card = DataCard(
+        reference="Bird and Lotfi, CIFAKE: Image Classification and Explainable Identification of "
+        "AI-Generated Synthetic Images, IEEE Access 12, 2024, doi:10.1109/ACCESS.2024.3356122",
+        licence="MIT, as its authors state",
+        citation="""\
+@article{bird2024cifake,
+  title = {{CIFAKE}: Image Classification and Explainable Identification of {AI}-Generated
+           Synthetic Images},
+  author = {Bird, Jordan J. and Lotfi, Ahmad},
+  journal = {IEEE Access},
+  volume = {12},
+  pages = {15642--15650},
+  year = {2024},
+  doi = {10.1109/ACCESS.2024.3356122}
+}""",
+    )
 
     def match(self, tree: Tree) -> Match | None:
         """Match by the capital folder names and by the headers of a few images.
@@ -33,17 +51,13 @@ class Cifake(FolderLayout):
         for folder in tree.image_folders:
             for file in tree.folders[folder][:_PEEKS]:
                 header = tree.peek(file.path)
-                if header is not None and (header.format, header.width, header.height) != (
-                    "JPEG",
-                    32,
-                    32,
-                ):
+                if header is not None and header != _HEADER:
                     return None
         return match
 
     def places(self, tree: Tree) -> Mapping[Folder, Place]:
         """Place ``[split/]REAL`` and ``[split/]FAKE``."""
-        found: dict[Folder, Place] = {}
+        places: dict[Folder, Place] = {}
         for folder in tree.folders:
             if not 1 <= len(folder) <= 2:
                 continue
@@ -52,8 +66,8 @@ class Cifake(FolderLayout):
             if label is None or split is None:
                 continue
             generator = "stable_diffusion_v_1_4" if label == FAKE else "cifar10"
-            found[folder] = Place(label, generator, split=split)
-        return found
+            places[folder] = Place(label, generator, split=split)
+        return places
 
 
 LAYOUTS = {"cifake": Cifake()}

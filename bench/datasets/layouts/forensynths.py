@@ -8,18 +8,11 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Final
 
-from bench.datasets.layouts.base import (
-    UNKNOWN,
-    Folder,
-    FolderLayout,
-    Labelled,
-    Place,
-    Tree,
-    labelled,
-    real_place,
-)
+from bench.datasets.layouts.base import UNKNOWN, DataCard, Folder, FolderLayout, Place, Tree
+from bench.datasets.layouts.folder_names import find_label
 from bench.datasets.layouts.words import split_of
 from bench.datasets.record import FAKE, REAL
 
@@ -36,82 +29,112 @@ _PROGAN_CLASSES: Final = _set_of(
 
 
 class ForenSynths(FolderLayout):
-    """``[split/]<generator>/[<class>/]{0_real,1_fake}`` and ``[split/]{0_real,1_fake}``."""
+    """Folders ``[split/]<generator>/[<class>/]{0_real,1_fake}`` and ``[split/]{0_real,1_fake}``."""
 
     name = "forensynths"
     summary = "ForenSynths / AIGCDetect: <generator>/[<class>/]{0_real,1_fake}, own reals each"
     specificity = 20
+    card = DataCard(
+        reference="Wang et al., CNN-generated images are surprisingly easy to spot... for now, "
+        "CVPR 2020, arXiv:1912.11035",
+        licence="CC BY-NC-SA 4.0 (the authors' repository)",
+        citation="""\
+@inproceedings{wang2020cnn,
+  title = {{CNN}-generated images are surprisingly easy to spot... for now},
+  author = {Wang, Sheng-Yu and Wang, Oliver and Zhang, Richard and Owens, Andrew and
+            Efros, Alexei A.},
+  booktitle = {IEEE/CVF Conference on Computer Vision and Pattern Recognition},
+  year = {2020}
+}""",
+    )
 
     def places(self, tree: Tree) -> Mapping[Folder, Place]:
         """Place by the names ``0_real`` and ``1_fake``, a class or split folder above them."""
         return {
-            folder: _place(label, names, split)
-            for folder, (label, names, split) in read_numbered(tree).items()
+            folder: Place.of_generator(
+                meaning.label,
+                generator=meaning.names[0] if meaning.names else UNKNOWN,
+                split=meaning.split,
+            )
+            for folder, meaning in read_numbered(tree).items()
         }
 
 
+@dataclass(frozen=True, slots=True)
+class Numbered:
+    """What the path of a folder called ``0_real`` or ``1_fake`` says.
+
+    Attributes:
+        label: 1 = AI-generated, 0 = real.
+        names: the names above it without a split: (), (generator,) or (generator, class).
+        split: ``train``, ``val``, ``test`` or "".
+    """
+
+    label: int
+    names: Folder
+    split: str
+
+
 def number_label(word: str) -> int | None:
-    """The label of ``0_real`` and ``1_fake`` (any case), and of nothing else."""
+    """Give the label of ``0_real`` and ``1_fake`` (any case); None for anything else."""
     return {"0_real": REAL, "1_fake": FAKE}.get(word.lower())
 
 
-def read_numbered(tree: Tree) -> dict[Folder, tuple[int, Folder, str]]:
-    """Folders named by `number_label` -> label, the names above without a split, the split.
-
-    The names are (), (generator,) or (generator, class); deeper folders are left out.
-    """
-    parts = {f: p for f in tree.folders if (p := labelled(f, number_label)) and not p.after}
-    # A leading "train" is a split only where every first folder is one: it is also a class.
-    firsts = {p.before[0] for p in parts.values() if p.before}
-    split_first = bool(firsts) and all(split_of(name) for name in firsts)
-    rest = {f: p.before[1:] if split_first else p.before for f, p in parts.items()}
-    second_is_split = _generators_with_splits(rest)
-    found: dict[Folder, tuple[int, Folder, str]] = {}
-    for folder, names in rest.items():
-        split = _leading_split(parts[folder], split_first)
-        if len(names) == 2 and names[0] in second_is_split and not split:
-            found[folder] = (parts[folder].label, names[:1], split_of(names[1]) or "")
-        elif len(names) <= 2:
-            found[folder] = (parts[folder].label, names, split)
-    return _progan_training_set(found)
+def read_numbered(tree: Tree) -> dict[Folder, Numbered]:
+    """Read every folder called ``0_real`` or ``1_fake``; those too deep to read are left out."""
+    folders: dict[Folder, Numbered] = {}
+    for folder in tree.folders:
+        path = find_label(folder, number_label)
+        if path is not None and not path.children:
+            folders[folder] = Numbered(path.label, path.parents, split="")
+    folders = _take_leading_split(folders)
+    folders = _take_split_below_generator(folders)
+    folders = {folder: read for folder, read in folders.items() if len(read.names) <= 2}
+    return _name_progan(folders)
 
 
-def _leading_split(parts: Labelled, split_first: bool) -> str:
-    return (split_of(parts.before[0]) or "") if split_first and parts.before else ""
+def _take_leading_split(folders: Mapping[Folder, Numbered]) -> dict[Folder, Numbered]:
+    """Read the first names as splits, if all of them are: "train" alone is also a class."""
+    if not all(split_of(read.names[0]) for read in folders.values() if read.names):
+        return dict(folders)
+    return {
+        folder: Numbered(read.label, read.names[1:], split_of(read.names[0]) or "")
+        if read.names
+        else read
+        for folder, read in folders.items()
+    }
 
 
-def _generators_with_splits(rest: Mapping[Folder, Folder]) -> set[str]:
-    """Generators all of whose sub-folders are splits; other sub-folders are classes."""
-    below: defaultdict[str, set[str]] = defaultdict(set)
-    for names in rest.values():
-        if len(names) == 2:
-            below[names[0]].add(names[1])
-    return {g for g, subs in below.items() if all(split_of(sub) for sub in subs)}
+def _take_split_below_generator(folders: Mapping[Folder, Numbered]) -> dict[Folder, Numbered]:
+    """Read sub-folders of a generator as splits, if all of them are; others are classes."""
+    children: defaultdict[str, set[str]] = defaultdict(set)
+    for read in folders.values():
+        if len(read.names) == 2:
+            generator, name = read.names
+            children[generator].add(name)
+    with_splits = {g for g, names in children.items() if all(split_of(name) for name in names)}
+    return {
+        folder: Numbered(read.label, read.names[:1], split_of(read.names[1]) or "")
+        if len(read.names) == 2 and read.names[0] in with_splits and not read.split
+        else read
+        for folder, read in folders.items()
+    }
 
 
-def _progan_training_set(
-    found: dict[Folder, tuple[int, Folder, str]],
-) -> dict[Folder, tuple[int, Folder, str]]:
+def _name_progan(folders: Mapping[Folder, Numbered]) -> dict[Folder, Numbered]:
     """Read folders that are all LSUN classes, within one split, as classes of ProGAN."""
     names_of: defaultdict[str, set[Folder]] = defaultdict(set)
-    for _, names, split in found.values():
-        names_of[split].add(names)
+    for read in folders.values():
+        names_of[read.split].add(read.names)
     progan = {
         split
-        for split, names in names_of.items()
-        if len(names) > 1 and all(len(n) == 1 and n[0] in _PROGAN_CLASSES for n in names)
+        for split, paths in names_of.items()
+        if len(paths) > 1 and all(len(p) == 1 and p[0] in _PROGAN_CLASSES for p in paths)
     }
     return {
-        folder: (label, ("progan", *names) if split in progan else names, split)
-        for folder, (label, names, split) in found.items()
+        folder: replace(read, names=("progan", *read.names)) if read.split in progan else read
+        for folder, read in folders.items()
     }
-
-
-def _place(label: int, names: Folder, split: str) -> Place:
-    generator = names[0] if names else UNKNOWN
-    if label == FAKE:
-        return Place(FAKE, generator, split=split)
-    return real_place(generator, "", split)
 
 
 LAYOUTS = {"forensynths": ForenSynths()}

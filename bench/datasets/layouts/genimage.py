@@ -9,15 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from bench.datasets.layouts.base import (
-    UNKNOWN,
-    Folder,
-    FolderLayout,
-    Place,
-    Tree,
-    labelled,
-    real_place,
-)
+from bench.datasets.layouts.base import UNKNOWN, DataCard, Folder, FolderLayout, Place, Tree
+from bench.datasets.layouts.folder_names import find_label
 from bench.datasets.layouts.words import split_of
 from bench.datasets.record import FAKE, REAL
 
@@ -45,26 +38,42 @@ _ALIASES: Final = {
 
 
 class GenImage(FolderLayout):
-    """``<generator>/[imagenet_*/]{train,val}/{nature,ai}``; an unknown generator keeps its name."""
+    """Folders as GenImage has them: ``<generator>/[imagenet_*/]{train,val}/{nature,ai}``.
+
+    A generator that GenImage has not keeps the name of its folder.
+    """
 
     name = "genimage"
     summary = "GenImage: <generator>/[imagenet_*/]{train,val}/{nature,ai}, own reals a generator"
     specificity = 30
+    card = DataCard(
+        reference="Zhu et al., GenImage: A Million-Scale Benchmark for Detecting AI-Generated Image, "
+        "NeurIPS 2023 Datasets and Benchmarks, arXiv:2306.08571",
+        licence="none stated in the authors' repository; the photographs are ImageNet's, whose terms "
+        "allow non-commercial research",
+        citation="""\
+@inproceedings{zhu2023genimage,
+  title = {{GenImage}: A Million-Scale Benchmark for Detecting {AI}-Generated Image},
+  author = {Zhu, Mingjian and Chen, Hanting and Yan, Qiangyu and Huang, Xudong and Lin, Guanyu and
+            Li, Wei and Tu, Zhijun and Hu, Hailin and Hu, Jie and Wang, Yunhe},
+  booktitle = {Advances in Neural Information Processing Systems, Datasets and Benchmarks Track},
+  year = {2023}
+}""",
+    )
 
     def places(self, tree: Tree) -> Mapping[Folder, Place]:
-        """Place ``[<generator>/][imagenet_*/]<split>/{nature,ai}[/<class>]``."""
-        found: dict[Folder, Place] = {}
+        """Place folders by their names: ``[<generator>/][imagenet_*/]<split>/{nature,ai}[/<class>]``."""
+        places: dict[Folder, Place] = {}
         for folder in tree.folders:
-            parts = labelled(folder, _label)
-            split = split_of(parts.before[-1]) if parts and parts.before else None
-            if parts is None or split is None or len(parts.before) > 3:
+            path = find_label(folder, _label)
+            if path is None or not 1 <= len(path.parents) <= 3:
                 continue
-            generator = _generator(parts.before[:-1], tree.root.name)
-            if parts.label == FAKE:
-                found[folder] = Place(FAKE, generator, split=split)
-            else:
-                found[folder] = real_place(generator, "", split, "nature")
-        return found
+            split = split_of(path.parents[-1])
+            if split is None:
+                continue
+            generator = _generator(path.parents[:-1], tree.root.name)
+            places[folder] = Place.of_generator(path.label, generator, split=split, source="nature")
+        return places
 
 
 def _label(word: str) -> int | None:
@@ -72,7 +81,7 @@ def _label(word: str) -> int | None:
 
 
 def _generator(names: Folder, root: str) -> str:
-    """The generator from the folders above the split, or from a root that is one of GenImage's."""
+    """Name the generator by the folders above the split, or by a root that is one of GenImage's."""
     for name in reversed(names or (root,)):
         if name.lower() in _ALIASES:
             return _ALIASES[name.lower()]

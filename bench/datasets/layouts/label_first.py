@@ -12,15 +12,14 @@ from bench.datasets.layouts.base import (
     Match,
     Place,
     Tree,
-    labelled,
-    take_split,
 )
-from bench.datasets.layouts.generic import generators_below
+from bench.datasets.layouts.folder_names import find_label, splits_in, without_splits
+from bench.datasets.layouts.generic import generators_below_label
 from bench.datasets.record import FAKE
 
 
 class LabelFirst(FolderLayout):
-    """``[split/]fake/<generator>`` and ``[split/]real[/<source>]``; all reals are shared."""
+    """Folders ``[split/]fake/<generator>`` and ``[split/]real[/<source>]``; all reals are shared."""
 
     name = "label-first"
     summary = "fake/<generator> and real[/<source>]: reals shared by all generators"
@@ -28,20 +27,26 @@ class LabelFirst(FolderLayout):
 
     def match(self, tree: Tree) -> Match | None:
         """Match only where the folders below ``fake`` have no namesake below ``real``."""
-        return super().match(tree) if generators_below(tree) else None
+        return super().match(tree) if generators_below_label(tree) else None
 
     def places(self, tree: Tree) -> Mapping[Folder, Place]:
-        """Place every folder whose label word stands first, a split aside."""
-        found: dict[Folder, Place] = {}
+        """Place every folder whose label stands first, a split aside."""
+        places: dict[Folder, Place] = {}
         for folder in tree.folders:
-            parts = labelled(folder)
-            context = take_split(parts.before + parts.after) if parts else None
-            if parts is None or context is None or (take_split(parts.before) or ((), ""))[0]:
+            path = find_label(folder)
+            if path is None or without_splits(path.parents):
                 continue
-            names, split = context
-            nameless = UNKNOWN if parts.label == FAKE else SHARED_REAL
-            found[folder] = Place(parts.label, names[0] if names else nameless, split=split)
-        return found
+            splits = splits_in(path.parents + path.children)
+            if len(splits) > 1:
+                continue
+            names = without_splits(path.children)
+            nameless = UNKNOWN if path.label == FAKE else SHARED_REAL
+            places[folder] = Place(
+                label=path.label,
+                generator=names[0] if names else nameless,
+                split=splits[0] if splits else "",
+            )
+        return places
 
 
 LAYOUTS = {"label-first": LabelFirst()}

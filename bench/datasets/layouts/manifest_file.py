@@ -6,16 +6,10 @@ relative to the table. It is the way out for any data set that no layout recogni
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 import posixpath
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Final
-
-import pyarrow as pa
-import pyarrow.parquet as pq
+from typing import Final
 
 from bench.datasets.layouts.base import Entry, Layout, Match, Tree
 from bench.datasets.layouts.table_rows import (
@@ -27,14 +21,13 @@ from bench.datasets.layouts.table_rows import (
     find_column,
     label_column,
 )
-from bench.datasets.sources.image_bytes import image_column
-from bench.datasets.sources.scan import suffix
+from bench.datasets.sources.parquet_file import image_column, read_schema
+from bench.datasets.sources.table_file import Record, read_table
+from bench.datasets.sources.tree import suffix
 from bench.errors import DataError
 
-_NAMES: Final = ("manifest.csv", "manifest.jsonl", "manifest.parquet")
-_MAYBE: Final = ("metadata.csv", "metadata.jsonl", "metadata.parquet")  # Hugging Face imagefolder
-
-_Records = Iterator[tuple[str, dict[str, Any]]]
+_OURS: Final = ("manifest.csv", "manifest.jsonl", "manifest.parquet")
+_HUGGING_FACE: Final = ("metadata.csv", "metadata.jsonl", "metadata.parquet")  # imagefolder's
 
 
 class ManifestFile(Layout):
@@ -45,130 +38,72 @@ class ManifestFile(Layout):
 
     def match(self, tree: Tree) -> Match | None:
         """Match a single table without image bytes, or a folder that holds one by name."""
-        path = _table(tree, explicit=False)
+        path = _find_table(tree, named=False)
         if path is None:
             return None
         return Match(50 if tree.single else 40, f"{self.summary}: {path}")
 
     def entries(self, tree: Tree) -> Iterable[Entry]:
-        """One entry a row, labels checked; no image is opened."""
-        path = _table(tree, explicit=True)
+        """List one entry a row, labels checked; no image is opened."""
+        path = _find_table(tree, named=True)
         if path is None:
             return []
-        columns, records = _read(tree.root / path)
-        label = LabelColumn(label_column(columns, path))
-        path_column = find_column(PATH_COLUMNS, columns)
+        table = read_table(tree.root / path)
+        label = LabelColumn(label_column(table.columns, path))
+        path_column = find_column(PATH_COLUMNS, table.columns)
         if path_column is None:
             raise DataError(
-                f"{path} has no column `path` (columns: {', '.join(columns)}): add one with the "
-                "image files, relative to the table"
+                f"{path} has no column `path` (columns: {', '.join(table.columns)}): add one with "
+                "the image files, relative to the table"
             )
-        return entries_from_rows(_rows(tree.root, path, path_column, records), label, path)
+        rows = (_row(record, path_column, path, tree.root) for record in table.records)
+        return entries_from_rows(rows, label, path)
 
 
-def _table(tree: Tree, *, explicit: bool) -> str | None:
+def _find_table(tree: Tree, *, named: bool) -> str | None:
+    """Find the one table to read.
+
+    Args:
+        tree: what lies there.
+        named: whether the user named this layout; else a ``metadata`` table without labels, which
+            may be captions, is passed over.
+
+    Raises:
+        DataError: several tables of the same standing.
+    """
     if tree.single:
-        is_table = bool(tree.tables) and not _has_image_bytes(tree.root / tree.single)
-        return tree.single if is_table else None
-    there = {f.path for f in tree.tables}
-    found: list[str] = [name for name in _NAMES if name in there]
-    if not found:
-        found = [n for n in _MAYBE if n in there and (explicit or _lists_images(tree.root / n))]
-    if len(found) > 1:
+        return tree.single if tree.tables and _lists_paths(tree.root / tree.single) else None
+    present = {table.path for table in tree.tables}
+    tables: list[str] = [name for name in _OURS if name in present]
+    if not tables:
+        tables = [name for name in _HUGGING_FACE if name in present]
+        if not named:
+            tables = [name for name in tables if _has_labels(tree.root / name)]
+    if len(tables) > 1:
         raise DataError(
-            f"{tree.root} holds {' and '.join(found)}: point at the one to use, such as "
-            f"{tree.root / found[0]}"
+            f"{tree.root} holds {' and '.join(tables)}: point at the one to use, such as "
+            f"{tree.root / tables[0]}"
         )
-    if found and _has_image_bytes(tree.root / found[0]):
-        return None
-    return found[0] if found else None
+    return tables[0] if tables and _lists_paths(tree.root / tables[0]) else None
 
 
-def _has_image_bytes(path: Path) -> bool:
-    if suffix(path.name) != ".parquet":
-        return False
-    try:
-        return image_column(pq.read_schema(path)) is not None
-    except (OSError, pa.ArrowException) as error:
-        raise DataError(f"{path} cannot be read as Parquet ({error})") from error
+def _lists_paths(path: Path) -> bool:
+    """Whether a table can only list image files: Parquet may hold the images themselves."""
+    return suffix(path.name) != ".parquet" or image_column(read_schema(path)) is None
 
 
-def _lists_images(path: Path) -> bool:
-    columns, _ = _read(path)
+def _has_labels(path: Path) -> bool:
+    columns = read_table(path).columns
     return bool(find_column(PATH_COLUMNS, columns) and find_column(LABEL_COLUMNS, columns))
 
 
-def _rows(root: Path, table: str, path_column: str, records: _Records) -> Iterator[Row]:
-    for place, values in records:
-        path = values.get(path_column)
-        if not isinstance(path, str) or not path.strip():
-            raise DataError(f"{table}, {place}: column `{path_column}` is empty: give the file")
-        if "\\" in path and not (root / path).exists():
-            path = path.replace("\\", "/")  # written on Windows
-        yield Row(place, values, posixpath.normpath(path))
-
-
-def _read(path: Path) -> tuple[Sequence[str], _Records]:
-    """The columns of a table and its rows, each with the place to name in an error."""
-    kind = suffix(path.name)
-    if kind == ".parquet":
-        table = pq.read_table(path)
-        return table.column_names, ((f"row {i}", r) for i, r in enumerate(table.to_pylist()))
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path} is not UTF-8 text ({error.reason}): save it as UTF-8") from error
-    except OSError as error:
-        raise DataError(f"{path} cannot be read ({error.strerror})") from error
-    return _read_jsonl(path, text) if kind == ".jsonl" else _read_csv(path, text)
-
-
-def _read_csv(path: Path, text: str) -> tuple[Sequence[str], _Records]:
-    reader = csv.reader(io.StringIO(text), strict=True)
-    try:
-        columns = [name.strip() for name in next(reader, [])]
-    except csv.Error as error:
-        raise DataError(f"{path}, line 1: {error}") from error
-    if not columns:
-        raise DataError(f"{path} is empty: its first line names the columns path,label,generator")
-    if len(columns) == 1 and (";" in columns[0] or "\t" in columns[0]):
-        raise DataError(f"{path} is not separated by commas (first line {columns[0]!r})")
-    return columns, _csv_records(path, columns, reader)
-
-
-def _csv_records(path: Path, columns: Sequence[str], reader: Iterator[list[str]]) -> _Records:
-    line = 1
-    try:
-        for cells in reader:
-            line = getattr(reader, "line_num", line + 1)
-            if not cells:
-                continue
-            if len(cells) != len(columns):
-                raise DataError(
-                    f"{path.name}, line {line}: {len(cells)} values for {len(columns)} columns "
-                    f"({', '.join(cells)[:80]!r}): quote values that hold a comma"
-                )
-            yield f"line {line}", dict(zip(columns, cells, strict=True))
-    except csv.Error as error:
-        raise DataError(f"{path.name}, line {line + 1}: {error}") from error
-
-
-def _read_jsonl(path: Path, text: str) -> tuple[Sequence[str], _Records]:
-    records: list[tuple[str, dict[str, Any]]] = []
-    columns: dict[str, None] = {}
-    # Not splitlines(): JSON strings may hold U+2028 and its like unescaped.
-    for number, line in enumerate(text.split("\n"), start=1):
-        if not line.strip():
-            continue
-        try:
-            values = json.loads(line)
-        except ValueError as error:
-            raise DataError(f"{path.name}, line {number}: not JSON ({error})") from error
-        if not isinstance(values, dict):
-            raise DataError(f"{path.name}, line {number}: not an object but {line[:40]!r}")
-        columns.update(dict.fromkeys(values))
-        records.append((f"line {number}", values))
-    return list(columns), iter(records)
+def _row(record: Record, path_column: str, table: str, root: Path) -> Row:
+    path = record.values.get(path_column)
+    if not isinstance(path, str) or not path.strip():
+        raise DataError(f"{table}, {record.origin}: column `{path_column}` is empty: give the file")
+    if "\\" in path and not (root / path).exists():
+        path = path.replace("\\", "/")  # written on Windows
+    return Row(record.origin, record.values, posixpath.normpath(path))
 
 
 LAYOUTS = {"manifest": ManifestFile()}

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from bench.datasets.layouts.base import Entry, Layout, Match, Tree
+from bench.datasets.layouts.folder_names import splits_in
 from bench.datasets.layouts.table_rows import (
     COLUMNS,
     PATH_COLUMNS,
@@ -25,8 +26,11 @@ from bench.datasets.layouts.table_rows import (
     label_column,
 )
 from bench.datasets.layouts.words import split_of
-from bench.datasets.sources.image_bytes import image_column
+from bench.datasets.sources.parquet_file import image_column, parquet_errors, read_schema
+from bench.datasets.sources.tree import suffix
 from bench.errors import DataError
+
+_BATCH = 8192
 
 
 class ParquetBytes(Layout):
@@ -46,11 +50,11 @@ class ParquetBytes(Layout):
         return Match(50 if tree.single else 35, self.summary)
 
     def entries(self, tree: Tree) -> Iterable[Entry]:
-        """Rows of every file, labels checked; no image is read."""
+        """List the rows of every file, labels checked; no image is read."""
         files = _image_files(tree)
         if not files:
             return []
-        labels = {_labels(schema, path) for path, schema in files.items()}
+        labels = {_label(schema, path) for path, schema in files.items()}
         if len(labels) > 1:
             raise DataError(
                 f"the Parquet files {', '.join(files)} tell their labels in different ways: "
@@ -62,25 +66,14 @@ class ParquetBytes(Layout):
 
 
 def _image_files(tree: Tree) -> dict[str, pa.Schema]:
-    """Parquet files that have a column of image bytes, and their schemas."""
-    found: dict[str, pa.Schema] = {}
-    for file in tree.tables:
-        if not file.path.lower().endswith(".parquet"):
-            continue
-        try:
-            schema = pq.read_schema(tree.root / file.path)
-        except (OSError, pa.ArrowException) as error:
-            raise DataError(
-                f"{tree.root / file.path} cannot be read as Parquet ({error}): fetch it again "
-                "or move it away"
-            ) from error
-        if image_column(schema) is not None:
-            found[file.path] = schema
-    return found
+    """Find the Parquet files that have a column of image bytes, with their schemas."""
+    paths = [table.path for table in tree.tables if suffix(table.path) == ".parquet"]
+    schemas = {path: read_schema(tree.root / path) for path in paths}
+    return {path: schema for path, schema in schemas.items() if image_column(schema) is not None}
 
 
-def _labels(schema: pa.Schema, path: str) -> LabelColumn:
-    """How the file tells its labels: ClassLabel names, words, or our own 0 and 1."""
+def _label(schema: pa.Schema, path: str) -> LabelColumn:
+    """Say how the file tells its labels: ClassLabel names, words, or our own 0 and 1."""
     name = label_column(schema.names, path)
     classes = _class_names(schema, name)
     # A bare number says nothing about its direction (alphabetical order makes "ai" 0), unless
@@ -90,38 +83,46 @@ def _labels(schema: pa.Schema, path: str) -> LabelColumn:
 
 
 def _class_names(schema: pa.Schema, column: str) -> tuple[str, ...]:
-    """Names of a Hugging Face ClassLabel from the schema's metadata; () where there are none."""
-    raw = (schema.metadata or {}).get(b"huggingface")
-    try:
-        feature = json.loads(raw)["info"]["features"][column] if raw else {}
-        names = feature.get("names") or ()
-    except (ValueError, KeyError, TypeError, AttributeError):
+    """Read the names of a Hugging Face ClassLabel from the schema's metadata; () for none."""
+    metadata = (schema.metadata or {}).get(b"huggingface")
+    if metadata is None:
         return ()
-    return tuple(str(n) for n in names) if isinstance(names, list) else ()
+    try:
+        names = json.loads(metadata)["info"]["features"][column]["names"]
+    except (ValueError, KeyError, TypeError):
+        return ()
+    return tuple(str(name) for name in names) if isinstance(names, list) else ()
 
 
 def _rows(tree: Tree, path: str, schema: pa.Schema) -> Iterator[Row]:
-    image = image_column(schema)
-    label = label_column(schema.names, path)
-    wanted = [c for c in dict.fromkeys((*COLUMNS, *PATH_COLUMNS, label)) if c in schema.names]
-    wanted = [c for c in wanted if c != image]
+    columns = _columns(schema, path)
     split = _split_from_name(path)
-    id_column = find_column(("sample_id", *PATH_COLUMNS), wanted)
+    id_column = find_column(("sample_id", *PATH_COLUMNS), columns)
     number = 0
-    for batch in pq.ParquetFile(tree.root / path).iter_batches(8192, columns=wanted):
-        for values in batch.to_pylist():
-            if id_column and id_column != "sample_id":
-                values["sample_id"] = values[id_column]
-            place = f"row {number} of {path}"
-            yield Row(place, values, f"{path}#{number}", split)
-            number += 1
+    with parquet_errors(tree.root / path):
+        for batch in pq.ParquetFile(tree.root / path).iter_batches(_BATCH, columns=columns):
+            for values in batch.to_pylist():
+                if id_column is not None:
+                    values["sample_id"] = values[id_column]
+                yield Row(f"row {number} of {path}", values, f"{path}#{number}", split)
+                number += 1
+
+
+def _columns(schema: pa.Schema, path: str) -> list[str]:
+    """Choose the columns to read: all we know but the images."""
+    image = image_column(schema)
+    names = dict.fromkeys((*COLUMNS, *PATH_COLUMNS, label_column(schema.names, path)))
+    return [name for name in names if name in schema.names and name != image]
 
 
 def _split_from_name(path: str) -> str:
-    """The split a file's name begins with (``train-00000-of-00003.parquet``), or its folder's."""
+    """Read the split a file's name begins with (``train-00000-of-00003.parquet``), or its folder's."""
     parts = PurePosixPath(path)
-    stem = re.split(r"[-_.]", parts.stem)[0]
-    return split_of(stem) or next((s for p in parts.parts[:-1] if (s := split_of(p))), "")
+    split = split_of(re.split(r"[-_.]", parts.stem)[0])
+    if split is not None:
+        return split
+    splits = splits_in(parts.parts[:-1])
+    return splits[0] if splits else ""
 
 
 LAYOUTS = {"parquet": ParquetBytes()}

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from bench.datasets.layouts.base import SHARED_REAL, Folder, FolderLayout, Place, Tree, take_split
+from bench.datasets.layouts.base import SHARED_REAL, Folder, FolderLayout, Place, Tree
+from bench.datasets.layouts.folder_names import splits_in, without_splits
 from bench.datasets.layouts.words import label_of
 from bench.datasets.record import FAKE, REAL
 
 
 class Siblings(FolderLayout):
-    """``[split/]real`` and ``[split/]<generator>``: whatever is not real is a generator.
+    """Folders ``[split/]real`` and ``[split/]<generator>``: whatever is not real is a generator.
 
     That is a guess about folders which do not say what they are, so the user has to make it.
     """
@@ -22,17 +23,17 @@ class Siblings(FolderLayout):
 
     def places(self, tree: Tree) -> Mapping[Folder, Place]:
         """Place folders by their first name below the split; nothing where none means real."""
-        found: dict[Folder, Place] = {}
+        places: dict[Folder, Place] = {}
         for folder in tree.folders:
-            context = take_split(folder[:2])
-            if context is None or not context[0]:
+            names, splits = without_splits(folder[:2]), splits_in(folder[:2])
+            if not names:
                 continue
-            name, split = context[0][0], context[1]
-            if label_of(name) == REAL:
-                found[folder] = Place(REAL, SHARED_REAL, split=split)
+            split = splits[0] if splits else ""
+            if label_of(names[0]) == REAL:
+                places[folder] = Place(REAL, SHARED_REAL, split=split)
             else:
-                found[folder] = Place(FAKE, name, split=split)
-        return found if any(p.label == REAL for p in found.values()) else {}
+                places[folder] = Place(FAKE, names[0], split=split)
+        return places if any(place.label == REAL for place in places.values()) else {}
 
 
 LAYOUTS = {"siblings": Siblings()}

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from bench.datasets.layouts.base import SHARED_REAL, UNKNOWN, Entry
-from bench.datasets.layouts.words import WORDS_SAID, label_of, split_of
+from bench.datasets.layouts.words import LABEL_EXAMPLES, label_of, split_of
 from bench.datasets.record import FAKE, REAL
 from bench.errors import DataError
 
@@ -20,9 +20,16 @@ _SHOWN: Final = 5
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row: the place to name in an error, its values by column, and where its image is."""
+    """One row of a table.
 
-    place: str
+    Attributes:
+        origin: where it stands, for messages: ``line 3``, ``row 0 of a.parquet``.
+        values: by column.
+        locator: where the image is: a path relative to the table, or ``file.parquet#row``.
+        split: of the file the row stands in; the row's own column goes first.
+    """
+
+    origin: str
     values: Mapping[str, Any]
     locator: str
     split: str = ""
@@ -30,10 +37,10 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class LabelColumn:
-    """How the label of a row is told.
+    """The column that holds the labels, and how its values are to be read.
 
     Attributes:
-        name: the column.
+        name: name of the column.
         classes: names behind the numbers, where the file states them (Hugging Face ClassLabel).
         numbers: whether 0 and 1 are known to mean real and AI-generated.
     """
@@ -43,78 +50,95 @@ class LabelColumn:
     numbers: bool = True
 
     def read(self, value: Any) -> int | None:
-        """1 = AI-generated, 0 = real, None for a value that says neither."""
-        if isinstance(value, float) and value.is_integer():
-            value = int(value)
-        text = str(int(value) if isinstance(value, bool) and self.says_ai else value).strip()
+        """Read a label: 1 = AI-generated, 0 = real, None for a value that says neither.
+
+        Example:
+            >>> LabelColumn("label").read("AI-generated"), LabelColumn("label").read("cat")
+            (1, None)
+            >>> LabelColumn("label", classes=("fake", "real")).read(0)
+            1
+        """
+        text = self._as_text(value)
         if self.classes:
-            known = text.isdecimal() and int(text) < len(self.classes)
-            return label_of(self.classes[int(text)] if known else text)
+            return label_of(self._class_name(text))
         if text in {"0", "1"}:
             return int(text) if self.numbers else None
-        if self.says_ai and text.lower() in {"true", "false"}:
+        if self.states_direction and text.lower() in {"true", "false"}:
             return FAKE if text.lower() == "true" else REAL
         return label_of(text)
 
     @property
-    def says_ai(self) -> bool:
+    def states_direction(self) -> bool:
         """Whether the column's name states that yes means AI-generated."""
         return self.name != "label"
 
+    def _as_text(self, value: Any) -> str:
+        if isinstance(value, float) and value.is_integer():
+            value = int(value)  # pandas makes floats of integers beside an empty cell
+        if isinstance(value, bool) and self.states_direction:
+            value = int(value)
+        return str(value).strip()
 
-def find_column(wanted: Sequence[str], columns: Iterable[str]) -> str | None:
-    """The first of the wanted names that is a column."""
-    there = set(columns)
-    return next((name for name in wanted if name in there), None)
+    def _class_name(self, text: str) -> str:
+        if text.isdecimal() and int(text) < len(self.classes):
+            return self.classes[int(text)]
+        return text
+
+
+def find_column(names: Sequence[str], columns: Iterable[str]) -> str | None:
+    """Find the first of the names that is a column."""
+    present = set(columns)
+    return next((name for name in names if name in present), None)
 
 
 def label_column(columns: Sequence[str], where: str) -> str:
-    """The name of the label column.
+    """Find the label column.
+
+    Args:
+        columns: all columns of the table.
+        where: name of the table, for messages.
 
     Raises:
         DataError: there is none, or more than one.
     """
-    found = [name for name in LABEL_COLUMNS if name in columns]
-    if len(found) == 1:
-        return found[0]
-    if found:
-        raise DataError(f"{where} has more than one label column ({', '.join(found)}): keep one")
-    raise DataError(
-        f"{where} has no column `label` (columns: {', '.join(columns) or 'none'}): add one with "
-        "1 or `fake` for AI-generated images and 0 or `real` for the others"
-    )
+    names = [name for name in LABEL_COLUMNS if name in columns]
+    if not names:
+        raise DataError(
+            f"{where} has no column `label` (columns: {', '.join(columns) or 'none'}): add one "
+            "with 1 or `fake` for AI-generated images and 0 or `real` for the others"
+        )
+    if len(names) > 1:
+        raise DataError(f"{where} has more than one label column ({', '.join(names)}): keep one")
+    return names[0]
 
 
 def entries_from_rows(rows: Iterable[Row], label: LabelColumn, where: str) -> list[Entry]:
-    """Entries of all rows; reals that bear a fake's generator belong to it alone.
+    """Make an entry of every row; reals that bear a fake's generator belong to it alone.
+
+    Args:
+        rows: in the order of the table.
+        label: how labels are read.
+        where: name of the table, for messages.
 
     Raises:
         DataError: a label or split that means nothing, or an id twice; names row and value.
     """
     entries: list[Entry] = []
-    unreadable: dict[str, str] = {}
-    wrong = 0
-    first_row: dict[str, str] = {}
+    origins: list[str] = []
+    unreadable = _UnreadableLabels()
     for row in rows:
         value = row.values.get(label.name)
-        read = label.read(value)
-        if read is None:
-            wrong += 1
-            if len(unreadable) < _SHOWN:
-                unreadable.setdefault(_shown(value), row.place)
+        meaning = label.read(value)
+        if meaning is None:
+            unreadable.add(value, row)
             continue
-        entry = _entry(row, read, where)
-        if entry.sample_id in first_row:
-            raise DataError(
-                f"{where}: {entry.sample_id!r} stands twice, in {first_row[entry.sample_id]} and "
-                f"{row.place}: every image needs one row and an id of its own"
-            )
-        first_row[entry.sample_id] = row.place
-        entries.append(entry)
-    if unreadable:
-        raise DataError(_unknown_labels(label, where, unreadable, wrong))
+        entries.append(_entry(row, meaning, where))
+        origins.append(row.origin)
+    if unreadable.count:
+        raise DataError(unreadable.message(label, where))
+    _check_ids(entries, origins, where)
     _check_controls(entries, where)
-    return _with_own_reals(entries)
+    return _reserve_reals(entries)
 
 
 def _entry(row: Row, label: int, where: str) -> Entry:
@@ -138,7 +162,7 @@ def _split(row: Row, where: str) -> str:
     split = split_of(text)
     if split is None:
         raise DataError(
-            f"{where}, {row.place}: split {_shown(text)} is unknown: write train, val or test"
+            f"{where}, {row.origin}: split {_shown(text)} is unknown: write train, val or test"
         )
     return split
 
@@ -150,46 +174,70 @@ def _control(row: Row, label: int, where: str) -> bool:
         return False
     if text not in {"1", "1.0", "true", "yes"}:
         raise DataError(
-            f"{where}, {row.place}: control {_shown(value)} is unknown: write 1 for real images that "
+            f"{where}, {row.origin}: control {_shown(value)} is unknown: write 1 for real images that "
             "no generator is compared with, and 0 for all others"
         )
     if label == FAKE:
         raise DataError(
-            f"{where}, {row.place}: an AI-generated image is marked as a control: only real ones are"
+            f"{where}, {row.origin}: an AI-generated image is marked as a control: only real ones are"
         )
     return True
 
 
+@dataclass(slots=True)
+class _UnreadableLabels:
+    """Values that are no label: how many rows hold one, and the first few with their rows."""
+
+    count: int = 0
+    origins: dict[str, str] = field(default_factory=dict)
+
+    def add(self, value: Any, row: Row) -> None:
+        self.count += 1
+        if len(self.origins) < _SHOWN:
+            self.origins.setdefault(_shown(value), row.origin)
+
+    def message(self, label: LabelColumn, where: str) -> str:
+        values = ", ".join(f"{value} ({origin})" for value, origin in self.origins.items())
+        more = f", in {self.count} rows in all" if self.count > len(self.origins) else ""
+        problem = f"{where}: column `{label.name}` holds {values}{more}"
+        if label.classes:
+            classes = ", ".join(label.classes)
+            return f"{problem}; its classes are {classes}: rename them to {LABEL_EXAMPLES}"
+        if not label.numbers:
+            return (
+                f"{problem}, and the file does not say which number is AI-generated: name the "
+                "column `is_ai` if 1 is, write words (real / fake), or add a column `generator` "
+                "and let 1 be AI-generated"
+            )
+        return f"{problem}: write 1 or 0, or words such as {LABEL_EXAMPLES}"
+
+
+def _check_ids(entries: Sequence[Entry], origins: Sequence[str], where: str) -> None:
+    first: dict[str, str] = {}
+    for entry, origin in zip(entries, origins, strict=True):
+        if entry.sample_id in first:
+            raise DataError(
+                f"{where}: {entry.sample_id!r} stands twice, in {first[entry.sample_id]} and "
+                f"{origin}: every image needs one row and an id of its own"
+            )
+        first[entry.sample_id] = origin
+
+
 def _check_controls(entries: Iterable[Entry], where: str) -> None:
-    kinds: dict[str, set[bool]] = {}
-    for entry in entries:
-        if entry.label == REAL:
-            kinds.setdefault(entry.generator, set()).add(entry.control)
-    if both := sorted(source for source, kind in kinds.items() if len(kind) > 1):
+    reals = [entry for entry in entries if entry.label == REAL]
+    controls = {entry.generator for entry in reals if entry.control}
+    others = {entry.generator for entry in reals if not entry.control}
+    mixed = sorted(controls & others)
+    if mixed:
         raise DataError(
-            f"{where}: some real images of {both[0]!r} are controls and some are not: give the controls "
-            "a source of their own in the column `generator`"
+            f"{where}: some real images of {mixed[0]!r} are controls and some are not: give the "
+            "controls a source of their own in the column `generator`"
         )
 
 
-def _unknown_labels(label: LabelColumn, where: str, shown: Mapping[str, str], wrong: int) -> str:
-    """The message about values that are no label: the first few different ones, with their rows."""
-    values = ", ".join(f"{value} ({place})" for value, place in shown.items())
-    more = f", in {wrong} rows in all" if wrong > len(shown) else ""
-    said = f"{where}: column `{label.name}` holds {values}{more}"
-    if label.classes:
-        return f"{said}; its classes are {', '.join(label.classes)}: rename them to {WORDS_SAID}"
-    if not label.numbers:
-        return (
-            f"{said}, and the file does not say which number is AI-generated: name the column "
-            "`is_ai` if 1 is, write words (real / fake), or add a column `generator` and let 1 "
-            "be AI-generated"
-        )
-    return f"{said}: write 1 or 0, or words such as {WORDS_SAID}"
-
-
-def _with_own_reals(entries: list[Entry]) -> list[Entry]:
-    generators = {e.generator for e in entries if e.label == FAKE}
+def _reserve_reals(entries: Sequence[Entry]) -> list[Entry]:
+    """Let the reals that bear a fake's generator be compared with that generator alone."""
+    generators = {entry.generator for entry in entries if entry.label == FAKE}
     return [
         replace(e, generator=f"{e.generator}/{SHARED_REAL}", belongs=e.generator)
         if e.label == REAL and e.generator in generators
@@ -205,5 +253,8 @@ def _text(value: Any) -> str:
 
 
 def _shown(value: Any) -> str:
+    """Quote a value for a message, cut short."""
     text = _text(value)
-    return repr(text if len(text) <= 40 else text[:37] + "...") if text else "nothing"
+    if not text:
+        return "nothing"
+    return repr(text if len(text) <= 40 else text[:37] + "...")

@@ -34,13 +34,17 @@ _SPLITS: Final = {
     "test": "test",
     "testing": "test",
 }
-WORDS_SAID: Final = "real / fake, nature / ai, human / ai-generated, 0_real / 1_fake"
+LABEL_EXAMPLES: Final = "real / fake, nature / ai, human / ai-generated, 0_real / 1_fake"
 
 
 def label_of(word: str) -> int | None:
-    """1 for a word that means AI-generated, 0 for one that means real, None for any other.
+    """Give the label a word stands for: 1 = AI-generated, 0 = real, None for any other word.
 
     Case, blanks, hyphens and a leading number (``0_real``) do not matter.
+
+    Example:
+        >>> label_of("AI-generated"), label_of("0_real"), label_of("cats")
+        (1, 0, None)
     """
     plain = re.sub(r"[\s_\-]+", "", re.sub(r"^\d+[_\-]", "", word.strip().lower()))
     if plain in _REAL:
@@ -49,5 +53,10 @@ def label_of(word: str) -> int | None:
 
 
 def split_of(word: str) -> str | None:
-    """``train``, ``val`` or ``test`` for a word that names a split (``train2017`` too), or None."""
+    """Give the split a word stands for: ``train``, ``val``, ``test``, or None for any other word.
+
+    Example:
+        >>> split_of("Validation"), split_of("train2017"), split_of("cats")
+        ('val', 'train', None)
+    """
     return _SPLITS.get(re.sub(r"\d{4}$", "", word.strip().lower()))

@@ -15,7 +15,7 @@ from bench.datasets.policy import DEFAULT, BadImageError, DecodePolicy
 _PNG_SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
 
 # First bytes of what is often found under an image's name, and what to tell its owner.
-_OTHERS: Final = (
+_NOT_IMAGES: Final = (
     (b"version https://git-lfs", "a Git LFS pointer, not the image itself (run `git lfs pull`)"),
     (b"%pdf", "a PDF document, not an image"),
     (b"pk\x03\x04", "a ZIP archive, not an image"),
@@ -31,8 +31,8 @@ class Header:
 
     Attributes:
         format: Pillow's name of the true format; phone JPEGs with a second picture are ``JPEG``.
-        width: pixels.
-        height: pixels.
+        width: width in pixels.
+        height: height in pixels.
     """
 
     format: str
@@ -57,7 +57,7 @@ def open_image(source: bytes | BinaryIO, policy: DecodePolicy = DEFAULT) -> Imag
     try:
         image = Image.open(stream, formats=policy.formats)
     except UnidentifiedImageError:
-        raise BadImageError(_what_else(start, policy)) from None
+        raise BadImageError(_say_what_it_is(start, policy)) from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise BadImageError(f"more pixels than the limit of {policy.max_pixels}") from None
     except MemoryError:
@@ -73,7 +73,7 @@ def open_image(source: bytes | BinaryIO, policy: DecodePolicy = DEFAULT) -> Imag
 
 
 def read_header(source: bytes | BinaryIO, policy: DecodePolicy = DEFAULT) -> Header:
-    """Format and size from the header; bytes in memory are checked for truncation as well.
+    """Read format and size; bytes in memory are checked for truncation as well.
 
     Raises:
         BadImageError: as `open_image` and `check_whole`.
@@ -86,7 +86,7 @@ def read_header(source: bytes | BinaryIO, policy: DecodePolicy = DEFAULT) -> Hea
 
 
 def true_format(image: Image.Image) -> str:
-    """The format of an opened image.
+    """Name the format of an opened image.
 
     Pillow calls a JPEG that carries a second picture, as many phones write, MPO: it is a JPEG.
     """
@@ -109,28 +109,32 @@ def check_whole(data: bytes, fmt: str) -> None:
 
 
 def _check_png(data: bytes) -> None:
-    at = len(_PNG_SIGNATURE)
+    """Follow the chunks: length (4 bytes), kind (4), content, checksum of kind and content (4)."""
+    start = len(_PNG_SIGNATURE)
     view = memoryview(data)
-    while at + 12 <= len(data):
-        (length,) = struct.unpack_from(">I", data, at)
-        kind = bytes(view[at + 4 : at + 8])
-        end = at + 8 + length
+    while start + 12 <= len(data):
+        (length,) = struct.unpack_from(">I", data, start)
+        kind = bytes(view[start + 4 : start + 8])
+        end = start + 8 + length
         if end + 4 > len(data):
             break
         # Only what decides pixels: a broken text chunk does no harm.
-        decides = kind[:1].isupper() or kind == b"tRNS"
-        if decides and zlib.crc32(view[at + 4 : end]) != struct.unpack_from(">I", data, end)[0]:
-            name = kind.decode("ascii", "backslashreplace")
-            raise BadImageError(f"a damaged PNG (chunk {name} fails its checksum)")
+        decides_pixels = kind[:1].isupper() or kind == b"tRNS"
+        if decides_pixels:
+            (checksum,) = struct.unpack_from(">I", data, end)
+            if zlib.crc32(view[start + 4 : end]) != checksum:
+                name = kind.decode("ascii", "backslashreplace")
+                raise BadImageError(f"a damaged PNG (chunk {name} fails its checksum)")
         if kind == b"IEND":
             return
-        at = end + 4
+        start = end + 4
     raise BadImageError("a truncated PNG (no IEND chunk)")
 
 
-def _what_else(start: bytes, policy: DecodePolicy) -> str:
+def _say_what_it_is(start: bytes, policy: DecodePolicy) -> str:
+    """Say what a file is that is no image of an allowed format, from its first bytes."""
     lowered = start.lstrip().lower()
-    for prefix, words in _OTHERS:
+    for prefix, words in _NOT_IMAGES:
         if lowered.startswith(prefix):
             return words
     if lowered.startswith((b"<!doctype html", b"<html")) or b"<html" in lowered:
@@ -143,6 +147,6 @@ def _what_else(start: bytes, policy: DecodePolicy) -> str:
 
 
 def in_words(error: BaseException) -> str:
-    """One line about an exception of a codec."""
+    """Put an exception of a codec into one line."""
     text = " ".join(str(error).split())
     return text or type(error).__name__

@@ -7,64 +7,49 @@ import re
 import threading
 from collections import OrderedDict
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from bench.datasets.policy import BadImageError
+from bench.datasets.sources.parquet_file import image_column, parquet_errors
 from bench.errors import DataError
 
 _ROW: Final = re.compile(r"(.+\.parquet)#(\d+)", re.IGNORECASE | re.DOTALL)
-_NAMES: Final = ("image", "img", "image_bytes", "bytes", "data")
 _OPEN_FILES: Final = 8
 _GROUPS_A_FILE: Final = 2
 
 
-def parquet_row(locator: str) -> tuple[str, int] | None:
-    """The Parquet file (relative to the root) and row a locator names; None for a plain file."""
-    found = _ROW.fullmatch(locator)
-    return (found[1], int(found[2])) if found else None
+class ParquetRow(NamedTuple):
+    """An image in a Parquet file: the file's path relative to the root, and the row from 0."""
+
+    path: str
+    row: int
 
 
-def image_column(schema: pa.Schema) -> str | None:
-    """The column that holds encoded images: binary, or a struct with a binary field ``bytes``.
-
-    Returns:
-        Its name; the conventional names come first. None where no column holds bytes.
-    """
-    holds = [field.name for field in schema if _holds_bytes(field.type)]
-    for name in _NAMES:
-        if name in holds:
-            return name
-    return holds[0] if len(holds) == 1 else None
-
-
-def _holds_bytes(kind: pa.DataType) -> bool:
-    if pa.types.is_struct(kind):
-        at = kind.get_field_index("bytes")
-        return at >= 0 and _holds_bytes(kind.field(at).type)
-    return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind))
+def parquet_row(locator: str) -> ParquetRow | None:
+    """Split a locator such as ``train.parquet#3``; None for a plain file."""
+    if "#" not in locator:
+        return None
+    match = _ROW.fullmatch(locator)
+    return ParquetRow(match[1], int(match[2])) if match else None
 
 
 class _ParquetImages:
     """The image column of one Parquet file, a row group at a time."""
 
     def __init__(self, path: Path) -> None:
-        try:
+        with parquet_errors(path):
             self._file = pq.ParquetFile(path)
-        except (OSError, pa.ArrowException) as error:
-            raise DataError(f"{path} cannot be read as Parquet: {error}") from error
         column = image_column(self._file.schema_arrow)
         if column is None:
             raise DataError(f"{path} has no column of image bytes")
         self._column = column
-        counts = [
-            self._file.metadata.row_group(i).num_rows
-            for i in range(self._file.metadata.num_row_groups)
-        ]
+        metadata = self._file.metadata
+        counts = [metadata.row_group(i).num_rows for i in range(metadata.num_row_groups)]
         self._starts = [sum(counts[:i]) for i in range(len(counts))]
-        self._rows = sum(counts)
+        self._rows = metadata.num_rows
         self._groups: OrderedDict[int, pa.ChunkedArray] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -72,22 +57,25 @@ class _ParquetImages:
         if row >= self._rows:
             raise BadImageError(f"row {row} of a file of {self._rows} rows")
         group = bisect.bisect_right(self._starts, row) - 1
-        with self._lock:
-            column = self._groups.get(group)
-            if column is None:
-                try:
-                    table = self._file.read_row_group(group, columns=[self._column])
-                except (OSError, pa.ArrowException) as error:
-                    raise BadImageError(f"a damaged Parquet row group ({error})") from error
-                column = self._groups[group] = table.column(0)
-                while len(self._groups) > _GROUPS_A_FILE:
-                    self._groups.popitem(last=False)
-            self._groups.move_to_end(group)
-        value = column[row - self._starts[group]].as_py()
+        value = self._read_group(group)[row - self._starts[group]].as_py()
         data = value.get("bytes") if isinstance(value, dict) else value
         if not isinstance(data, bytes):
             raise BadImageError("a row without image bytes")
         return data
+
+    def _read_group(self, group: int) -> pa.ChunkedArray:
+        """Read the images of one row group, or take them from the few read last."""
+        with self._lock:
+            if group not in self._groups:
+                try:
+                    table = self._file.read_row_group(group, columns=[self._column])
+                except (OSError, pa.ArrowException) as error:
+                    raise BadImageError(f"a damaged Parquet row group ({error})") from error
+                self._groups[group] = table.column(0)
+                while len(self._groups) > _GROUPS_A_FILE:
+                    self._groups.popitem(last=False)
+            self._groups.move_to_end(group)
+            return self._groups[group]
 
 
 class _OpenParquet:
@@ -101,12 +89,12 @@ class _OpenParquet:
         stat = path.stat()
         key = (str(path), stat.st_size, stat.st_mtime_ns)
         with self._lock:
-            images = self._files.get(key)
-            if images is None:
-                images = self._files[key] = _ParquetImages(path)
+            if key not in self._files:
+                self._files[key] = _ParquetImages(path)
                 while len(self._files) > _OPEN_FILES:
                     self._files.popitem(last=False)
             self._files.move_to_end(key)
+            images = self._files[key]
         return images.read(row)
 
 
@@ -114,20 +102,20 @@ _open_parquet = _OpenParquet()
 
 
 def open_bytes(root: Path, locator: str) -> bytes:
-    """The encoded image behind a locator; safe to call from several threads.
+    """Read the encoded image behind a locator; safe to call from several threads.
 
     Args:
-        root: the manifest's root.
+        root: folder that the locator is relative to.
         locator: a path relative to the root, or ``file.parquet#row``.
 
     Raises:
         BadImageError: the file cannot be read, or the row holds no bytes.
     """
-    row = parquet_row(locator)
+    in_parquet = parquet_row(locator)
     try:
-        if row is None:
+        if in_parquet is None:
             return (root / locator).read_bytes()
-        return _open_parquet.read(root / row[0], row[1])
+        return _open_parquet.read(root / in_parquet.path, in_parquet.row)
     except FileNotFoundError:
         raise BadImageError("no such file") from None
     except OSError as error:

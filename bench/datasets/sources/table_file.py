@@ -1,0 +1,125 @@
+"""Read a CSV, JSONL or Parquet table: its columns, and its rows with the line each stands on."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pyarrow.parquet as pq
+
+from bench.datasets.sources.parquet_file import parquet_errors
+from bench.datasets.sources.tree import suffix
+from bench.errors import DataError
+
+
+class Record(NamedTuple):
+    """One row: where it stands in its file, for messages, and its values by column."""
+
+    origin: str
+    values: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table as read.
+
+    Attributes:
+        columns: their names, in the file's order.
+        records: the rows, once, in the file's order; a CSV's are read as they are asked for.
+    """
+
+    columns: Sequence[str]
+    records: Iterator[Record]
+
+
+def read_table(path: Path) -> Table:
+    """Read a table by its suffix: ``.parquet``, ``.jsonl``, or CSV for any other.
+
+    Raises:
+        DataError: it cannot be read; names the file and, where there is one, the line.
+    """
+    kind = suffix(path.name)
+    if kind == ".parquet":
+        return _read_parquet(path)
+    text = _read_text(path)
+    return _read_jsonl(path, text) if kind == ".jsonl" else _read_csv(path, text)
+
+
+def _read_parquet(path: Path) -> Table:
+    with parquet_errors(path):
+        table = pq.read_table(path)
+    rows = enumerate(table.to_pylist())
+    return Table(table.column_names, (Record(f"row {i}", values) for i, values in rows))
+
+
+def _read_text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path} is not UTF-8 text ({error.reason}): save it as UTF-8") from error
+    except OSError as error:
+        raise DataError(f"{path} cannot be read ({error.strerror})") from error
+
+
+def _read_csv(path: Path, text: str) -> Table:
+    columns = _csv_columns(path, text)
+    return Table(columns, _csv_records(path, text, columns))
+
+
+def _csv_columns(path: Path, text: str) -> list[str]:
+    try:
+        header = next(csv.reader(io.StringIO(text), strict=True), [])
+    except csv.Error as error:
+        raise DataError(f"{path}, line 1: {error}") from error
+    columns = [name.strip() for name in header]
+    if not columns:
+        raise DataError(f"{path} is empty: its first line names the columns path,label,generator")
+    if len(columns) == 1 and (";" in columns[0] or "\t" in columns[0]):
+        raise DataError(f"{path} is not separated by commas (first line {columns[0]!r})")
+    return columns
+
+
+def _csv_records(path: Path, text: str, columns: Sequence[str]) -> Iterator[Record]:
+    # Lines are those an editor counts, not rows: blank lines hold no row, and a quoted value may
+    # run over several. A row is named by the line it ends on, which is what the reader knows of it.
+    # A row that cannot be read, such as one whose quote never closes, is named by the line it
+    # begins on: the reader gives up far below, perhaps at the end of the file.
+    reader = csv.reader(io.StringIO(text), strict=True)
+    next(reader)
+    last_line = reader.line_num
+    try:
+        for cells in reader:
+            last_line = reader.line_num
+            if not cells:
+                continue
+            if len(cells) != len(columns):
+                raise DataError(
+                    f"{path.name}, line {last_line}: {len(cells)} values for {len(columns)} columns "
+                    f"({', '.join(cells)[:80]!r}): quote values that hold a comma"
+                )
+            yield Record(f"line {last_line}", dict(zip(columns, cells, strict=True)))
+    except csv.Error as error:
+        raise DataError(f"{path.name}, line {last_line + 1}: {error}") from error
+
+
+def _read_jsonl(path: Path, text: str) -> Table:
+    records: list[Record] = []
+    columns: dict[str, None] = {}  # a set that keeps the order
+    # Not splitlines(): JSON strings may hold U+2028 and its like unescaped.
+    for number, line in enumerate(text.split("\n"), start=1):
+        if not line.strip():
+            continue
+        try:
+            values = json.loads(line)
+        except ValueError as error:
+            raise DataError(f"{path.name}, line {number}: not JSON ({error})") from error
+        if not isinstance(values, dict):
+            raise DataError(f"{path.name}, line {number}: not an object but {line[:40]!r}")
+        columns.update(dict.fromkeys(values))
+        records.append(Record(f"line {number}", values))
+    return Table(list(columns), iter(records))
