@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from importlib import resources
-from pathlib import Path
-
 from bench.datasets.decode import decode, load
 from bench.datasets.indexing.cache import default_cache_dir
 from bench.datasets.indexing.index import index
 from bench.datasets.indexing.reader import Progress
 from bench.datasets.layouts import builtin_layouts
 from bench.datasets.manifest import Manifest
+from bench.datasets.pocket import pocket_root
 from bench.datasets.policy import (
     DEFAULT,
     BadImageError,
@@ -41,8 +39,3 @@ __all__ = [
     "open_bytes",
     "pocket_root",
 ]
-
-
-def pocket_root() -> Path:
-    """Find the folder of the embedded data set, inside the installed package."""
-    return Path(str(resources.files("bench.datasets"))) / "pocket"

@@ -8,8 +8,10 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.datasets import Manifest, index, pocket_root
+from bench.datasets.indexing.index import index
 from bench.datasets.layouts import builtin_layouts
+from bench.datasets.manifest import Manifest
+from bench.datasets.pocket import pocket_root
 from bench.registry import merge, offered
 from bench.support.progress import Progress
 

@@ -10,7 +10,8 @@ from typing import Protocol
 from bench.runs.prepare import Prepared
 from bench.runs.settled import Settled
 from bench.scoring.decoding import DecodedChunk, decode_chunk
-from bench.scoring.engine import Counts, Failed, Scored
+from bench.scoring.engine import Counts
+from bench.scoring.outcomes import Failed, Scored
 from bench.store.units import Chunk, Unit
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from bench.scoring.engine import Failed
+from bench.scoring.outcomes import Failed
 from bench.store.rundir import Failure
 from bench.store.units import Plan, Unit
 

@@ -22,7 +22,8 @@ from bench.runs.loading import load
 from bench.runs.request import RunRequest
 from bench.runs.settled import Settled
 from bench.scoring.engine import Counts, Engine
-from bench.scoring.scorer import Scorer, Setup
+from bench.scoring.scorer import Scorer
+from bench.scoring.setup import Setup
 from bench.store import units as planning
 from bench.store.provenance import scoring_environment
 from bench.store.shards import Store

@@ -24,7 +24,8 @@ from bench.runs.prepare import Prepared, prepare
 from bench.runs.record import run_spec
 from bench.runs.request import RunRequest
 from bench.runs.settled import Settled
-from bench.scoring.engine import BatchTooLargeError, Counts, Failed
+from bench.scoring.engine import Counts
+from bench.scoring.outcomes import BatchTooLargeError, Failed
 from bench.store.rundir import Failure, RunDir
 from bench.store.units import Plan, weight, work
 from bench.support.files import ensure_writable, writable

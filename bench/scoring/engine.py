@@ -19,12 +19,11 @@ from bench.datasets import ImageRecord
 from bench.inference.batches import layout
 from bench.scoring.canvases import to_hwc
 from bench.scoring.decoding import DecodedChunk, Image
-from bench.scoring.scorer import BatchTooLargeError, Failed, Group, Scored, Scorer
+from bench.scoring.outcomes import Failed, Scored
+from bench.scoring.scorer import Group, Scorer
 
 if TYPE_CHECKING:
     from bench.store.units import Unit
-
-__all__ = ["AttackedImage", "BatchTooLargeError", "Counts", "Engine", "Failed", "Scored"]
 
 # Groups of images in work at a time: while one is scored, the next is made ready.
 GROUPS = 2

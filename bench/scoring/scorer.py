@@ -9,8 +9,8 @@ from __future__ import annotations
 import itertools
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 
 from attacks.base import NotAttackableError
 from bench.inference.networks import Networks, Submitted
-from bench.inference.numerics import Numerics
 from bench.inference.profiling import Stopwatch
 from bench.inference.replicas import Replicas
 from bench.inference.threads import Lanes
@@ -39,47 +38,12 @@ from bench.scoring.canvases import (
 )
 from bench.scoring.decoding import DecodedChunk, Image
 from bench.scoring.logit_functions import behind, surrogate_logits
+from bench.scoring.outcomes import BatchTooLargeError, Failed, Scored
+from bench.scoring.setup import Setup
 from bench.scoring.unit_table import unit_table
-from detectors.base import Detector
 
 if TYPE_CHECKING:
     from bench.store.units import Unit
-
-
-class BatchTooLargeError(RuntimeError):
-    """The device ran out of memory; the run halves this detector's batch and plans anew."""
-
-    def __init__(self, detector: str) -> None:
-        super().__init__(f"out of memory for {detector}")
-        self.detector = detector
-
-
-@dataclass(frozen=True, slots=True)
-class Scored:
-    """A unit that worked.
-
-    Attributes:
-        unit: Chunk, detector and condition.
-        scores: Table of its shard, one row an image in chunk order.
-    """
-
-    unit: Unit
-    scores: pa.Table
-
-
-@dataclass(frozen=True, slots=True)
-class Failed:
-    """A unit that did not work: nothing is stored, and its cell says why.
-
-    Attributes:
-        unit: Chunk, detector and condition.
-        status: What its cell shows.
-        reason: One sentence.
-    """
-
-    unit: Unit
-    status: Literal["failed", "not attackable"]
-    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,37 +52,6 @@ class Group:
 
     chunk: DecodedChunk
     units: tuple[Unit, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Setup:
-    """All that decides the scores of a run but the images.
-
-    Attributes:
-        detectors: By label, already moved to ``device``.
-        conditions: By canonical spelling.
-        batch_sizes: Images in a batch, by detector label.
-        device: Where networks run.
-        numerics: Arithmetic of scoring; gradients of attacks are always plain fp32.
-        seed: Seed of the run, for noise and random starts.
-        thresholds: By label, where it is not 0: attacks must know when they have won.
-        surrogates: By name: detectors whose gradient is taken for another, on the same device.
-        threads: CPU threads for a network that only one thread at a time may run.
-    """
-
-    detectors: Mapping[str, Detector]
-    conditions: Mapping[str, Condition]
-    batch_sizes: Mapping[str, int]
-    device: torch.device
-    numerics: Numerics
-    seed: int
-    thresholds: Mapping[str, float] = field(default_factory=dict)
-    surrogates: Mapping[str, Detector] = field(default_factory=dict)
-    threads: int = field(default_factory=torch.get_num_threads)
-
-    def condition_of(self, unit: Unit) -> Condition:
-        """Look up the condition of a unit."""
-        return self.conditions[unit.condition]
 
 
 @dataclass(frozen=True, slots=True)

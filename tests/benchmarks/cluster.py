@@ -23,7 +23,8 @@ from bench.runs.cluster.dispatch import Dispatcher, machine
 from bench.runs.cluster.spec import Local
 from bench.runs.prepare import prepare
 from bench.runs.request import RunRequest, Tls
-from bench.scoring.engine import Counts, Scored
+from bench.scoring.engine import Counts
+from bench.scoring.outcomes import Scored
 from bench.store import units as planning
 from bench.store.shards import Store
 from bench.support.progress import Silent

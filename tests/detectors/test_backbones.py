@@ -4,10 +4,10 @@ import pytest
 import timm
 import torch
 
-from detectors import small_vit
-from detectors.backbones import DETECTORS, timm_architecture
-from detectors.dalle2_art_cnn import Dalle2ArtCNN
-from detectors.genimage_cnn import GenImageCNN
+from detectors.architectures import small_vit
+from detectors.architectures.backbones import DETECTORS, timm_architecture
+from detectors.architectures.dalle2_art_cnn import Dalle2ArtCNN
+from detectors.architectures.genimage_cnn import GenImageCNN
 
 
 def test_any_timm_classifier_brings_its_own_input_rule():

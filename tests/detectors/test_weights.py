@@ -10,8 +10,8 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from detectors.architectures.genimage_cnn import DETECTORS
 from detectors.card import DetectorCard, WeightsRef, card_beside
-from detectors.genimage_cnn import DETECTORS
 from detectors.network import load_network, untrained
 from detectors.weights import WeightsError, file_sha256, read_state
 

@@ -26,7 +26,8 @@ from bench.runs.cluster.work import (
 from bench.runs.prepare import Machine, Prepared
 from bench.runs.request import RunRequest
 from bench.runs.settled import Settled
-from bench.scoring.engine import BatchTooLargeError, Counts, Failed, Scored
+from bench.scoring.engine import Counts
+from bench.scoring.outcomes import BatchTooLargeError, Failed, Scored
 from bench.store.units import Chunk, Unit
 from bench.support.progress import Progress
 

@@ -24,7 +24,8 @@ from bench.runs.prepare import Machine, Prepared, environment
 from bench.runs.request import RunRequest
 from bench.runs.settled import Settled
 from bench.scoring.decoding import decode_chunk
-from bench.scoring.engine import BatchTooLargeError, Counts, Failed, Scored
+from bench.scoring.engine import Counts
+from bench.scoring.outcomes import BatchTooLargeError, Failed, Scored
 from bench.store.provenance import source_digest
 from bench.store.units import Chunk, Unit
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 from torch import Tensor, nn
 
-from detectors import backbones, dalle2_art_cnn, genimage_cnn, small_vit
+from detectors.architectures import backbones, dalle2_art_cnn, genimage_cnn, small_vit
 from detectors.network import Architecture
 
 from .checks import read

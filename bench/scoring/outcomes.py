@@ -1,0 +1,47 @@
+"""What becomes of a unit of work: its scores, or the reason why there are none."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import pyarrow as pa
+
+if TYPE_CHECKING:
+    from bench.store.units import Unit
+
+
+class BatchTooLargeError(RuntimeError):
+    """The device ran out of memory; the run halves this detector's batch and plans anew."""
+
+    def __init__(self, detector: str) -> None:
+        super().__init__(f"out of memory for {detector}")
+        self.detector = detector
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """A unit that worked.
+
+    Attributes:
+        unit: Chunk, detector and condition.
+        scores: Table of its shard, one row an image in chunk order.
+    """
+
+    unit: Unit
+    scores: pa.Table
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A unit that did not work: nothing is stored, and its cell says why.
+
+    Attributes:
+        unit: Chunk, detector and condition.
+        status: What its cell shows.
+        reason: One sentence.
+    """
+
+    unit: Unit
+    status: Literal["failed", "not attackable"]
+    reason: str
