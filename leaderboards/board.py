@@ -47,9 +47,9 @@ class Board:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "rows", as_rows(self.rows))
-        twice = self.rows[self.rows.duplicated(_KEY)]
-        if len(twice):
-            raise ValueError(f"cell given twice: {twice[_KEY].iloc[0].to_dict()}")
+        repeated = self.rows[self.rows.duplicated(_KEY)]
+        if len(repeated):
+            raise ValueError(f"cell given twice: {repeated[_KEY].iloc[0].to_dict()}")
         datasets = sorted(set(self.rows["dataset"]))
         if len(datasets) > 1:
             raise ValueError(f"a board is about one data set, got {datasets}; make one for each")

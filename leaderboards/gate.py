@@ -146,7 +146,7 @@ def floor_verdict(
 
 
 def _decide(test: Tested, p_adjusted: float, rules: Rules, n_tests: int) -> Verdict:
-    found, (n_real, n_fake) = test.found, test.counts
+    found, (n_real, n_fake) = test.difference, test.counts
     lo, hi = found.interval()
     lower = found.lower(1 - rules.level)
     strict = found.quantile(1 - rules.level / (2 * n_tests))
@@ -185,9 +185,9 @@ def _decide(test: Tested, p_adjusted: float, rules: Rules, n_tests: int) -> Verd
 
 def _needed(test: Tested, rules: Rules, strict: float) -> int | None:
     """Images at which the present difference would be decided, its error shrinking as 1/sqrt(n)."""
-    change, sd = test.found.value, test.found.sd
+    change, sd = test.difference.value, test.difference.sd
     if change > -rules.margin:
-        ratio = test.found.quantile(1 - rules.level) * sd / (change + rules.margin)
+        ratio = test.difference.quantile(1 - rules.level) * sd / (change + rules.margin)
     elif change < -rules.margin:
         ratio = strict * sd / -change
     else:

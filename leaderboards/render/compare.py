@@ -33,8 +33,8 @@ def compare_table(rows: Sequence[Row]) -> list[str]:
     for row in rows:
         detector, generator, domain, condition = row.test.name
         cut = generator if domain in ("", POOLED) else f"{generator} / {domain}"
-        lo, hi = row.test.found.interval()
-        gap = row.test.found.value
+        lo, hi = row.test.difference.interval()
+        gap = row.test.difference.value
         told = UNDEFINED if math.isnan(gap) else f"{gap:+.4f} [{lo:+.4f}, {hi:+.4f}]"
         star = " \\*" if row.holm < 0.05 else ""
         body.append(
@@ -53,8 +53,8 @@ def compare_csv(rows: Sequence[Row], metric: str, policy: str) -> str:
     for row in rows:
         detector, generator, domain, condition = row.test.name
         names = (row.reference, detector, generator, domain, condition, metric)
-        lo, hi = row.test.found.interval()
-        values = (*row.test.values, row.test.found.value, lo, hi, row.test.p, row.holm, row.bh)
+        lo, hi = row.test.difference.interval()
+        values = (*row.test.values, row.test.difference.value, lo, hi, row.test.p, row.holm, row.bh)
         cells = [quoted(guard(name.replace("\0", "\\x00"))) for name in names]
         cells += [str(n) for n in row.test.counts]
         lines.append(

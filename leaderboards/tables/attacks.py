@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from leaderboards.statistics.metrics import called_fake
+from leaderboards.statistics.decision import called_fake
 from leaderboards.tables.cells import CLEAN
 from leaderboards.tables.means import by_condition
 
