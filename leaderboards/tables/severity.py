@@ -153,7 +153,7 @@ def area(values: list[float]) -> float:
 
     Example:
         >>> area([1.0, 0.5, 0.5])
-        0.75
+        0.625
     """
     if len(values) < 2:
         return NAN
