@@ -113,6 +113,7 @@ def _document(
                     "condition": column.condition,
                     "status": column.status,
                     "reason": column.reason,
+                    **({} if column.ranked else {"ranked": False}),
                 }
                 for column in scores.columns
             ],
@@ -171,6 +172,7 @@ def _unpack(path: Path, document: dict[str, Any], table: pa.Table) -> ScoreTable
             logits=table[f"logit_{index}"].to_numpy().astype(np.float32),
             status=entry["status"],
             reason=entry["reason"],
+            ranked=entry.get("ranked", True),
         )
         for index, entry in enumerate(document["scores"]["columns"])
     )

@@ -11,7 +11,7 @@ from bench.results.confounds import format_lines
 from bench.results.scores import ScoreTable, load_run
 from bench.store.rundir import ConditionRecord, RunSpec
 from detectors.card import DetectorCard
-from leaderboards import Board, BoardNotes, SeenBy, cell_rows, extras
+from leaderboards import Board, BoardNotes, cell_rows, extras
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +39,11 @@ def report(folder: Path) -> Report:
     spec, scores = load_run(folder)
     slices = scores.slices()
     cards = {d.label: DetectorCard.model_validate(d.card) for d in spec.detectors}
-    seen = {label: _seen(card) for label, card in cards.items()}
     rows = cell_rows(
         scores.samples,
         slices,
         scores.columns,
-        seen,
+        scores.training,
         spec.dataset,
         threshold=scores.thresholds,
         policy=spec.suite.threshold,
@@ -52,17 +51,10 @@ def report(folder: Path) -> Report:
     board = Board(
         rows,
         _notes(spec, scores, cards),
-        extras(scores.samples, slices, scores.columns, rows, seen),
+        extras(scores.samples, slices, scores.columns, rows, scores.training),
     )
     incomplete = int((rows["status"] != "ok").sum())
     return Report(board, tuple(sorted(scores.bad.items())), incomplete)
-
-
-def _seen(card: DetectorCard) -> SeenBy:
-    data = card.training_data
-    if data is None:
-        return SeenBy(known=False)
-    return SeenBy(frozenset(data.generators), frozenset(data.domains))
 
 
 def _notes(spec: RunSpec, scores: ScoreTable, cards: Mapping[str, DetectorCard]) -> BoardNotes:

@@ -18,12 +18,13 @@ from bench.errors import (
     NothingSelectedError,
     nearest,
 )
-from bench.results.pairing import CellName, PairedScores, load_scores, pair
+from bench.results.pairing import PairedScores, load_scores, pair, undefined_notes
 from bench.results.scores import ScoreTable
 from bench.support.toml import first_fault, parse_toml
 from leaderboards.gate import Decision, Rules, Verdict, floor_verdict, judge, outcome
-from leaderboards.statistics.metrics import Metrics, evaluate
-from leaderboards.statistics.paired_cells import METRICS, PairedCell
+from leaderboards.statistics.catalogue import CATALOGUE
+from leaderboards.statistics.metrics import measure
+from leaderboards.statistics.paired_cells import METRICS, CellName, PairedCell
 from leaderboards.tables.cells import CLEAN
 
 EXITS: Mapping[Decision, int] = {
@@ -33,9 +34,7 @@ EXITS: Mapping[Decision, int] = {
     "INCOMPLETE": EXIT_INCOMPLETE,
 }
 # Metrics whose lower bound is known cell by cell.
-FLOORED = tuple(
-    name for name in Metrics.__dataclass_fields__ if f"{name}_lo" in Metrics.__dataclass_fields__
-)
+FLOORED = tuple(metric.name for metric in CATALOGUE if metric.interval)
 
 
 class Primary(BaseModel):
@@ -206,7 +205,8 @@ def gate(candidate: Path, baseline: Path, rules: GateRules) -> GateResult:
     after = load_scores(candidate)
     paired = pair(before, after)
     cells, lacking = _gated(paired, rules.primary)
-    verdicts = judge(cells, rules.test, paired.strata, paired.clusters)
+    tested = [cell for cell in cells if cell.allows(rules.metric)]
+    verdicts = judge(tested, rules.test, paired.strata, paired.clusters)
     verdicts += [
         Verdict(name=name, decision="INCOMPLETE", reason=reason) for name, reason in lacking.items()
     ]
@@ -223,7 +223,7 @@ def gate(candidate: Path, baseline: Path, rules: GateRules) -> GateResult:
         rules=rules,
         verdicts=tuple(verdicts),
         floors=tuple(floors),
-        notes=(*paired.notes, *limits),
+        notes=(*paired.notes, *undefined_notes(cells, rules.metric), *limits),
         decision=decision,
     )
 
@@ -275,13 +275,17 @@ def _floors(cells: Sequence[PairedCell], minima: Mapping[str, float]) -> list[Fl
     for key, minimum in minima.items():
         metric, _, condition = key.partition("@")
         condition = condition or CLEAN
-        chosen = [c for c in cells if condition in ("*", CellName(*c.name).condition)]
+        chosen = [
+            cell
+            for cell in cells
+            if condition in ("*", CellName(*cell.name).condition) and cell.allows(metric)
+        ]
         if not chosen:
             raise NothingSelectedError(f"floor {key}: no gated cell under {condition!r}")
         for cell in chosen:
             _, threshold = cell.thresholds
-            metrics = evaluate(cell.labels, cell.candidate[cell.rows], threshold).as_dict()
-            value, lower = float(metrics[metric]), float(metrics[f"{metric}_lo"])
+            values = measure(cell.labels, cell.candidate[cell.rows], threshold)
+            value, lower = float(values[metric]), float(values[f"{metric}_lo"])
             verdict = floor_verdict(cell.name, value, lower, minimum, cell.counts)
             floors.append(Floor(metric, verdict))
     return floors

@@ -16,7 +16,8 @@ from bench.results.baseline import BASELINE_NAME, load_baseline
 from bench.results.scores import ScoreTable, load_run
 from leaderboards import ScoreColumn
 from leaderboards.statistics.paired import cluster_codes
-from leaderboards.statistics.paired_cells import PairedCell
+from leaderboards.statistics.paired_cells import CellName, PairedCell
+from leaderboards.tables.cells import CONDEMNED, cell_state
 
 _MOST_NAMED = 3  # images or conditions that a message names before it says "..."
 
@@ -26,15 +27,6 @@ class DetectorPair(NamedTuple):
 
     baseline: str
     candidate: str
-
-
-class CellName(NamedTuple):
-    """What tells a cell of a comparison from the others; ``detector`` is the candidate's name."""
-
-    detector: str
-    generator: str
-    domain: str
-    condition: str
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -125,12 +117,24 @@ def pair(
                     baseline=columns.baseline.logits,
                     candidate=columns.candidate.logits,
                     thresholds=(baseline.thresholds[old], candidate.thresholds[new]),
+                    ranked=columns.baseline.ranked and columns.candidate.ranked,
                 )
             )
     samples = baseline.samples
     strata = pd.factorize(samples["label"].astype(str) + "\0" + samples["generator"])[0]
     clusters = cluster_codes(list(samples["group"]))
     return PairedScores(tuple(cells), lacking, strata, clusters, _notes(baseline, candidate, pairs))
+
+
+def undefined_notes(cells: Sequence[PairedCell], metric: str) -> list[str]:
+    """Say under which conditions a metric is left out, because logits there say no more than verdicts."""
+    conditions = dict.fromkeys(
+        CellName(*cell.name).condition for cell in cells if not cell.allows(metric)
+    )
+    return [
+        f"{metric} under {condition} is undefined, as on the board: the attack stops at success"
+        for condition in conditions
+    ]
 
 
 def _column_pairs(
@@ -164,10 +168,8 @@ def _lacking(columns: _ColumnPair, rows: NDArray[np.int64]) -> str:
 def _unscored(column: ScoreColumn | None, rows: NDArray[np.int64]) -> str:
     if column is None:
         return "not run"
-    if column.status in ("failed", "not attackable"):
-        return f"{column.status}: {column.reason}"
-    missing = int(np.count_nonzero(~np.isfinite(column.logits[rows])))
-    return f"{missing} of {rows.size} images are unscored" if missing else ""
+    status, reason = cell_state(column, rows)
+    return f"{status}: {reason}" if status in CONDEMNED and reason != status else reason
 
 
 def _check_protocol(baseline: ScoreTable, candidate: ScoreTable) -> None:

@@ -7,7 +7,7 @@ and comparisons all start from this.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,9 +19,10 @@ from numpy.typing import NDArray
 from bench.datasets import REAL
 from bench.errors import NothingSelectedError
 from bench.results.attack_checks import black_box_hint, failed_checks
-from bench.store.rundir import ConditionRecord, Failure, RunDir, RunSpec
+from bench.store.rundir import ConditionRecord, DetectorRecord, Failure, RunDir, RunSpec
 from bench.store.shards import ATTACK_COLUMNS, ShardDamagedError, Store
-from leaderboards import CLEAN, Axis, ScoreColumn, Slice, Status, slices
+from detectors.card import DetectorCard
+from leaderboards import CLEAN, Axis, ScoreColumn, SeenBy, Slice, Status, slices
 from leaderboards.tables.attacks import AttackScores, Check, check_attacks
 
 _AXES: dict[str, tuple[Axis, ...]] = {
@@ -49,6 +50,7 @@ class ScoreTable:
         thresholds: Detector to the logit above which an image is called fake.
         bad: Path of each image left out, to the reason.
         checks: The honesty checks of every attack.
+        training: Detector to its training data; a detector that is not named is "unknown".
     """
 
     name: str
@@ -63,6 +65,7 @@ class ScoreTable:
     thresholds: Mapping[str, float]
     bad: Mapping[str, str]
     checks: tuple[Check, ...] = ()
+    training: Mapping[str, SeenBy] = field(default_factory=dict)
 
     def slices(self) -> list[Slice]:
         """Cut the samples as the suite asks; a cut by domain is left out where no domain is named.
@@ -169,8 +172,16 @@ def load_run(folder: Path) -> ScoredRun:
         thresholds=thresholds,
         bad=bad,
         checks=tuple(checks),
+        training={detector.label: _training(detector) for detector in spec.detectors},
     )  # fmt: skip
     return ScoredRun(spec, scores)
+
+
+def _training(record: DetectorRecord) -> SeenBy:
+    data = DetectorCard.model_validate(record.card).training_data
+    if data is None:
+        return SeenBy(known=False)
+    return SeenBy(frozenset(data.generators), frozenset(data.domains))
 
 
 def _thresholds(spec: RunSpec) -> dict[str, float]:

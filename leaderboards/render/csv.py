@@ -10,6 +10,8 @@ import pandas as pd
 
 from leaderboards.statistics.catalogue import count_columns
 from leaderboards.tables.cells import TEXT_COLUMNS
+from leaderboards.tables.extras import Extras
+from leaderboards.tables.notes import BoardNotes
 
 UNDEFINED = "n/a"
 
@@ -19,8 +21,19 @@ _FORMULA = re.compile(r"'*[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
 _NEEDS_QUOTES = re.compile(r'[",\r\n]|^\s|\s$')
 
 
-def render_csv(rows: pd.DataFrame) -> str:
-    """Write the board's rows as CSV: UTF-8 safe, LF line ends, undefined as "n/a".
+def render_csv(
+    rows: pd.DataFrame, notes: BoardNotes | None = None, extras: Extras | None = None
+) -> str:
+    """Write the board's rows as CSV; notes and further tables have no place in it."""
+    del notes, extras
+    return render_rows(rows)
+
+
+FORMATS = {"csv": render_csv}
+
+
+def render_rows(rows: pd.DataFrame) -> str:
+    """Write tidy rows as CSV: UTF-8 safe, LF line ends, undefined as "n/a".
 
     Metrics have at most seven significant digits; thresholds are exact, so that a decision can be
     repeated from the file. Text that a spreadsheet would run as a formula gets a leading apostrophe.

@@ -17,6 +17,23 @@ from leaderboards.tables.means import board_basis, board_mean, main_rows, slice_
 from leaderboards.tables.notes import BoardNotes
 
 
+def model_card_files(
+    rows: pd.DataFrame, notes: BoardNotes, detector: str, dataset_id: str
+) -> dict[str, str]:
+    """Write the files of a model's repository on the Hub, by path; see the two functions below.
+
+    Raises:
+        ValueError: The detector has no result to report.
+    """
+    return {
+        ".eval_results/detector-bench.yaml": evaluation_results(rows, notes, detector, dataset_id),
+        "model-index.yml": model_index(rows, notes, detector, dataset_id),
+    }
+
+
+MODEL_CARD_FORMATS = {"hf": model_card_files}
+
+
 def evaluation_results(
     rows: pd.DataFrame, notes: BoardNotes, detector: str, dataset_id: str
 ) -> str:

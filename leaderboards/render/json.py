@@ -34,6 +34,9 @@ def render_json(rows: pd.DataFrame, notes: BoardNotes, extras: Extras | None = N
     return json.dumps(document, indent=2, ensure_ascii=True, allow_nan=False) + "\n"
 
 
+FORMATS = {"json": render_json}
+
+
 def _records(frame: pd.DataFrame, exact: tuple[str, ...] = ()) -> list[dict[str, Any]]:
     names = [str(name) for name in frame.columns]
     columns = [[_value(v, exact=name in exact) for v in frame[name]] for name in names]

@@ -86,6 +86,9 @@ def render_latex(
     return "\n".join(_document(rows, notes, metric, titles, body)) + "\n"
 
 
+METRIC_FORMATS = {"latex": render_latex}
+
+
 def _best(means: dict[str, float], extras: Extras | None, metric: str) -> set[str]:
     """All that no test tells apart from the best; ranks are about AUC."""
     defined = {name: value for name, value in means.items() if not math.isnan(value)}

@@ -54,6 +54,9 @@ def render_markdown(rows: pd.DataFrame, notes: BoardNotes, extras: Extras | None
     return "\n".join(lines).rstrip("\n") + "\n"
 
 
+FORMATS = {"md": render_markdown}
+
+
 def _limited(notes: BoardNotes) -> list[str]:
     if notes.limit is None:
         return []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from leaderboards.render.csv import render_csv
+from leaderboards.render.csv import render_rows
 from leaderboards.render.text import UNDEFINED, escape, rate, table
 from leaderboards.statistics.catalogue import headline_metrics
 from leaderboards.tables.notes import BoardNotes
@@ -62,4 +62,4 @@ def _degradation(rows: pd.DataFrame, notes: BoardNotes) -> list[str]:
 def severity_csv(rows: pd.DataFrame, notes: BoardNotes) -> str:
     """Write the curves as tidy CSV; "" where no corruption of the suite has two strengths."""
     points = curve_rows(rows, notes.curves)
-    return "" if points.empty else render_csv(points)
+    return "" if points.empty else render_rows(points)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leaderboards.statistics.bootstrap import Statistic, resamples
-from leaderboards.statistics.catalogue import InfluenceFunction, paired_metrics
+from leaderboards.statistics.catalogue import InfluenceFunction, metric_of, paired_metrics
 from leaderboards.statistics.decision import called_fake
 from leaderboards.statistics.intervals import NAN
 from leaderboards.statistics.paired import (
@@ -97,6 +97,11 @@ class PairedCell:
         n_fake = int(np.count_nonzero(self.labels == 1))
         return len(self.labels) - n_fake, n_fake
 
+    def allows(self, metric: str) -> bool:
+        """Whether a metric may be used here: one that rests on logits needs logits that rank."""
+        record = metric_of(metric)
+        return self.ranked or record is None or record.needs_threshold
+
     @property
     def sides(self) -> tuple[Side, Side]:
         """The baseline's and the candidate's scores of the cell's images."""
@@ -119,7 +124,7 @@ class CellMean:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Tested:
-    """One test.
+    """One paired test, of a cell or of a mean over cells.
 
     Attributes:
         name: Name of the cell, or of the mean.

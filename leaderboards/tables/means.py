@@ -6,15 +6,15 @@ undefined in one of them, the mean is nan: it is never a mean of the rest.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from leaderboards.statistics.catalogue import headline_metrics
-from leaderboards.tables.cells import CLEAN
-from leaderboards.tables.slicing import POOLED
+from leaderboards.tables.cells import CLEAN, SeenBy, seen_state
+from leaderboards.tables.slicing import POOLED, Slice
 
 CutKind = Literal["generator", "generator and domain", "domain", "pooled"]
 
@@ -105,6 +105,24 @@ def board_basis(rows: pd.DataFrame, detector: str, condition: str = CLEAN) -> Me
     cells = main_rows(rows)
     chosen = (cells["detector"] == detector) & (cells["condition"] == condition)
     return mean_basis(cells[chosen])
+
+
+def basis_slices(slices: Sequence[Slice], training: SeenBy) -> frozenset[tuple[str, str]]:
+    """Choose the slices that a board averages for a detector, before anything is scored.
+
+    Args:
+        slices: Every slice of the board.
+        training: What the detector was trained on.
+
+    Returns:
+        Generator and domain of each.
+    """
+    cells = pd.DataFrame(
+        [(cut.generator, cut.domain, seen_state(cut, training)) for cut in slices],
+        columns=["generator", "domain", "seen"],
+    )
+    averaged = mean_basis(main_rows(cells)).cells
+    return frozenset(zip(averaged["generator"], averaged["domain"], strict=True))
 
 
 def board_mean(rows: pd.DataFrame, detector: str, metric: str, condition: str = CLEAN) -> float:

@@ -6,13 +6,14 @@ import math
 
 import numpy as np
 import pytest
-from scipy.stats import binomtest, false_discovery_control, ttest_1samp
+from scipy.stats import binomtest, false_discovery_control, norm, t, ttest_1samp
 from sklearn.metrics import f1_score, roc_auc_score, roc_curve
 
 from leaderboards.statistics.bootstrap import resamples
 from leaderboards.statistics.catalogue import paired_metrics
 from leaderboards.statistics.multiplicity import benjamini_hochberg, holm, rank_groups
 from leaderboards.statistics.paired import (
+    Difference,
     Influence,
     auc_influence,
     cluster_codes,
@@ -266,3 +267,15 @@ def test_few_clusters_are_judged_by_student_s_t():
     assert found.df == 5
     assert found.p_two_sided == pytest.approx(expected.pvalue, rel=0.01)
     assert tuple(found.interval()) == pytest.approx(tuple(expected.confidence_interval()), rel=0.01)
+
+
+@pytest.mark.parametrize("df", [math.inf, 7.0])
+def test_p_values_of_large_rises_are_small_not_zero(df):
+    for value in (0.01, 0.3, 0.6):
+        rise = Difference(value, 0.02**2, df=df)
+        z = value / 0.02
+        exact = 2 * (norm.sf(z) if math.isinf(df) else t.sf(z, df))
+        assert rise.p_two_sided == pytest.approx(exact, rel=1e-9)
+        assert rise.p_two_sided == Difference(-value, 0.02**2, df=df).p_two_sided
+        assert rise.p_two_sided > 0
+    assert Difference(0.0, 0.02**2).p_two_sided == 1
