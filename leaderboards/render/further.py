@@ -79,6 +79,7 @@ def _sources(extras: Extras) -> list[str]:
 
 
 ORACLE = "ORACLE threshold"
+# Words of numbers that rest on the threshold, without the first letter, whose case varies.
 _TOUCHED = ("ccuracy", "ttack success", "alse-positive")
 
 

@@ -6,12 +6,12 @@ The text needs only ``\usepackage{booktabs}`` and, for names beyond ASCII, a Uni
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pandas as pd
 
-from leaderboards.render.text import visible
+from leaderboards.render.text import UNDEFINED, rate, visible
 from leaderboards.statistics.catalogue import metric_of
 from leaderboards.tables.cells import CLEAN
 from leaderboards.tables.extras import Extras
@@ -77,7 +77,7 @@ def render_latex(
     body: list[str] = []
     for detector in detectors:
         texts = [_cell(by_name[detector, *cut], metric) for cut in cuts]
-        mean = "n/a" if math.isnan(means[detector]) else f"{means[detector]:.3f}"
+        mean = _show(metric)(means[detector])
         if not math.isnan(means[detector]) and board_basis(rows, detector).name == "all":
             mean += r"$^{\ast}$"
         texts.append(rf"\textbf{{{mean}}}" if detector in best else mean)
@@ -102,6 +102,11 @@ def _best(means: dict[str, float], extras: Extras | None, metric: str) -> set[st
     return {name for name, value in defined.items() if value == best}
 
 
+def _show(column: str) -> Callable[[float], str]:
+    record = metric_of(column)
+    return rate if record is None else record.show
+
+
 def _cell(row: dict[Any, Any], metric: str) -> str:
     if row["status"] != "ok":
         return escape_latex(str(row["status"]))
@@ -109,10 +114,11 @@ def _cell(row: dict[Any, Any], metric: str) -> str:
         float(str(row.get(name, "nan"))) for name in (metric, f"{metric}_lo", f"{metric}_hi")
     )
     if math.isnan(value):
-        return "n/a"
-    interval = "" if math.isnan(lo) else rf" {{\scriptsize[{lo:.3f}, {hi:.3f}]}}"
+        return UNDEFINED
+    show = _show(metric)
+    interval = "" if math.isnan(lo) else rf" {{\scriptsize[{show(lo)}, {show(hi)}]}}"
     mark = r"$^{\dagger}$" if row["seen"] == "seen" else ""
-    return f"{value:.3f}{interval}{mark}"
+    return f"{show(value)}{interval}{mark}"
 
 
 def _document(
