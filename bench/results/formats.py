@@ -6,13 +6,14 @@ A module declares a literal whose keys are the formats' names: ``FORMATS`` (a wh
 
 from __future__ import annotations
 
-import ast
 import functools
 import importlib
 import importlib.util
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
+
+from bench.support.literals import entries
 
 Kind = Literal["FORMATS", "METRIC_FORMATS", "MODEL_CARD_FORMATS"]
 _PACKAGE = "leaderboards.render"
@@ -56,22 +57,11 @@ def choices(names: Sequence[str]) -> str:
 @functools.cache
 def _declared(kind: Kind) -> tuple[_Declaration, ...]:
     # Read as text: importing a board takes pandas, and `bench --help` must not wait for it.
-    folder = _folder()
     return tuple(
-        _Declaration(f"{_PACKAGE}.{path.stem}", names)
-        for path in sorted(folder.glob("*.py"))
-        if (names := tuple(_keys(path, kind)))
+        _Declaration(f"{_PACKAGE}.{path.stem}", tuple(item.name for item in items))
+        for path in sorted(_folder().glob("*.py"))
+        if kind in path.read_text(encoding="utf-8") and (items := entries(path, kind))
     )
-
-
-def _keys(path: Path, literal: str) -> Iterator[str]:
-    text = path.read_text(encoding="utf-8")
-    if f"\n{literal}" not in text:
-        return
-    for node in ast.parse(text).body:
-        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == literal:
-            assert isinstance(node.value, ast.Dict), f"{path}: {literal} is no literal mapping"
-            yield from (ast.literal_eval(key) for key in node.value.keys if key is not None)
 
 
 def _folder() -> Path:
