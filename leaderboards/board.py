@@ -14,7 +14,7 @@ from leaderboards.render.csv import render_csv, render_matrix
 from leaderboards.render.json import render_json
 from leaderboards.render.markdown import render_markdown
 from leaderboards.render.severity import severity_csv
-from leaderboards.tables import means as tables
+from leaderboards.tables import means
 from leaderboards.tables.attacks import curves, transfer_matrix
 from leaderboards.tables.cells import CLEAN, as_rows
 from leaderboards.tables.extras import Extras
@@ -47,62 +47,73 @@ class Board:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "rows", as_rows(self.rows))
-        twice = self.rows[self.rows.duplicated(_KEY)]
-        if len(twice):
-            raise ValueError(f"cell given twice: {twice[_KEY].iloc[0].to_dict()}")
+        repeated = self.rows[self.rows.duplicated(_KEY)]
+        if len(repeated):
+            raise ValueError(f"cell given twice: {repeated[_KEY].iloc[0].to_dict()}")
         datasets = sorted(set(self.rows["dataset"]))
         if len(datasets) > 1:
             raise ValueError(f"a board is about one data set, got {datasets}; make one for each")
 
     def headline(self) -> pd.DataFrame:
-        """One row a detector, best first; see ``leaderboards.tables.means.headline``."""
-        return tables.headline(self.rows)
+        """Sum up each detector in one row, best first; see ``leaderboards.tables.means.headline``."""
+        return means.headline(self.rows)
 
     def by_generator(self, metric: str = "auc", condition: str = CLEAN) -> pd.DataFrame:
-        """Detector x generator, each generator in all its domains; empty if not cut so."""
-        return tables.matrix(self.rows, "generator", metric, condition)
+        """Lay out detector x generator, each generator in all its domains; empty if not cut so."""
+        return means.matrix(self.rows, "generator", metric, condition)
 
     def by_domain(self, metric: str = "auc", condition: str = CLEAN) -> pd.DataFrame:
-        """Detector x domain, each domain over all generators; empty if not cut so."""
-        return tables.matrix(self.rows, "domain", metric, condition)
+        """Lay out detector x domain, each domain over all generators; empty if not cut so."""
+        return means.matrix(self.rows, "domain", metric, condition)
 
     def by_generator_and_domain(self, metric: str = "auc", condition: str = CLEAN) -> pd.DataFrame:
-        """Detector x "generator / domain"; empty if the cells are not cut so."""
-        return tables.matrix(self.rows, "generator and domain", metric, condition)
+        """Lay out detector x "generator / domain"; empty if the cells are not cut so."""
+        return means.matrix(self.rows, "generator and domain", metric, condition)
 
     def by_condition(self) -> pd.DataFrame:
-        """One row a detector and condition; see ``leaderboards.tables.means.by_condition``."""
-        return tables.by_condition(self.rows)
+        """Average over slices by condition; see ``leaderboards.tables.means.by_condition``."""
+        return means.by_condition(self.rows)
 
     def robustness(self) -> pd.DataFrame:
-        """Areas under robust accuracy and AUC over eps; see ``leaderboards.tables.means.attacks.curves``."""
+        """Compute areas under robust accuracy and AUC over eps; see ``tables.attacks.curves``."""
         return curves(self.rows, self.notes.attacks)
 
     def transfer_matrix(self) -> pd.DataFrame:
-        """Attack success by surrogate and target; empty where the board holds no transfer."""
+        """Lay out attack success by surrogate and target; empty where the board holds no transfer."""
         return transfer_matrix(self.rows, self.notes.attacks)
 
     def failures(self) -> pd.DataFrame:
-        """Cells that are not "ok": detector, generator, domain, condition, status, reason."""
-        return tables.failures(self.rows)
+        """List cells that are not "ok": detector, generator, domain, condition, status, reason."""
+        return means.failures(self.rows)
 
     def to_markdown(self) -> str:
-        """The human's file, headline table first."""
+        """Render the file for people, headline table first."""
         return render_markdown(self.rows, self.notes, self.extras)
 
     def to_csv(self) -> str:
-        """The tidy file, one row a cell."""
+        """Render the tidy file, one row a cell."""
         return render_csv(self.rows)
 
     def to_json(self) -> str:
-        """Notes, headline, conditions and cells as one strict JSON document."""
+        """Render notes, headline, conditions and cells as one strict JSON document."""
         return render_json(self.rows, self.notes, self.extras)
 
-    def write(self, folder: Path) -> tuple[Path, Path]:
-        """Write ``leaderboard.md`` and ``leaderboard.csv``; each appears whole or not at all.
+    def files(self) -> dict[str, str]:
+        """Render all files of the board: text by name, ``leaderboard.md`` and ``leaderboard.csv`` first.
 
-        Where a corruption was run at two strengths or more, its curves go to ``severity.csv``.
-        A board with transfer attacks writes their matrix as ``transfer.csv`` too.
+        Where a corruption was run at two strengths or more, its curves are in ``severity.csv``. The
+        matrix of a board with transfer attacks is in ``transfer.csv``.
+        """
+        texts = {MARKDOWN_NAME: self.to_markdown(), CSV_NAME: self.to_csv()}
+        if severity := severity_csv(self.rows, self.notes):
+            texts[SEVERITY_NAME] = severity
+        transfers = self.transfer_matrix()
+        if len(transfers):
+            texts[TRANSFER_NAME] = render_matrix(transfers)
+        return texts
+
+    def write(self, folder: Path) -> tuple[Path, Path]:
+        """Write the board's ``files``; each appears whole or not at all, and outlasts a power cut.
 
         Args:
             folder: Created where it does not exist.
@@ -113,16 +124,20 @@ class Board:
         Raises:
             OSError: The folder cannot be made or written; nothing half-written is left.
         """
-        texts = {MARKDOWN_NAME: self.to_markdown(), CSV_NAME: self.to_csv()}
-        if severity := severity_csv(self.rows, self.notes):
-            texts[SEVERITY_NAME] = severity
-        matrix = self.transfer_matrix()
-        if len(matrix):
-            texts[TRANSFER_NAME] = render_matrix(matrix)
         folder.mkdir(parents=True, exist_ok=True)
-        for name, text in texts.items():
+        for name, text in self.files().items():
             _write_whole(folder / name, text)
         return folder / MARKDOWN_NAME, folder / CSV_NAME
+
+
+def _sync_folder(folder: Path) -> None:
+    # The rename itself lasts only once the folder is synced; some systems refuse, and that is fine.
+    with contextlib.suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
 
 
 def _write_whole(path: Path, text: str) -> None:
@@ -136,6 +151,7 @@ def _write_whole(path: Path, text: str) -> None:
         # mkstemp makes files for the owner's eyes only; a board is for others to read.
         temporary.chmod(0o644)
         temporary.replace(path)
+        _sync_folder(path.parent)
     except BaseException:
         with contextlib.suppress(OSError):
             temporary.unlink()

@@ -30,15 +30,15 @@ class Rules:
     """What the gate asks for.
 
     Attributes:
-        metric: One of ``leaderboards.statistics.paired_cells.METRICS``.
+        metric: A name in ``leaderboards.statistics.paired_cells.METRICS``.
         margin: A drop up to this is no regression.
-        level: Of all tests together (Holm), and of each lower bound.
+        level: Chance of any false alarm (Holm), and of a wrong lower bound in each cell.
         mode: "regression" blocks on FAIL, and where the gate is blind; "non-inferior" wants a PASS
             everywhere.
-        min_images: Fewer of either class decide nothing.
+        min_images: Images of either class below which nothing is decided.
         blind: Where a drop of this size would be missed one time in five, the gate has seen too
             little to let anything through.
-        seed: Of resampling, for metrics that need it.
+        seed: Seed of resampling, for metrics that need it.
     """
 
     metric: str = "auc"
@@ -58,17 +58,17 @@ class Verdict:
         name: Detector, generator, domain, condition; generator ``(macro mean)`` for the mean of a
             detector's cells.
         decision: PASS, FAIL, INCONCLUSIVE or INCOMPLETE.
-        reason: One sentence.
-        n_real: Real images.
-        n_fake: Fake images.
-        baseline: The metric then.
-        candidate: The metric now.
+        reason: Why, in one sentence.
+        n_real: Number of real images.
+        n_fake: Number of fake images.
+        baseline: Metric of the baseline.
+        candidate: Metric of the candidate.
         change: Candidate minus baseline.
-        lo: Of the change, two-sided 95% interval.
-        hi: Its other end.
-        lower: The one-sided bound that PASS rests on.
-        p: Two-sided, of no difference.
-        p_adjusted: After Holm.
+        lo: Lower end of the change's two-sided 95% interval.
+        hi: Upper end of the change's two-sided 95% interval.
+        lower: One-sided lower bound that PASS rests on.
+        p: Two-sided p value of "no difference".
+        p_adjusted: The same after Holm's correction.
         needed: Images, in the same proportions, that would decide; None where unknown.
         blind: Whether a drop of ``Rules.blind`` might well have been missed.
     """
@@ -99,8 +99,8 @@ def judge(
     """Test every cell and each detector's macro mean.
 
     Args:
-        cells: All scored by both.
-        rules: What is asked.
+        cells: Cells scored by both.
+        rules: Metric, margin and levels.
         strata: (n,) codes of the groups of images gathered apart (label and source), for resampling.
         clusters: (n,) codes of dependent images, from ``cluster_codes``.
 
@@ -115,14 +115,14 @@ def judge(
 
 
 def outcome(verdicts: Sequence[Verdict], mode: Mode) -> Decision:
-    """The gate's one word: the worst that blocks."""
+    """Sum up verdicts in one word: the worst that blocks."""
     decisions = {verdict.decision for verdict in verdicts}
     if "FAIL" in decisions:
         return "FAIL"
     if "INCOMPLETE" in decisions:
         return "INCOMPLETE"
-    open_ones = [verdict for verdict in verdicts if verdict.decision == "INCONCLUSIVE"]
-    if not verdicts or any(mode == "non-inferior" or verdict.blind for verdict in open_ones):
+    undecided = [verdict for verdict in verdicts if verdict.decision == "INCONCLUSIVE"]
+    if not verdicts or any(mode == "non-inferior" or verdict.blind for verdict in undecided):
         return "INCONCLUSIVE"
     return "PASS"
 
@@ -134,60 +134,75 @@ def floor_verdict(
     minimum: float,
     counts: tuple[int, int],
 ) -> Verdict:
-    """An absolute floor: PASS only where even the lower end of the 95% interval reaches it."""
-    head = {"name": name, "n_real": counts[0], "n_fake": counts[1], "candidate": value, "lower": lo}
-    if math.isnan(value) or math.isnan(lo):
-        return Verdict(decision="INCONCLUSIVE", reason="undefined here", blind=True, **head)  # type: ignore[arg-type]
-    told = f"{value:.3f} with lower bound {lo:.3f} against a floor of {minimum:g}"
+    """Hold a value against an absolute floor: PASS only where even its lower bound reaches it.
+
+    Args:
+        name: Detector, generator, domain, condition.
+        value: Metric of the candidate.
+        lo: Lower end of its 95% interval.
+        minimum: Least value that the lower end must reach.
+        counts: Number of real and of fake images.
+    """
+    is_defined = not (math.isnan(value) or math.isnan(lo))
+    decision = _floor_decision(value, lo, minimum) if is_defined else "INCONCLUSIVE"
+    reason = "undefined here"
+    if is_defined:
+        reason = f"{value:.3f} with lower bound {lo:.3f} against a floor of {minimum:g}"
+    n_real, n_fake = counts
+    return Verdict(
+        name=name, decision=decision, reason=reason, n_real=n_real, n_fake=n_fake, candidate=value,
+        lower=lo, blind=decision != "PASS",
+    )  # fmt: skip
+
+
+def _floor_decision(value: float, lo: float, minimum: float) -> Decision:
     if lo >= minimum:
-        return Verdict(decision="PASS", reason=told, **head)  # type: ignore[arg-type]
-    decision: Decision = "FAIL" if value < minimum else "INCONCLUSIVE"
-    return Verdict(decision=decision, reason=told, blind=True, **head)  # type: ignore[arg-type]
+        return "PASS"
+    return "FAIL" if value < minimum else "INCONCLUSIVE"
 
 
 def _decide(test: Tested, p_adjusted: float, rules: Rules, n_tests: int) -> Verdict:
-    found, (n_real, n_fake) = test.found, test.counts
-    lo, hi = found.interval()
-    lower = found.lower(1 - rules.level)
-    strict = found.quantile(1 - rules.level / (2 * n_tests))
-    blind = not found.defined or (strict + found.quantile(POWER)) * found.sd > rules.blind
-    few = min(n_real, n_fake) < rules.min_images and not test.identical
+    change, (n_real, n_fake) = test.difference, test.counts
+    lo, hi = change.interval()
+    lower = change.lower(1 - rules.level)
+    # Holm's strictest threshold: what a drop must clear at worst.
+    strict = change.quantile(1 - rules.level / (2 * n_tests))
+    is_blind = not change.defined or (strict + change.quantile(POWER)) * change.sd > rules.blind
+    is_small = min(n_real, n_fake) < rules.min_images and not test.identical
     decision: Decision = "INCONCLUSIVE"
     needed: int | None = None
-    if not found.defined:
+    if not change.defined:
         reason = "the metric or its error is undefined here"
-    elif few:
+    elif is_small:
         needed = _scaled(test.counts, rules.min_images / max(1, min(test.counts)))
         reason = (
             f"too few images: {n_real} real and {n_fake} fake, {rules.min_images} of each at least"
         )
-    elif p_adjusted < rules.level and -found.value > rules.margin:
+    elif p_adjusted < rules.level and -change.value > rules.margin:
         decision = "FAIL"
-        reason = f"dropped by {-found.value:.4f}, more than {rules.margin:g}, adjusted p {p_adjusted:.2g}"
+        reason = f"dropped by {-change.value:.4f}, more than {rules.margin:g}, adjusted p {p_adjusted:.2g}"
     elif lower > -rules.margin:
         decision = "PASS"
-        reason = (
-            "every score is the same"
-            if test.identical
-            else f"a drop beyond {rules.margin:g} is ruled out (lower bound {lower:+.4f})"
-        )
+        reason = f"a drop beyond {rules.margin:g} is ruled out (lower bound {lower:+.4f})"
+        if test.identical:
+            reason = "every score is the same"
     else:
         needed = _needed(test, rules, strict)
-        told = "" if needed is None else f"; about {needed} images would decide"
-        reason = f"lower bound {lower:+.4f} does not clear -{rules.margin:g}{told}"
+        remedy = "" if needed is None else f"; about {needed} images would decide"
+        reason = f"lower bound {lower:+.4f} does not clear -{rules.margin:g}{remedy}"
     return Verdict(
         name=test.name, decision=decision, reason=reason, n_real=n_real, n_fake=n_fake,
-        baseline=test.values[0], candidate=test.values[1], change=found.value, lo=lo, hi=hi,
+        baseline=test.values[0], candidate=test.values[1], change=change.value, lo=lo, hi=hi,
         lower=lower, p=test.p, p_adjusted=p_adjusted, needed=needed,
-        blind=decision == "INCONCLUSIVE" and (blind or few),
+        blind=decision == "INCONCLUSIVE" and (is_blind or is_small),
     )  # fmt: skip
 
 
 def _needed(test: Tested, rules: Rules, strict: float) -> int | None:
     """Images at which the present difference would be decided, its error shrinking as 1/sqrt(n)."""
-    change, sd = test.found.value, test.found.sd
+    change, sd = test.difference.value, test.difference.sd
     if change > -rules.margin:
-        ratio = test.found.quantile(1 - rules.level) * sd / (change + rules.margin)
+        ratio = test.difference.quantile(1 - rules.level) * sd / (change + rules.margin)
     elif change < -rules.margin:
         ratio = strict * sd / -change
     else:

@@ -8,7 +8,9 @@ import typer
 
 from bench.cli.output import put, say
 from bench.errors import EXIT_INCOMPLETE, BenchError
+from bench.results.formats import DEFAULT, choices, format_names, renderers
 
+FORMATS = format_names("FORMATS")
 EXAMPLE = "Example: bench board runs/cross-generator --format csv"
 
 
@@ -16,7 +18,7 @@ def command(
     run: Path = typer.Argument(
         ..., help="The --out folder of a run; with --table training, of trainings."
     ),
-    form: str = typer.Option("md", "--format", "-f", help="md, csv or json."),
+    form: str = typer.Option(DEFAULT, "--format", "-f", help=f"{choices(FORMATS)}."),
     as_json: bool = typer.Option(False, "--json", help="The same as --format json."),
     write: bool = typer.Option(
         False,
@@ -31,18 +33,16 @@ def command(
 ) -> None:
     """Rebuild and print a run's leaderboard; no image and no detector is touched."""
     form = "json" if as_json else form
-    if form not in ("md", "csv", "json"):
-        raise BenchError(f"--format {form}: choose md, csv or json")
+    if form not in FORMATS:
+        raise BenchError(f"--format {form}: choose {choices(FORMATS)}")
     if which is not None:
         _training_table(run, which, form)
         return
     from bench.results.board import report
 
     done = report(run)
-    text = {"md": done.board.to_markdown, "csv": done.board.to_csv, "json": done.board.to_json}[
-        form
-    ]()
-    put(text)
+    board = done.board
+    put(renderers("FORMATS")[form](board.rows, board.notes, board.extras))
     if write:
         from bench.support.files import writable
 

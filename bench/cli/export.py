@@ -8,14 +8,15 @@ import typer
 
 from bench.cli.output import put, say
 from bench.errors import EXIT_INCOMPLETE, BenchError
+from bench.results.formats import choices, format_names
 
 EXAMPLE = "Example: bench export runs/cross-generator --format latex > table.tex"
-FORMATS = ("latex", "csv", "md", "json", "hf")
+FORMATS = format_names("FORMATS", "METRIC_FORMATS", "MODEL_CARD_FORMATS")
 
 
 def command(
     run: Path = typer.Argument(..., help="The --out folder of a run."),
-    form: str = typer.Option(..., "--format", "-f", help="latex, csv, md, json or hf."),
+    form: str = typer.Option(..., "--format", "-f", help=f"{choices(FORMATS)}."),
     metric: str = typer.Option("auc", help="Metric of the LaTeX table."),
     detector: str | None = typer.Option(
         None,
@@ -35,8 +36,8 @@ def command(
         raise BenchError(f"--format {form}: choose {', '.join(FORMATS)}")
     from bench.results import export as exporting
 
-    if form == "hf":
-        files = exporting.hugging_face(run, detector, dataset_id)
+    if form in format_names("MODEL_CARD_FORMATS"):
+        files = exporting.model_card(run, form, detector, dataset_id)
         if out is None:
             for name, text in files.texts.items():
                 put(f"# {name}\n{text}")

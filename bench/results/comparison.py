@@ -7,10 +7,25 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bench.errors import BenchError, NothingSelectedError
-from bench.results.pairing import Paired, load_scores, pair
-from bench.results.scores import Scored
+from bench.results.pairing import (
+    DetectorPair,
+    load_scores,
+    pair,
+    undefined_notes,
+)
+from bench.results.scores import ScoreTable
+from leaderboards import SeenBy
 from leaderboards.statistics.multiplicity import benjamini_hochberg, holm
-from leaderboards.statistics.paired_cells import METRICS, Tested, paired_tests
+from leaderboards.statistics.paired_cells import (
+    MACRO,
+    METRICS,
+    CellMean,
+    CellName,
+    PairedCell,
+    Tested,
+    paired_tests,
+)
+from leaderboards.tables.means import basis_slices
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +53,7 @@ class Comparison:
         dataset: The data set's name.
         policy: How thresholds came about.
         metric: What is compared.
-        contrasts: Rows, cells first, then the mean over cells, reference by reference.
+        contrasts: Rows, cells first, then the board's mean under each condition, detector by detector.
         lacking: Cells that one side lacks, with the reason.
         notes: What a reader should know.
     """
@@ -47,7 +62,7 @@ class Comparison:
     policy: str
     metric: str
     contrasts: tuple[Contrast, ...]
-    lacking: tuple[tuple[tuple[str, str, str, str], str], ...]
+    lacking: tuple[tuple[CellName, str], ...]
     notes: tuple[str, ...]
 
 
@@ -73,17 +88,29 @@ def compare(paths: Sequence[Path], metric: str = "auc") -> Comparison:
     (reference_run, reference), others = entries[0], entries[1:]
     labels = _labels(entries)
     tests: list[Tested] = []
-    lacking: list[tuple[tuple[str, str, str, str], str]] = []
+    lacking: list[tuple[CellName, str]] = []
     notes: list[str] = []
     for (run, name), label in zip(others, labels[1:], strict=True):
-        paired = pair(reference_run, run, [(reference, name)])
-        tests += _renamed(paired, metric, label)
-        lacking += [((label, *key[1:]), reason) for key, reason in paired.lacking.items()]
+        paired = pair(reference_run, run, [DetectorPair(reference, name)])
+        cells = [cell for cell in paired.cells if cell.allows(metric)]
+        averages = (_averaged(reference_run, reference), _averaged(run, name))
+        averaged = averages[0] & averages[1]
+        means = _means(cells, averaged)
+        of_detector = paired_tests(cells, metric, paired.strata, paired.clusters, means=means)
+        tests += [replace(test, name=(label, *test.name[1:])) for test in of_detector]
+        lacking += [
+            (cell._replace(detector=label), reason) for cell, reason in paired.lacking.items()
+        ]
         notes += [
             f"{label}: {note}"
-            for note in paired.notes
+            for note in (*paired.notes, *undefined_notes(paired.cells, metric))
             if not note.startswith("not gated") and " is held against " not in note
         ]
+        if averages[0] != averages[1]:
+            notes.append(
+                f"{label}: means are over {len(averaged)} slices, those that the board averages for both "
+                f"it and {labels[0]}"
+            )
     p = [test.p for test in tests]
     contrasts = tuple(
         Contrast(labels[0], test, float(a), float(b))
@@ -105,12 +132,29 @@ def compare(paths: Sequence[Path], metric: str = "auc") -> Comparison:
     )
 
 
-def _labels(entries: Sequence[tuple[Scored, str]]) -> list[str]:
+def _labels(entries: Sequence[tuple[ScoreTable, str]]) -> list[str]:
     """Detector names, with the run's folder where two runs use the same one."""
     names = [name for _, name in entries]
     return [name if names.count(name) == 1 else f"{name} ({run.name})" for run, name in entries]
 
 
-def _renamed(paired: Paired, metric: str, label: str) -> list[Tested]:
-    tests = paired_tests(paired.cells, metric, paired.strata, paired.clusters)
-    return [replace(test, name=(label, *test.name[1:])) for test in tests]
+def _averaged(scores: ScoreTable, detector: str) -> frozenset[tuple[str, str]]:
+    """Name the slices that the board averages for a detector."""
+    training = scores.training.get(detector, SeenBy(known=False))
+    return basis_slices(scores.slices(), training)
+
+
+def _means(cells: Sequence[PairedCell], averaged: frozenset[tuple[str, str]]) -> list[CellMean]:
+    """Take the board's mean under each condition; none where a slice of it has no result."""
+    members: dict[str, list[int]] = {}
+    for position, cell in enumerate(cells):
+        name = CellName(*cell.name)
+        if (name.generator, name.domain) in averaged:
+            members.setdefault(name.condition, []).append(position)
+    return [
+        CellMean(
+            CellName(CellName(*cells[0].name).detector, MACRO, "", condition), tuple(positions)
+        )
+        for condition, positions in members.items()
+        if len(positions) == len(averaged)
+    ]

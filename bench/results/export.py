@@ -8,47 +8,64 @@ from pathlib import Path
 
 from bench.errors import BenchError, nearest
 from bench.results.board import report
+from bench.results.formats import renderers
 from bench.support.files import write_text
-from leaderboards.render.huggingface import evaluation_results, model_index
-from leaderboards.render.latex import render_latex
+from leaderboards import Board
 
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """Texts by name, and the number of cells without a result."""
+    """A board in another format.
+
+    Attributes:
+        texts: Name of a format, or path below the model's repository, to its text.
+        incomplete: Number of cells without a result.
+    """
 
     texts: Mapping[str, str]
     incomplete: int
 
 
 def export(run: Path, form: str, metric: str = "auc") -> Exported:
-    """The board as ``latex``, ``csv``, ``md`` or ``json``.
+    """Render the board as one text.
+
+    Args:
+        run: A run's folder.
+        form: Name of a format of a board or of a metric; see ``bench.results.formats``.
+        metric: What to show, where the format shows one metric only.
 
     Raises:
         BenchError: If the folder is no run, or the board has no such metric.
     """
-    done = report(run)
-    board = done.board
+    built = report(run)
     try:
-        text = {
-            "latex": lambda: render_latex(board.rows, board.notes, board.extras, metric),
-            "csv": board.to_csv,
-            "md": board.to_markdown,
-            "json": board.to_json,
-        }[form]()
+        text = _render(built.board, form, metric)
     except ValueError as error:
         raise BenchError(f"--metric {metric}: {error}") from error
-    return Exported({form: text}, done.incomplete)
+    return Exported({form: text}, built.incomplete)
 
 
-def hugging_face(run: Path, detector: str | None, dataset_id: str | None) -> Exported:
-    """Files for a model's repository on the Hub.
+def _render(board: Board, form: str, metric: str) -> str:
+    whole, of_metric = renderers("FORMATS"), renderers("METRIC_FORMATS")
+    if form in whole:
+        return str(whole[form](board.rows, board.notes, board.extras))
+    return str(of_metric[form](board.rows, board.notes, board.extras, metric))
+
+
+def model_card(run: Path, form: str, detector: str | None, dataset_id: str | None) -> Exported:
+    """Make the files for a model's repository.
+
+    Args:
+        run: A run's folder.
+        form: Name of a format of model cards; see ``bench.results.formats``.
+        detector: Name of the detector; None where the run has only one.
+        dataset_id: The data set's id there; None takes its name.
 
     Raises:
         BenchError: If it is not clear whose model card it is, or there is nothing to report.
     """
-    done = report(run)
-    rows, notes = done.board.rows, done.board.notes
+    built = report(run)
+    rows, notes = built.board.rows, built.board.notes
     names = list(dict.fromkeys(rows["detector"]))
     if detector is None and len(names) > 1:
         raise BenchError(f"several detectors: choose one with --detector ({', '.join(names)})")
@@ -57,13 +74,10 @@ def hugging_face(run: Path, detector: str | None, dataset_id: str | None) -> Exp
         raise BenchError(f"no detector {chosen!r} in {run}: {nearest(chosen, names)}")
     where = dataset_id or notes.dataset
     try:
-        texts = {
-            ".eval_results/detector-bench.yaml": evaluation_results(rows, notes, chosen, where),
-            "model-index.yml": model_index(rows, notes, chosen, where),
-        }
+        texts = renderers("MODEL_CARD_FORMATS")[form](rows, notes, chosen, where)
     except ValueError as error:
         raise BenchError(f"{error}; finish the run first") from error
-    return Exported(texts, done.incomplete)
+    return Exported(texts, built.incomplete)
 
 
 def write(texts: Mapping[str, str], folder: Path) -> list[Path]:

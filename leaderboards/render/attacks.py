@@ -10,13 +10,13 @@ from leaderboards.tables.notes import BoardNotes
 
 
 def attack_tables(rows: pd.DataFrame, notes: BoardNotes) -> list[str]:
-    """Markdown lines; none where the board holds no attack."""
+    """Write the tables about attacks; no lines where the board holds no attack."""
     return [*_curves(rows, notes), *_transfer(rows, notes), *_checks(notes)]
 
 
 def _curves(rows: pd.DataFrame, notes: BoardNotes) -> list[str]:
-    found = curves(rows, notes.attacks)
-    if found.empty:
+    areas = curves(rows, notes.attacks)
+    if areas.empty:
         return []
     body = [
         [
@@ -26,7 +26,7 @@ def _curves(rows: pd.DataFrame, notes: BoardNotes) -> list[str]:
             rate(row["accuracy_area"]),
             rate(row["auc_area"]),
         ]
-        for row in found.to_dict("records")
+        for row in areas.to_dict("records")
     ]
     header = ["Detector", "Attack", "Largest eps", "Area, accuracy", "Area, AUC"]
     return [
@@ -39,13 +39,13 @@ def _curves(rows: pd.DataFrame, notes: BoardNotes) -> list[str]:
 
 
 def _transfer(rows: pd.DataFrame, notes: BoardNotes) -> list[str]:
-    found = transfer_matrix(rows, notes.attacks)
-    if found.empty:
+    transfers = transfer_matrix(rows, notes.attacks)
+    if transfers.empty:
         return []
-    targets = list(found.columns[2:])
+    targets = [name for name in transfers.columns if name not in ("attack", "surrogate")]
     body = [
         [escape(row["attack"]), escape(row["surrogate"]), *(rate(row[name]) for name in targets)]
-        for row in found.to_dict("records")
+        for row in transfers.to_dict("records")
     ]
     return [
         "## Transfer: attack success by surrogate (rows) and target (columns)",

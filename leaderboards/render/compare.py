@@ -17,7 +17,14 @@ CSV_COLUMNS = ("reference", "detector", "generator", "domain", "condition", "met
 
 
 class Row(NamedTuple):
-    """One difference, other minus reference, with its p adjusted in two ways."""
+    """One difference, other minus reference, with its p value adjusted in two ways.
+
+    Attributes:
+        reference: Name of the detector that the other is held against.
+        test: The paired test.
+        holm: P value after Holm's correction.
+        bh: P value after Benjamini and Hochberg's correction.
+    """
 
     reference: str
     test: Tested
@@ -26,21 +33,21 @@ class Row(NamedTuple):
 
 
 def compare_table(rows: Sequence[Row]) -> list[str]:
-    """A Markdown table; a star marks what stays significant after Holm's correction at 5%."""
+    """Write a Markdown table; a star marks what stays significant after Holm's correction at 5%."""
     header = ["Detector", "Against", "Slice", "Condition", "Reference", "Other",
               "Difference [95% interval]", "p", "p (Holm)", "p (BH)"]  # fmt: skip
     body = []
     for row in rows:
         detector, generator, domain, condition = row.test.name
         cut = generator if domain in ("", POOLED) else f"{generator} / {domain}"
-        lo, hi = row.test.found.interval()
-        gap = row.test.found.value
-        told = UNDEFINED if math.isnan(gap) else f"{gap:+.4f} [{lo:+.4f}, {hi:+.4f}]"
+        lo, hi = row.test.difference.interval()
+        gap = row.test.difference.value
+        change = UNDEFINED if math.isnan(gap) else f"{gap:+.4f} [{lo:+.4f}, {hi:+.4f}]"
         star = " \\*" if row.holm < 0.05 else ""
         body.append(
             [
                 escape(detector), escape(row.reference), escape(cut), escape(condition or "all"),
-                rate(row.test.values[0]), rate(row.test.values[1]), told + star,
+                rate(row.test.values[0]), rate(row.test.values[1]), change + star,
                 _p(row.test.p), _p(row.holm), _p(row.bh),
             ]
         )  # fmt: skip
@@ -48,13 +55,13 @@ def compare_table(rows: Sequence[Row]) -> list[str]:
 
 
 def compare_csv(rows: Sequence[Row], metric: str, policy: str) -> str:
-    """The same, one row a difference; names guarded as in the board's CSV, undefined as "n/a"."""
+    """Write CSV, one row a difference; names guarded as in the board's CSV, undefined as "n/a"."""
     lines = [",".join(CSV_COLUMNS)]
     for row in rows:
         detector, generator, domain, condition = row.test.name
         names = (row.reference, detector, generator, domain, condition, metric)
-        lo, hi = row.test.found.interval()
-        values = (*row.test.values, row.test.found.value, lo, hi, row.test.p, row.holm, row.bh)
+        lo, hi = row.test.difference.interval()
+        values = (*row.test.values, row.test.difference.value, lo, hi, row.test.p, row.holm, row.bh)
         cells = [quoted(guard(name.replace("\0", "\\x00"))) for name in names]
         cells += [str(n) for n in row.test.counts]
         lines.append(

@@ -8,7 +8,10 @@ from typing import Any
 
 import pandas as pd
 
-from leaderboards.tables.cells import COUNT_COLUMNS, TEXT_COLUMNS
+from leaderboards.statistics.catalogue import count_columns
+from leaderboards.tables.cells import TEXT_COLUMNS
+from leaderboards.tables.extras import Extras
+from leaderboards.tables.notes import BoardNotes
 
 UNDEFINED = "n/a"
 
@@ -18,20 +21,34 @@ _FORMULA = re.compile(r"'*[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
 _NEEDS_QUOTES = re.compile(r'[",\r\n]|^\s|\s$')
 
 
-def render_csv(rows: pd.DataFrame) -> str:
-    """The board's rows as CSV text: UTF-8 safe, LF line ends, undefined as "n/a".
+def render_csv(
+    rows: pd.DataFrame, notes: BoardNotes | None = None, extras: Extras | None = None
+) -> str:
+    """Write the board's rows as CSV; notes and further tables have no place in it."""
+    del notes, extras
+    return render_rows(rows)
+
+
+FORMATS = {"csv": render_csv}
+
+
+def render_rows(rows: pd.DataFrame) -> str:
+    """Write tidy rows as CSV: UTF-8 safe, LF line ends, undefined as "n/a".
 
     Metrics have at most seven significant digits; thresholds are exact, so that a decision can be
     repeated from the file. Text that a spreadsheet would run as a formula gets a leading apostrophe.
     """
     lines = [",".join(rows.columns)]
-    texts = [[_cell(name, value) for value in rows[name]] for name in rows.columns]
+    whole = {*count_columns(), "strength"}
+    texts = [
+        [_cell(name, value, whole=name in whole) for value in rows[name]] for name in rows.columns
+    ]
     lines += [",".join(cells) for cells in zip(*texts, strict=True)]
     return "\n".join(lines) + "\n"
 
 
 def render_matrix(matrix: pd.DataFrame) -> str:
-    """A small table of texts and rates as CSV, by the same rules."""
+    """Write a small table of texts and rates as CSV, by the same rules."""
     lines = [",".join(quoted(guard(str(name))) for name in matrix.columns)]
     for row in matrix.itertuples(index=False):
         cells = (quoted(guard(v)) if isinstance(v, str) else number(float(v)) for v in row)
@@ -40,34 +57,34 @@ def render_matrix(matrix: pd.DataFrame) -> str:
 
 
 def guard(text: str) -> str:
-    """Text that no spreadsheet runs, one to one."""
+    """Mark text that a spreadsheet would run as a formula, one to one."""
     return "'" + text if _FORMULA.match(text) else text
 
 
 def unguard(text: str) -> str:
-    """The text that ``guard`` was given."""
+    """Undo ``guard``: restore the text as it was."""
     return text[1:] if text.startswith("'") and _FORMULA.match(text) else text
 
 
 def number(value: float, *, exact: bool = False) -> str:
-    """A float by the board's one rule: seven significant digits, or all of them; nan as "n/a"."""
+    """Write a float by the board's one rule: seven significant digits, or all; nan as "n/a"."""
     if math.isnan(value):
         return UNDEFINED
     # Adding zero turns -0.0 into 0.0: one value, one spelling.
     return repr(float(value) + 0.0) if exact else format(float(value) + 0.0, ".7g")
 
 
-def _cell(column: str, value: Any) -> str:
+def _cell(column: str, value: Any, *, whole: bool) -> str:
     if column in TEXT_COLUMNS or isinstance(value, str):
         # CSV readers stop at NUL, quoted or not.
         return quoted(guard(value.replace("\0", "\\x00")))
     if pd.isna(value):
         return UNDEFINED
-    if column in COUNT_COLUMNS or column == "strength":
+    if whole:
         return str(int(value))
     return number(float(value), exact=column == "threshold")
 
 
 def quoted(text: str) -> str:
-    """A CSV field, in quotes where it needs them."""
+    """Write a CSV field, in quotes where it needs them."""
     return '"' + text.replace('"', '""') + '"' if _NEEDS_QUOTES.search(text) else text

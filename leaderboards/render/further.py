@@ -7,53 +7,47 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from leaderboards.render.text import UNDEFINED, escape, rate, table, with_interval
+from leaderboards.render.text import UNDEFINED, escape, table, with_interval
+from leaderboards.statistics.catalogue import headline_metrics, metrics_in
 from leaderboards.tables.cells import CLEAN
-from leaderboards.tables.extras import Extras, family_of
-from leaderboards.tables.means import macro_mean
-
-_POINTS = {
-    "tpr_at_1_fpr": "TPR at 1% FPR",
-    "tpr_at_5_fpr": "TPR at 5% FPR",
-    "eer": "EER",
-    "partial_auc": "Partial AUC (FPR to 10%)",
-    "brier": "Brier",
-    "ece": "ECE",
-}
+from leaderboards.tables.extras import Extras
+from leaderboards.tables.means import macro_mean, main_rows
 
 
 def further(rows: pd.DataFrame, extras: Extras | None) -> list[str]:
-    """The sections between the tables by condition and the cells not scored."""
+    """Write the sections between the tables by condition and the cells not scored."""
     clean = rows[rows["condition"] == CLEAN]
     if clean.empty:
         return []
     lines = [] if extras is None else _summary(clean, extras)
+    points = metrics_in("working points")
+    body = []
+    for detector, cells in clean.groupby("detector", sort=False):
+        means = {point.name: macro_mean(main_rows(cells), point.name) for point in points}
+        body.append([escape(str(detector)), *(point.show(means[point.name]) for point in points)])
     lines += ["## Working points and calibration, clean", ""]
-    body = [
-        [escape(str(detector)), *(rate(macro_mean(family_of(own), name)) for name in _POINTS)]
-        for detector, own in clean.groupby("detector", sort=False)
-    ]
-    lines += table(["Detector", *_POINTS.values()], body)
+    lines += table(["Detector", *(point.title for point in points)], body)
     return lines + ([] if extras is None else _sources(extras))
 
 
 def _summary(clean: pd.DataFrame, extras: Extras) -> list[str]:
-    body: list[list[str]] = []
+    metrics = headline_metrics()
     micro = {row["detector"]: row for row in extras.pooled.to_dict("records")}
-    for detector, own in clean.groupby("detector", sort=False):
+    body: list[list[str]] = []
+    for detector, rows in clean.groupby("detector", sort=False):
         name = str(detector)
         rank = extras.ranks.get(name, 0)
         cells = [escape(name), str(rank) if rank else UNDEFINED]
-        for metric in ("auc", "accuracy"):
-            cells.append(rate(macro_mean(family_of(own), metric)))
+        for metric in metrics:
+            cells.append(metric.show(macro_mean(main_rows(rows), metric.name)))
             if name in micro:
-                row = micro[name]
-                lo, hi = (float(row[f"{metric}_{end}"]) for end in ("lo", "hi"))
-                cells.append(with_interval(float(row[metric]), lo, hi))
+                value, lo, hi = (float(micro[name][column]) for column in metric.columns)
+                cells.append(with_interval(value, lo, hi, metric.show))
             else:
                 cells.append(UNDEFINED)
         body.append(cells)
-    header = ["Detector", "Rank", "AUC macro", "AUC micro", "Accuracy macro", "Accuracy micro"]
+    header = ["Detector", "Rank"]
+    header += [f"{metric.title} {mean}" for metric in metrics for mean in ("macro", "micro")]
     return ["## Rank, macro and micro, clean", "", *table(header, body)]
 
 
@@ -85,19 +79,20 @@ def _sources(extras: Extras) -> list[str]:
 
 
 ORACLE = "ORACLE threshold"
+# Words of numbers that rest on the threshold, without the first letter, whose case varies.
 _TOUCHED = ("ccuracy", "ttack success", "alse-positive")
 
 
 def labelled_oracle(lines: Sequence[str]) -> list[str]:
-    """The board's lines with a label on every table whose numbers rest on an oracle threshold."""
+    """Label every table of the board's lines whose numbers rest on an oracle threshold."""
     warning = (
         f"> **{ORACLE}: fitted on the very images that are scored.** Accuracy, attack success and "
         "false-positive rates are upper bounds that no user reaches; AUC does not depend on it."
     )
-    heads = [at for at, line in enumerate(lines) if line.startswith("#")]
-    found = list(lines)
-    for at, end in zip(heads, [*heads[1:], len(lines)], strict=True):
-        section = [lines[at], *(line for line in lines[at:end] if line.startswith("| "))][:2]
-        if any(word in text for word in _TOUCHED for text in section):
-            found[at] += f" ({ORACLE})"
-    return [*found[:1], "", warning, *found[1:]]
+    starts = [i for i, line in enumerate(lines) if line.startswith("#")]
+    labelled = list(lines)
+    for start, end in zip(starts, [*starts[1:], len(lines)], strict=True):
+        header = [line for line in lines[start:end] if line.startswith("| ")][:1]
+        if any(word in text for word in _TOUCHED for text in (lines[start], *header)):
+            labelled[start] += f" ({ORACLE})"
+    return [*labelled[:1], "", warning, *labelled[1:]]

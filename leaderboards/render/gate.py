@@ -22,14 +22,14 @@ _NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def cell_name(name: tuple[str, str, str, str]) -> str:
-    """A cell in words: detector, slice, condition."""
+    """Name a cell in words: detector, slice, condition."""
     detector, generator, domain, condition = name
     parts = [detector, generator, *([domain] if domain not in ("", POOLED) else [])]
     return " / ".join(parts) + (f" under {condition}" if condition else "")
 
 
 def verdict_table(verdicts: Sequence[Verdict], metric: str) -> list[str]:
-    """A Markdown table, the worst first."""
+    """Write verdicts as a Markdown table, the worst first."""
     ordered = sorted(verdicts, key=lambda v: _ORDER.index(v.decision))
     header = ["Verdict", "Detector", "Slice", "Condition", f"{metric} then", "Now",
               "Change [95% interval]", "Adjusted p", "Real", "Fake", "Why"]  # fmt: skip
@@ -48,7 +48,7 @@ def verdict_table(verdicts: Sequence[Verdict], metric: str) -> list[str]:
 
 
 def floor_table(floors: Sequence[tuple[str, Verdict]]) -> list[str]:
-    """Absolute floors as a Markdown table."""
+    """Write absolute floors as a Markdown table."""
     body = [
         [
             v.decision,
@@ -74,7 +74,7 @@ def _p(p: float) -> str:
 
 
 def verdict_record(v: Verdict) -> dict[str, Any]:
-    """One verdict for JSON: names verbatim, undefined as None."""
+    """Turn a verdict into a record for JSON: names verbatim, undefined as None."""
     detector, generator, domain, condition = v.name
     numbers = ("baseline", "candidate", "change", "lo", "hi", "lower", "p", "p_adjusted")
     return {
@@ -86,11 +86,11 @@ def verdict_record(v: Verdict) -> dict[str, Any]:
 
 
 def junit(verdicts: Sequence[tuple[str, Verdict]], name: str) -> str:
-    """JUnit XML, a test case a verdict; whatever does not pass in its own right is marked.
+    """Write JUnit XML, a test case a verdict; whatever does not pass in its own right is marked.
 
     Args:
-        verdicts: (metric, verdict).
-        name: The test suite's name.
+        verdicts: Name of the metric and verdict of each.
+        name: Name of the test suite.
     """
     counts = {word: sum(v.decision == word for _, v in verdicts) for word in _ORDER}
     # Shown as a failure, an error, a skipped test: the three that every reader of JUnit knows.
@@ -106,10 +106,8 @@ def junit(verdicts: Sequence[tuple[str, Verdict]], name: str) -> str:
             name=_xml(f"{metric}: {cell_name(v.name)}"),
         )  # fmt: skip
         if v.decision in kinds:
-            found = ET.SubElement(
-                case, kinds[v.decision], message=_xml(f"{v.decision}: {v.reason}")
-            )
-            found.text = _xml(_change(v))
+            mark = ET.SubElement(case, kinds[v.decision], message=_xml(f"{v.decision}: {v.reason}"))
+            mark.text = _xml(_change(v))
     root = ET.Element("testsuites")
     root.append(suite)
     ET.indent(root)
@@ -121,19 +119,20 @@ def _xml(text: str) -> str:
 
 
 def github_errors(verdicts: Sequence[Verdict]) -> list[str]:
-    """At most ten ``::error`` lines, the worst first; the last says how many more there are."""
-    bad = [v for word in _ORDER[:-1] for v in verdicts if v.decision == word]
-    shown = bad if len(bad) <= MAX_ERRORS else bad[: MAX_ERRORS - 1]
+    """Write at most ten ``::error`` lines, the worst first; the last says how many more there are."""
+    blocking = [v for word in _ORDER if word != "PASS" for v in verdicts if v.decision == word]
+    shown = blocking if len(blocking) <= MAX_ERRORS else blocking[: MAX_ERRORS - 1]
     lines = [
         github_error(f"bench gate: {v.decision}", f"{cell_name(v.name)}: {v.reason}") for v in shown
     ]
-    if len(shown) < len(bad):
-        lines.append(github_error("bench gate", f"{len(bad) - len(shown)} more cells do not pass"))
+    if len(shown) < len(blocking):
+        n_more = len(blocking) - len(shown)
+        lines.append(github_error("bench gate", f"{n_more} more cells do not pass"))
     return lines
 
 
 def github_error(title: str, message: str) -> str:
-    """One ``::error`` line, whatever the texts hold."""
+    """Write one ``::error`` line, whatever the texts hold."""
     return f"::error title={_property(title)}::{_data(message)}"
 
 
@@ -147,7 +146,7 @@ def _property(text: str) -> str:
 
 
 def trimmed(markdown: str, limit: int = SUMMARY_BYTES) -> str:
-    """Markdown cut at a line so that its UTF-8 stays under a limit in bytes, and says so."""
+    """Cut Markdown at a line so that its UTF-8 stays under a limit in bytes, and say so."""
     if len(markdown.encode()) <= limit:
         return markdown
     room = limit - len(_TRIMMED.encode())

@@ -11,55 +11,75 @@ from typing import Any
 
 import pandas as pd
 
+from leaderboards.statistics.catalogue import metrics_in
 from leaderboards.tables.cells import CLEAN
-from leaderboards.tables.extras import family_of
-from leaderboards.tables.means import macro_mean, slice_name
+from leaderboards.tables.means import board_basis, board_mean, main_rows, slice_name
 from leaderboards.tables.notes import BoardNotes
 
-_INDEXED = {"auc": "AUC", "accuracy": "Accuracy", "f1": "F1", "ap": "Average precision"}
+
+def model_card_files(
+    rows: pd.DataFrame, notes: BoardNotes, detector: str, dataset_id: str
+) -> dict[str, str]:
+    """Write the files of a model's repository on the Hub, by path; see the two functions below.
+
+    Raises:
+        ValueError: The detector has no result to report.
+    """
+    return {
+        ".eval_results/detector-bench.yaml": evaluation_results(rows, notes, detector, dataset_id),
+        "model-index.yml": model_index(rows, notes, detector, dataset_id),
+    }
+
+
+MODEL_CARD_FORMATS = {"hf": model_card_files}
 
 
 def evaluation_results(
     rows: pd.DataFrame, notes: BoardNotes, detector: str, dataset_id: str
 ) -> str:
-    """One file of a model's ``.eval_results/`` folder: the mean AUC over slices, clean.
+    """Write one file of a model's ``.eval_results/`` folder: the board's mean AUC, clean.
 
     Args:
-        rows: The board's.
-        notes: The board's.
-        detector: Whose.
+        rows: Rows of the board.
+        notes: Protocol behind the board.
+        detector: Name of the detector whose model card it is.
         dataset_id: The data set's id on the Hub, "owner/name".
 
     Raises:
         ValueError: The detector has no result to report.
     """
-    value = macro_mean(_clean(rows, detector), "auc")
+    value = board_mean(rows, detector, "auc")
     if math.isnan(value):
         raise ValueError(
             f"{detector} has a clean cell without a result: there is no mean to report"
         )
+    slices = "unseen slices" if board_basis(rows, detector).name == "unseen" else "slices"
     entry = {
         "dataset": {"id": dataset_id, "task_id": notes.suite},
         "value": round(100 * value, 3),
-        "notes": f"mean AUC in percent over slices of {notes.dataset}, clean, {notes.n_images} images, "
+        "notes": f"mean AUC in percent over {slices} of {notes.dataset}, clean, {notes.n_images} images, "
         f"detector {detector}, detector-bench {notes.tool_version}" + _limited(notes),
     }
     return f"- {_yaml(entry)}\n"
 
 
 def model_index(rows: pd.DataFrame, notes: BoardNotes, detector: str, dataset_id: str) -> str:
-    """The front matter of a model card: every clean slice, in the older ``model-index`` form."""
+    """Write the front matter of a model card: every clean slice, in the older ``model-index`` form."""
     results = []
-    for row in _clean(rows, detector).to_dict("records"):
+    cells = main_rows(rows[(rows["detector"] == detector) & (rows["condition"] == CLEAN)])
+    for row in cells.to_dict("records"):
         if row["status"] != "ok":
             continue
         oracle = " (ORACLE threshold)" if row["threshold_policy"] == "oracle" else ""
         metrics = [
-            {"type": kind, "name": name + (oracle if kind in ("accuracy", "f1") else ""),
-             "value": round(float(row[kind]), 6)}
-            for kind, name in _INDEXED.items()
-            if not math.isnan(float(row[kind]))
-        ]  # fmt: skip
+            {
+                "type": metric.name,
+                "name": metric.title + (oracle if metric.needs_threshold else ""),
+                "value": round(float(row[metric.name]), 6),
+            }
+            for metric in metrics_in("model index")
+            if not math.isnan(float(row[metric.name]))
+        ]
         if metrics:
             name = slice_name(row["generator"], row["domain"])
             results.append(
@@ -78,11 +98,6 @@ def model_index(rows: pd.DataFrame, notes: BoardNotes, detector: str, dataset_id
             )
     index = [{"name": detector, "results": results}]
     return f"---\nmodel-index: {_yaml(index)}\n---\n"
-
-
-def _clean(rows: pd.DataFrame, detector: str) -> pd.DataFrame:
-    own = rows[(rows["detector"] == detector) & (rows["condition"] == CLEAN)]
-    return family_of(own)
 
 
 def _limited(notes: BoardNotes) -> str:

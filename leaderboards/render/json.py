@@ -17,7 +17,7 @@ from leaderboards.tables.severity import curve_rows
 
 
 def render_json(rows: pd.DataFrame, notes: BoardNotes, extras: Extras | None = None) -> str:
-    """Notes, headline, conditions and cells; names verbatim, floats as in the CSV."""
+    """Write notes, headline, conditions and cells; names verbatim, floats as in the CSV."""
     document: dict[str, Any] = {
         "notes": {
             field.name: _plain(getattr(notes, field.name)) for field in dataclasses.fields(notes)
@@ -32,6 +32,9 @@ def render_json(rows: pd.DataFrame, notes: BoardNotes, extras: Extras | None = N
         document["pooled"] = _records(extras.pooled, exact=("threshold",))
         document["real_sources"] = _records(extras.sources)
     return json.dumps(document, indent=2, ensure_ascii=True, allow_nan=False) + "\n"
+
+
+FORMATS = {"json": render_json}
 
 
 def _records(frame: pd.DataFrame, exact: tuple[str, ...] = ()) -> list[dict[str, Any]]:
@@ -56,7 +59,7 @@ def _plain(value: Any) -> Any:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {f.name: _plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
     if isinstance(value, Mapping):
-        return {str(key): _plain(held) for key, held in value.items()}
+        return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(held) for held in value]
+        return [_plain(item) for item in value]
     return value

@@ -36,7 +36,7 @@ _READING = (
 
 
 def legend(rows: pd.DataFrame, notes: BoardNotes) -> list[str]:
-    """The closing sections: how to read, the protocol, detectors, slices, conditions, versions."""
+    """Write the closing sections: how to read, protocol, detectors, slices, conditions, versions."""
     lines = ["## Notes", "", *(f"- {line}" for line in _READING)]
     lines += [f"- {line}" for line in _protocol(notes)]
     lines += [f"- {escape_line(line)}" for line in notes.extra]
@@ -93,5 +93,5 @@ def _slices(rows: pd.DataFrame, notes: BoardNotes) -> list[str]:
     return table(header, body, left=3)
 
 
-def _pairs(held: Mapping[str, str]) -> list[list[str]]:
-    return [[escape(key), escape(value)] for key, value in held.items()]
+def _pairs(texts: Mapping[str, str]) -> list[list[str]]:
+    return [[escape(key), escape(value)] for key, value in texts.items()]

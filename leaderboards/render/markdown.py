@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pandas as pd
@@ -12,32 +13,36 @@ from leaderboards.render.further import further, labelled_oracle
 from leaderboards.render.legend import legend
 from leaderboards.render.severity import severity_section
 from leaderboards.render.text import UNDEFINED, escape, rate, table, with_interval
+from leaderboards.statistics.catalogue import Metric, headline_metrics
 from leaderboards.tables.cells import CLEAN
 from leaderboards.tables.extras import Extras
 from leaderboards.tables.means import (
-    FAMILIES,
-    Family,
+    CUT_KINDS,
+    CutKind,
     by_condition,
+    cut_rows,
     failures,
-    family_rows,
     headline,
-    main_family,
+    main_cut,
     slice_name,
 )
 from leaderboards.tables.notes import BoardNotes
 from leaderboards.tables.slicing import POOLED
 
 MARKS = {"seen": " †", "mixed": " ‡", "unknown": " (?)"}
-METRICS = {"auc": "AUC", "accuracy": "Accuracy"}
+# Columns that name a line of a table with one column a detector.
+_SLICE, _CONDITION = ("generator", "domain"), ("condition",)
+# Columns of the headline that say how many slices a mean of it is over.
+_SIZES = {"unseen": "n_unseen", "seen": "n_seen", "all": "n_slices"}
 
 
 def render_markdown(rows: pd.DataFrame, notes: BoardNotes, extras: Extras | None = None) -> str:
-    """The whole document; no clock, no path, so the same rows and notes give the same bytes."""
+    """Write the whole document; no clock, no path: the same rows and notes give the same bytes."""
     lines = [f"# Leaderboard: {escape(notes.dataset)}, suite {escape(notes.suite)}", ""]
     lines += _limited(notes)
     lines += _headline(rows)
-    for family in FAMILIES:
-        lines += _by_slice(rows, family)
+    for kind in CUT_KINDS:
+        lines += _by_slice(rows, kind)
     lines += _by_condition(rows)
     lines += attack_tables(rows, notes)
     lines += severity_section(rows, notes)
@@ -49,101 +54,98 @@ def render_markdown(rows: pd.DataFrame, notes: BoardNotes, extras: Extras | None
     return "\n".join(lines).rstrip("\n") + "\n"
 
 
+FORMATS = {"md": render_markdown}
+
+
 def _limited(notes: BoardNotes) -> list[str]:
     if notes.limit is None:
         return []
-    of = "" if notes.n_available is None else f" of {notes.n_available}"
+    total = "" if notes.n_available is None else f" of {notes.n_available}"
     return [
-        f"> **LIMITED RUN: {notes.n_images}{of} images (limit {notes.limit}).** "
+        f"> **LIMITED RUN: {notes.n_images}{total} images (limit {notes.limit}).** "
         "Good for a trial, not for a comparison.",
         "",
     ]
 
 
 def _headline(rows: pd.DataFrame) -> list[str]:
-    family = main_family(rows)
-    found = headline(rows).to_dict("records")
+    kind, metrics = main_cut(rows), headline_metrics()
+    summaries = headline(rows).to_dict("records")
     parts = ["unseen", "seen"]
     # A detector with no unseen slice is ranked by its mean over all: show that only where it is.
-    if any(row["n_unseen"] == 0 for row in found):
+    if any(row["n_unseen"] == 0 for row in summaries):
         parts.append("all")
-    counts = {"unseen": "n_unseen", "seen": "n_seen", "all": "n_slices"}
-    drops = any(row["n_conditions"] for row in found)
-    worst = f"Worst {family} (AUC)" if family in ("generator", "domain") else "Worst slice (AUC)"
-    header = ["Detector", *(f"{title} {part}" for title in METRICS.values() for part in parts)]
-    header += [worst, *(["Mean AUC drop", "Mean accuracy drop"] if drops else []), "Not scored"]
+    has_conditions = any(row["n_conditions"] for row in summaries)
+    worst = f"Worst {kind} (AUC)" if kind in ("generator", "domain") else "Worst slice (AUC)"
+    header = [
+        "Detector",
+        *(f"{metric.title} {part}" for metric in metrics for part in parts),
+        worst,
+    ]
+    if has_conditions:
+        header += [f"Mean {metric.phrase} drop" for metric in metrics]
     body: list[list[str]] = []
-    for row in found:
+    for row in summaries:
         cells = [escape(row["detector"])]
         cells += [
-            rate(row[f"{metric}_{part}"]) if row[counts[part]] else "none"
-            for metric in METRICS
+            metric.show(row[f"{metric.name}_{part}"]) if row[_SIZES[part]] else "none"
+            for metric in metrics
             for part in parts
         ]
         cells.append(
             f"{escape(row['worst'])} ({rate(row['worst_auc'])})" if row["worst"] else UNDEFINED
         )
-        if drops:
-            cells += [rate(row["mean_auc_drop"]), rate(row["mean_accuracy_drop"])]
-        cells.append(f"{row['n_not_ok']} of {row['n_cells']} cells")
-        body.append(cells)
-    unit = "slice" if family in ("pooled", "generator and domain") else family
+        if has_conditions:
+            cells += [rate(row[f"mean_{metric.name}_drop"]) for metric in metrics]
+        body.append([*cells, f"{row['n_not_ok']} of {row['n_cells']} cells"])
+    unit = "slice" if kind in ("pooled", "generator and domain") else kind
     return [
-        *table(header, body),
+        *table([*header, "Not scored"], body),
         f"Clean images; unweighted means over each detector's unseen and seen {unit}s.",
         "",
     ]
 
 
-def _by_slice(rows: pd.DataFrame, family: Family) -> list[str]:
-    chosen = family_rows(rows, family)
-    chosen = chosen[chosen["condition"] == CLEAN]
-    if chosen.empty:
+def _by_slice(rows: pd.DataFrame, kind: CutKind) -> list[str]:
+    cells = cut_rows(rows, kind)
+    cells = cells[cells["condition"] == CLEAN]
+    if cells.empty:
         return []
-    title = "Pooled" if family == "pooled" else f"By {family}"
+    title = "Pooled" if kind == "pooled" else f"By {kind}"
+    corner = "Slice" if kind in ("pooled", "generator and domain") else kind.capitalize()
     lines: list[str] = []
-    for metric, name in METRICS.items():
-        lines += [f"## {title}: {name}, clean", ""]
-        lines += _pivot(
-            chosen,
-            "Slice" if family in ("pooled", "generator and domain") else family.capitalize(),
-            lambda row: (row["generator"], row["domain"]),
-            lambda row, metric=metric: _measured(row, metric),  # type: ignore[misc]
-        )
+    for metric in headline_metrics():
+        lines += [f"## {title}: {metric.title}, clean", ""]
+        lines += _pivot(cells, corner, _SLICE, partial(_measured, metric=metric))
     return lines
 
 
 def _by_condition(rows: pd.DataFrame) -> list[str]:
-    found = by_condition(rows)
-    if (found["condition"] == CLEAN).all():
+    means = by_condition(rows)
+    if (means["condition"] == CLEAN).all():
         return []
     lines: list[str] = []
-    for metric, name in METRICS.items():
-        lines += [f"## By condition: {name}, and its drop against clean", ""]
-        lines += _pivot(
-            found,
-            "Condition",
-            lambda row: (row["condition"],),
-            lambda row, metric=metric: _dropped(row, metric),  # type: ignore[misc]
-        )
-    attacked = found[found["attack_success"].notna()]
+    for metric in headline_metrics():
+        lines += [f"## By condition: {metric.title}, and its drop against clean", ""]
+        lines += _pivot(means, "Condition", _CONDITION, partial(_dropped, metric=metric))
+    attacked = means[means["attack_success"].notna()]
     if len(attacked):
         lines += ["## By condition: attack success", ""]
         lines += _pivot(
-            found[found["condition"].isin(attacked["condition"])],
+            means[means["condition"].isin(attacked["condition"])],
             "Condition",
-            lambda row: (row["condition"],),
+            _CONDITION,
             lambda row: rate(row["attack_success"]),
         )
     return lines
 
 
 def _failures(rows: pd.DataFrame) -> list[str]:
-    found = failures(rows)
-    if found.empty:
+    failed = failures(rows)
+    if failed.empty:
         return []
     grouped: dict[tuple[str, ...], list[str]] = {}
-    for row in found.to_dict("records"):
+    for row in failed.to_dict("records"):
         key = tuple(str(row[name]) for name in ("detector", "condition", "status", "reason"))
         # Generators and domains share this list, and may share a name.
         kind = "domain " if row["generator"] == POOLED != row["domain"] else ""
@@ -156,34 +158,34 @@ def _failures(rows: pd.DataFrame) -> list[str]:
     return ["## Cells not scored", "", *table(header, body, left=len(header))]
 
 
-def _measured(row: dict[str, Any], metric: str) -> str:
+def _measured(row: dict[str, Any], metric: Metric) -> str:
     if row["status"] != "ok":
         return escape(row["status"])
-    text = with_interval(row[metric], row[f"{metric}_lo"], row[f"{metric}_hi"])
-    return text + MARKS.get(row["seen"], "")
+    value, lo, hi = (row[column] for column in metric.columns)
+    return with_interval(value, lo, hi, metric.show) + MARKS.get(row["seen"], "")
 
 
-def _dropped(row: dict[str, Any], metric: str) -> str:
-    text = rate(row[metric])
+def _dropped(row: dict[str, Any], metric: Metric) -> str:
+    text = metric.show(row[metric.name])
     if row["condition"] != CLEAN:
-        text += f" (drop {rate(row[f'{metric}_drop'])})"
+        text += f" (drop {rate(row[f'{metric.name}_drop'])})"
     return text + (" (all)" if row["basis"] == "all" else "")
 
 
 def _pivot(
     frame: pd.DataFrame,
     corner: str,
-    key: Callable[[dict[str, Any]], tuple[str, ...]],
-    cell: Callable[[dict[str, Any]], str],
+    keys: tuple[str, ...],
+    text: Callable[[dict[str, Any]], str],
 ) -> list[str]:
     """A table with one column a detector, rows and columns in order of first appearance."""
     detectors = list(dict.fromkeys(frame["detector"]))
     body: dict[tuple[str, ...], dict[str, str]] = {}
     for record in frame.to_dict("records"):
         row = {str(name): value for name, value in record.items()}
-        body.setdefault(key(row), {})[row["detector"]] = cell(row)
+        body.setdefault(tuple(row[key] for key in keys), {})[row["detector"]] = text(row)
     lines = []
-    for named, cells in body.items():
-        title = slice_name(*named) if len(named) == 2 else named[0]
-        lines.append([escape(title), *(cells.get(d, "not run") for d in detectors)])
+    for key, cells in body.items():
+        title = slice_name(*key) if keys == _SLICE else key[0]
+        lines.append([escape(title), *(cells.get(name, "not run") for name in detectors)])
     return table([corner, *map(escape, detectors)], lines)

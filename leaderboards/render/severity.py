@@ -4,34 +4,34 @@ from __future__ import annotations
 
 import pandas as pd
 
-from leaderboards.render.csv import render_csv
+from leaderboards.render.csv import render_rows
 from leaderboards.render.text import UNDEFINED, escape, rate, table
+from leaderboards.statistics.catalogue import headline_metrics
 from leaderboards.tables.notes import BoardNotes
-from leaderboards.tables.severity import by_family, curve_rows, degradation
+from leaderboards.tables.severity import by_series, curve_rows, degradation
 
-TITLES = {"auc": "AUC", "accuracy": "accuracy"}
 _ALL = " (all)"
 
 
 def severity_section(rows: pd.DataFrame, notes: BoardNotes) -> list[str]:
-    """Drops by strength, area under the severity curve, mean and worst; nothing without curves."""
-    found = by_family(rows, notes.curves)
-    if found.empty:
+    """Write drops by strength, area under the severity curve, mean and worst; [] without curves."""
+    series = by_series(rows, notes.curves)
+    if series.empty:
         return []
-    most = max(len(members) for members in found["conditions"])
+    n_strengths = max(len(members) for members in series["conditions"])
+    header = ["Detector", "Corruption", *(str(i + 1) for i in range(n_strengths))]
+    header += ["Mean drop", "Worst drop", "Area"]
     lines: list[str] = []
-    for metric, title in TITLES.items():
-        header = ["Detector", "Corruption", *(str(i + 1) for i in range(most))]
-        header += ["Mean drop", "Worst drop", "Area"]
+    for metric in headline_metrics():
         body = []
-        for row in found.to_dict("records"):
-            drops = [rate(drop) for drop in row[f"{metric}_drops"]]
+        for row in series.to_dict("records"):
+            drops = [rate(drop) for drop in row[f"{metric.name}_drops"]]
             cells = [escape(row["detector"]), escape(row["family"])]
-            cells += drops + [""] * (most - len(drops))
-            cells += [rate(row[f"{metric}_{part}"]) for part in ("mean_drop", "worst_drop")]
-            cells.append(rate(row[f"{metric}_area"]) + (_ALL if row["basis"] == "all" else ""))
-            body.append(cells)
-        lines += [f"## Severity: drop of {title} by strength, mild to harsh", ""]
+            cells += drops + [""] * (n_strengths - len(drops))
+            cells += [rate(row[f"{metric.name}_{part}"]) for part in ("mean_drop", "worst_drop")]
+            mark = _ALL if row["basis"] == "all" else ""
+            body.append([*cells, metric.show(row[f"{metric.name}_area"]) + mark])
+        lines += [f"## Severity: drop of {metric.phrase} by strength, mild to harsh", ""]
         lines += table(header, body, left=2)
     lines += _degradation(rows, notes)
     lines += [
@@ -48,16 +48,18 @@ def _degradation(rows: pd.DataFrame, notes: BoardNotes) -> list[str]:
     body = []
     for row in degradation(rows, notes.curves).to_dict("records"):
         cells = [escape(row["detector"]), str(row["n_families"])]
-        for metric in TITLES:
-            worst = row[f"{metric}_worst"]
-            told = f"{escape(worst)} ({rate(row[f'{metric}_worst_drop'])})" if worst else UNDEFINED
-            cells += [rate(row[f"{metric}_mean"]), told]
+        for metric in headline_metrics():
+            name, drop = row[f"{metric.name}_worst"], row[f"{metric.name}_worst_drop"]
+            worst = f"{escape(name)} ({rate(drop)})" if name else UNDEFINED
+            cells += [rate(row[f"{metric.name}_mean"]), worst]
         body.append(cells)
-    header = ["Detector", "Corruptions", "AUC", "Worst for AUC", "Accuracy", "Worst for accuracy"]
+    header = ["Detector", "Corruptions"]
+    for metric in headline_metrics():
+        header += [metric.title, f"Worst for {metric.phrase}"]
     return ["## Severity: mean corruption degradation", "", *table(header, body)]
 
 
 def severity_csv(rows: pd.DataFrame, notes: BoardNotes) -> str:
-    """The curves as tidy CSV; "" where no corruption of the suite has two strengths."""
-    found = curve_rows(rows, notes.curves)
-    return "" if found.empty else render_csv(found)
+    """Write the curves as tidy CSV; "" where no corruption of the suite has two strengths."""
+    points = curve_rows(rows, notes.curves)
+    return "" if points.empty else render_rows(points)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 UNDEFINED = "n/a"
 
@@ -24,7 +24,7 @@ _MARKUP = {
 
 
 def visible(text: str) -> str:
-    """Text with every control, bidirectional mark and lone surrogate spelt out.
+    """Spell out every control, bidirectional mark and lone surrogate of a text.
 
     A name must not drive a terminal, reorder a line, or end one.
     """
@@ -43,16 +43,16 @@ def _visible(char: str) -> str:
 
 
 def escape(text: str) -> str:
-    """Text that renders in Markdown as itself, on one line, in a table cell or a sentence."""
+    """Escape text so that Markdown shows it as it is, on one line, in a table cell or a sentence."""
     text = visible(text)
     if not text:
         return "(empty)"
     parts = [_MARKUP.get(char, char) for char in text]
-    for at, char in enumerate(text):
+    for i, char in enumerate(text):
         # Between letters an underscore is literal: stable_diffusion_v_1_4 stays readable.
-        inside = 0 < at < len(text) - 1 and text[at - 1].isalnum() and text[at + 1].isalnum()
+        inside = 0 < i < len(text) - 1 and text[i - 1].isalnum() and text[i + 1].isalnum()
         if char == "_" and not inside:
-            parts[at] = "\\_"
+            parts[i] = "\\_"
     for end in (0, -1):
         if parts[end] == " ":
             parts[end] = "&#32;"
@@ -60,27 +60,32 @@ def escape(text: str) -> str:
 
 
 def escape_line(text: str) -> str:
-    """``escape`` for text that opens a line, where "-", "#" or "1." would start a block."""
+    """Escape text that opens a line, where "-", "#" or "1." would start a block."""
     return _BLOCK_START.sub(r"\1\\\2", escape(text), count=1)
 
 
 def rate(value: float) -> str:
-    """A rate, or a difference of rates, with three decimals; nan as "n/a"."""
+    """Write a rate, or a difference of rates, with three decimals; nan as "n/a"."""
     if math.isnan(value):
         return UNDEFINED
     # Rounding first and adding zero keeps "-0.000" off the board.
     return f"{round(value, 3) + 0.0:.3f}"
 
 
-def with_interval(value: float, lo: float, hi: float) -> str:
-    """A rate with its 95% interval, for example ``0.912 [0.880, 0.940]``."""
+def with_interval(value: float, lo: float, hi: float, show: Callable[[float], str] = rate) -> str:
+    """Write a value with its 95% interval.
+
+    Example:
+        >>> with_interval(0.912, 0.88, 0.94)
+        '0.912 [0.880, 0.940]'
+    """
     if math.isnan(value) or math.isnan(lo):
-        return rate(value)
-    return f"{rate(value)} [{rate(lo)}, {rate(hi)}]"
+        return show(value)
+    return f"{show(value)} [{show(lo)}, {show(hi)}]"
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -> list[str]:
-    """A pipe table, padded so that the raw text reads well too.
+    """Lay out a pipe table, padded so that the raw text reads well too.
 
     Args:
         header: Column titles, escaped.

@@ -19,23 +19,39 @@ ECE_BINS = 15
 
 
 class Estimate(NamedTuple):
-    """A rate with its 95% interval."""
+    """A value with its 95% interval, both ends nan where it has none."""
 
     value: float
     lo: float
     hi: float
+
+    @property
+    def interval(self) -> Interval:
+        """Both ends as an interval."""
+        return Interval(self.lo, self.hi)
 
 
 UNDEFINED = Estimate(NAN, NAN, NAN)
 
 
 def tpr_at_fpr(groups: TieGroups, fpr: float) -> Estimate:
-    """Share of fakes found where at most a share ``fpr`` of reals is called fake.
+    """Compute the share of fakes found where at most a share ``fpr`` of reals is called fake.
 
-    Undefined with fewer than ``1 / fpr`` reals: so low a rate cannot be set with them. The interval
-    joins Wilson's for the fakes with the distribution-free interval for the threshold (the binomial
-    bounds on the rank of the reals' quantile), by the square root of the sum of squares; it is
-    undefined where all reals may lie below the true threshold (368 reals are needed at 1%).
+    ``TP(t) / n_fake`` at the least threshold t, a score, with ``FP(t) <= fpr n_real``. Undefined with
+    fewer than ``1 / fpr`` reals: so low a rate cannot be set with them. The interval joins Wilson's for
+    the fakes with the distribution-free interval for the threshold (the binomial bounds on the rank of
+    the reals' quantile), by the square root of the sum of squares; it is undefined where all reals may
+    lie below the true threshold (368 reals are needed at 1%).
+
+    Args:
+        groups: Scores of both classes, sorted.
+        fpr: False-positive rate, in (0, 1).
+
+    Example:
+        >>> from leaderboards.statistics.ranking import tie_groups
+        >>> fake = np.array([False, False, True, True])
+        >>> tpr_at_fpr(tie_groups(fake, np.array([1.0, 2.0, 1.5, 3.0])), 0.5).value
+        1.0
 
     Source:
         Zou and Donner (2008), Statistics in Medicine 27, 1693-1702, for joining the two.
@@ -43,16 +59,17 @@ def tpr_at_fpr(groups: TieGroups, fpr: float) -> Estimate:
     n_real, n_fake = groups.n_real, groups.n_fake
     if not n_fake or n_real * fpr < 1:
         return UNDEFINED
+    # The summand undoes rounding: 0.29 * 100 is a little less than 29.
     allowed = math.floor(fpr * n_real + 1e-9)
-    least, most = _allowed_bounds(n_real, fpr)
-    found = [_fakes_above(groups, k) for k in (allowed, least, most)]
-    value = found[0] / n_fake
-    if not least:
+    fewest, most = _allowed_bounds(n_real, fpr)
+    n_found = _fakes_above(groups, allowed)
+    value = n_found / n_fake
+    if not fewest:
         return Estimate(value, NAN, NAN)
-    of_fakes = wilson(found[0], n_fake)
-    low, high = (k / n_fake for k in found[1:])
-    lo = value - math.hypot(value - of_fakes.lo, value - low)
-    hi = value + math.hypot(of_fakes.hi - value, high - value)
+    sampling = wilson(n_found, n_fake)
+    strictest, laxest = (_fakes_above(groups, k) / n_fake for k in (fewest, most))
+    lo = value - math.hypot(value - sampling.lo, value - strictest)
+    hi = value + math.hypot(sampling.hi - value, laxest - value)
     return Estimate(value, max(0.0, lo), min(1.0, hi))
 
 
@@ -70,27 +87,52 @@ def _fakes_above(groups: TieGroups, allowed: int) -> int:
 
 
 def roc(groups: TieGroups) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """False- and true-positive rate from the strictest threshold to the laxest, (g + 1,) each."""
+    """Trace false- and true-positive rate from the strictest threshold to the laxest, (g + 1,) each."""
     fpr = np.concatenate(([0], np.cumsum(groups.real[::-1]))) / groups.n_real
     tpr = np.concatenate(([0], np.cumsum(groups.fake[::-1]))) / groups.n_fake
     return fpr, tpr
 
 
 def equal_error_rate(groups: TieGroups) -> float:
-    """Where as many reals are called fake as fakes are missed, between points by a straight line."""
+    """Find the error rate where as many reals are called fake as fakes are missed: ``FPR = 1 - TPR``.
+
+    Between two points of the ROC curve it lies on the straight line; nan with a single class.
+
+    Example:
+        >>> from leaderboards.statistics.ranking import tie_groups
+        >>> fake = np.array([False, False, True, True])
+        >>> equal_error_rate(tie_groups(fake, np.array([0.1, 0.4, 0.35, 0.8])))
+        0.5
+
+    Source:
+        Martin and others (1997), Eurospeech, 1895-1898 (the DET curve).
+    """
     if not groups.n_real or not groups.n_fake:
         return NAN
     fpr, tpr = roc(groups)
     gap = fpr - (1 - tpr)
-    at = int(np.searchsorted(gap, 0.0, side="left"))
-    if at == 0 or gap[at] == 0:
-        return float(fpr[at])
-    share = -gap[at - 1] / (gap[at] - gap[at - 1])
-    return float(fpr[at - 1] + share * (fpr[at] - fpr[at - 1]))
+    crossing = int(np.searchsorted(gap, 0.0, side="left"))
+    if crossing == 0 or gap[crossing] == 0:
+        return float(fpr[crossing])
+    before = crossing - 1
+    share = -gap[before] / (gap[crossing] - gap[before])
+    return float(fpr[before] + share * (fpr[crossing] - fpr[before]))
 
 
 def partial_auc(groups: TieGroups, max_fpr: float = PARTIAL_MAX_FPR) -> float:
-    """Area under the ROC curve up to a false-positive rate, scaled so that guessing is 0.5.
+    """Compute the area under the ROC curve up to a false-positive rate, scaled so that guessing is 0.5.
+
+    ``(1 + (A - m^2 / 2) / (m - m^2 / 2)) / 2`` for the area A over FPR in [0, m]; nan with a single class.
+
+    Args:
+        groups: Scores of both classes, sorted.
+        max_fpr: False-positive rate m, in (0, 1].
+
+    Example:
+        >>> from leaderboards.statistics.ranking import tie_groups
+        >>> fake = np.array([False, False, True, True])
+        >>> round(partial_auc(tie_groups(fake, np.array([0.1, 0.4, 0.35, 0.8]))), 4)
+        0.7368
 
     Source:
         McClish (1989), Medical Decision Making 9, 190-195; as scikit-learn's ``max_fpr``.
@@ -109,14 +151,42 @@ def partial_auc(groups: TieGroups, max_fpr: float = PARTIAL_MAX_FPR) -> float:
 
 
 def brier(fake: NDArray[np.bool_], logits: NDArray[Any]) -> float:
-    """Mean squared error of the probability sigmoid(logit); nan without images."""
+    """Compute the mean squared error of the probability: ``mean of (sigmoid(logit) - label)^2``.
+
+    Args:
+        fake: (n,) bool, true for fakes.
+        logits: (n,) finite floating point.
+
+    Returns:
+        In [0, 1]; nan without images.
+
+    Example:
+        >>> round(brier(np.array([False, True]), np.array([0.0, 2.0])), 4)
+        0.1321
+
+    Source:
+        Brier (1950), Monthly Weather Review 78, 1-3, for two classes.
+    """
     if not fake.size:
         return NAN
     return float(np.mean((expit(np.asarray(logits, dtype=np.float64)) - fake) ** 2))
 
 
 def calibration_error(fake: NDArray[np.bool_], logits: NDArray[Any]) -> float:
-    """Expected calibration error of sigmoid(logit): 15 bins of equal width; nan without images.
+    """Compute the expected calibration error of ``sigmoid(logit)`` in 15 bins of equal width.
+
+    ``sum over bins of (m / n) |mean probability - share of fakes|`` for m of n images in a bin.
+
+    Args:
+        fake: (n,) bool, true for fakes.
+        logits: (n,) finite floating point.
+
+    Returns:
+        In [0, 1]; nan without images.
+
+    Example:
+        >>> round(calibration_error(np.array([False, True, True]), np.array([2.0, 2.0, 2.0])), 4)
+        0.2141
 
     Source:
         Naeini, Cooper and Hauskrecht (2015), AAAI, 2901-2907.
@@ -130,7 +200,17 @@ def calibration_error(fake: NDArray[np.bool_], logits: NDArray[Any]) -> float:
 
 
 def mean_of_two(a: Interval, b: Interval, values: tuple[float, float]) -> Interval:
-    """Interval of the mean of two independent rates from their own intervals.
+    """Compute the interval of the mean of two independent rates from the interval of each.
+
+    Args:
+        a: Interval of one rate.
+        b: Interval of the other.
+        values: Both rates.
+
+    Example:
+        >>> lo, hi = mean_of_two(Interval(0.6, 0.8), Interval(0.7, 0.9), (0.7, 0.8))
+        >>> round(lo, 4), round(hi, 4)
+        (0.6793, 0.8207)
 
     Source:
         Newcombe (1998), Statistics in Medicine 17, 873-890, method 10.
@@ -142,7 +222,21 @@ def mean_of_two(a: Interval, b: Interval, values: tuple[float, float]) -> Interv
 
 
 def f1_interval(tp: int, fp: int, n_fake: int, n_real: int) -> Interval:
-    """Interval of F1 from Wilson's for both classes' rates, by the square root of the sum of squares.
+    """Compute the interval of F1 from Wilson's for both classes' rates, joined by sums of squares.
+
+    Args:
+        tp: Fakes called fake.
+        fp: Reals called fake.
+        n_fake: Fake images.
+        n_real: Real images.
+
+    Returns:
+        Inside [0, 1]; (nan, nan) with a single class.
+
+    Example:
+        >>> lo, hi = f1_interval(8, 2, 10, 10)
+        >>> round(lo, 4), round(hi, 4)
+        (0.5552, 0.9013)
 
     Source:
         Zou and Donner (2008), Statistics in Medicine 27, 1693-1702.

@@ -41,12 +41,17 @@ class Difference:
     """Candidate minus baseline on the same images; negative is a drop.
 
     Attributes:
-        value: The difference.
-        variance: Of the difference; nan where undefined.
+        value: Difference of the two estimates, in [-1, 1].
+        variance: Variance of the difference; nan where undefined.
         floor_sd: Standard error to believe where no image tells the two apart, since a variance of
             zero is no certainty. 0 where the two are identical, image by image.
         df: Degrees of freedom behind the variance: clusters less one, or infinite without clusters.
             Few clusters tell little of how clusters differ, and Student's t says so.
+
+    Example:
+        >>> drop = Difference(value=-0.2, variance=0.01)
+        >>> round(drop.p_two_sided, 4), round(drop.p_drop, 4)
+        (0.0455, 0.0228)
     """
 
     value: float
@@ -68,41 +73,55 @@ class Difference:
 
     @property
     def p_two_sided(self) -> float:
-        """Of no difference."""
-        return min(1.0, 2 * min(self.p_drop, 1 - self.p_drop)) if self.defined else NAN
+        """P value of "no difference": ``2 P(Z > |value| / sd)``."""
+        if not self.defined:
+            return NAN
+        if self.sd == 0:
+            return 1.0 if self.value == 0 else 0.0
+        # The lower tail of minus the statistic: one minus the upper one would round to 0 beyond 8 sd.
+        return 2 * self._below(-abs(self.value) / self.sd)
 
     @property
     def p_drop(self) -> float:
-        """One-sided, of "the candidate is no worse": small where it dropped."""
+        """One-sided p value of "the candidate is no worse": small where it dropped."""
         if not self.defined:
             return NAN
         if self.sd == 0:
             return 0.5 if self.value == 0 else float(self.value > 0)
-        at = self.value / self.sd
-        return float(ndtr(at) if math.isinf(self.df) else stdtr(self.df, at))
+        return self._below(self.value / self.sd)
 
     def quantile(self, probability: float) -> float:
-        """Of the normal distribution, or of Student's with ``df`` degrees of freedom."""
+        """Invert the normal distribution, or Student's with ``df`` degrees of freedom."""
         return float(ndtri(probability) if math.isinf(self.df) else stdtrit(self.df, probability))
 
     def lower(self, confidence: float = 0.95) -> float:
-        """The one-sided lower bound."""
+        """Compute the one-sided lower bound of the difference."""
         return self.value - self.quantile(confidence) * self.sd
 
     def interval(self, confidence: float = 0.95) -> Interval:
-        """The two-sided interval, inside [-1, 1]."""
+        """Compute the two-sided interval of the difference, inside [-1, 1]."""
         half = self.quantile(0.5 + confidence / 2) * self.sd
         if math.isnan(half):
             return Interval(NAN, NAN)
         return Interval(max(-1.0, self.value - half), min(1.0, self.value + half))
 
+    def _below(self, statistic: float) -> float:
+        return float(ndtr(statistic) if math.isinf(self.df) else stdtr(self.df, statistic))
+
 
 def auc_influence(labels: NDArray[Any], logits: NDArray[Any]) -> Influence:
-    """Area under the ROC curve with DeLong's structural components, in O(n log n), ties included.
+    """Compute the area under the ROC curve with DeLong's structural components, ties included.
+
+    An image contributes ``(V - AUC) / sqrt(m (m - 1))``, where V is the share of the other class that
+    it is ranked rightly against and m the size of its own class. Takes O(n log n).
 
     Args:
         labels: (n,) 0 or 1, 1 = AI-generated.
         logits: (n,) finite floating point.
+
+    Example:
+        >>> auc_influence([0, 0, 1, 1], [-1.0, 2.5, 2.0, 3.0]).value
+        0.75
 
     Source:
         DeLong, DeLong and Clarke-Pearson (1988), Biometrics 44, 837-845; sorted as in Sun and Xu
@@ -125,12 +144,18 @@ def auc_influence(labels: NDArray[Any], logits: NDArray[Any]) -> Influence:
 def share_influence(
     labels: NDArray[Any], right: NDArray[np.bool_], metric: str = "accuracy"
 ) -> Influence:
-    """Accuracy, balanced accuracy, or one class's recall, with each image's contribution.
+    """Compute accuracy, balanced accuracy, or one class's recall, with each image's contribution.
+
+    An image contributes ``(right - share) / sqrt(m (m - 1))``, m being the size of what is counted.
 
     Args:
         labels: (n,) 0 or 1.
         right: (n,) whether the verdict was right.
         metric: "accuracy", "balanced_accuracy", "fake_recall", "recall" or "real_recall".
+
+    Example:
+        >>> share_influence([0, 0, 1, 1], np.array([True, False, True, True])).value
+        0.75
     """
     fake = is_fake_mask(labels)
     masks: dict[str, list[NDArray[np.bool_]]] = {
@@ -140,9 +165,9 @@ def share_influence(
         "recall": [fake],
         "real_recall": [~fake],
     }
-    found = [_share(right, mask) for mask in masks[metric]]
-    value = sum(one.value for one in found) / len(found)
-    return Influence(value, np.sum([one.parts for one in found], axis=0) / len(found))
+    shares = [_share(right, mask) for mask in masks[metric]]
+    value = sum(share.value for share in shares) / len(shares)
+    return Influence(value, np.sum([share.parts for share in shares], axis=0) / len(shares))
 
 
 def _share(right: NDArray[np.bool_], mask: NDArray[np.bool_]) -> Influence:
@@ -154,11 +179,18 @@ def _share(right: NDArray[np.bool_], mask: NDArray[np.bool_]) -> Influence:
 
 
 def variance_of(parts: NDArray[np.float64], clusters: NDArray[np.int64] | None = None) -> float:
-    """Variance of an estimate from its parts; images of one cluster may depend on each other.
+    """Sum the variance of an estimate from its parts; images of one cluster may depend on each other.
+
+    Without clusters ``sum of parts^2``; with k of them ``k / (k - 1) sum of (sum of parts)^2``, each
+    inner sum over one cluster, and a factor ``1 - 1 / n`` so that single images give the same value.
 
     Args:
         parts: (n,) influence values, or differences or sums of such.
         clusters: (n,) codes from ``cluster_codes``; None takes every image as its own cluster.
+
+    Example:
+        >>> variance_of(np.array([0.5, -0.5]))
+        0.5
 
     Source:
         Obuchowski (1997), Biometrics 53, 567-578, for clustered ROC data.
@@ -174,16 +206,21 @@ def variance_of(parts: NDArray[np.float64], clusters: NDArray[np.int64] | None =
 
 
 def cluster_codes(groups: Sequence[str]) -> NDArray[np.int64] | None:
-    """Integer codes of clusters; an image with an empty group stands alone. None if all do."""
+    """Code clusters as integers; an image with an empty group stands alone. None if all do.
+
+    Example:
+        >>> cluster_codes(["a", "", "a"]).tolist()
+        [0, 1, 0]
+    """
     names = np.asarray(groups, dtype=object)
     alone = names == ""
-    told, codes = np.unique(names[~alone].astype(str), return_inverse=True)
-    if told.size == names.size - np.count_nonzero(alone):
+    clusters, codes = np.unique(names[~alone].astype(str), return_inverse=True)
+    if clusters.size == names.size - np.count_nonzero(alone):
         return None
-    found = np.empty(names.size, dtype=np.int64)
-    found[~alone] = codes
-    found[alone] = told.size + np.arange(np.count_nonzero(alone))
-    return found
+    coded = np.empty(names.size, dtype=np.int64)
+    coded[~alone] = codes
+    coded[alone] = clusters.size + np.arange(np.count_nonzero(alone))
+    return coded
 
 
 def difference(
@@ -193,31 +230,40 @@ def difference(
     *,
     pairs: int | None = None,
 ) -> Difference:
-    """The paired difference of two estimates on the same images.
+    """Take the paired difference of two estimates on the same images.
 
     Args:
-        baseline: Of one detector.
-        candidate: Of the other, image by image on the same ones.
-        clusters: From ``cluster_codes``.
+        baseline: Estimate of one detector.
+        candidate: Estimate of the other, image by image on the same ones.
+        clusters: (n,) codes from ``cluster_codes``.
         pairs: Independent units behind the estimate, for ``floor_sd``; None: the two
             are known to be identical image by image, and certainty is right.
     """
-    parts = candidate.parts - baseline.parts
-    least = 0.0
-    if pairs is not None:
-        # Nothing seen in so many trials bounds the unseen rate as Wilson's interval does.
-        z = float(ndtri(0.975))
-        least = wilson(0, pairs).hi / z if pairs else 1.0
     return Difference(
         candidate.value - baseline.value,
-        variance_of(parts, clusters),
-        least,
+        variance_of(candidate.parts - baseline.parts, clusters),
+        0.0 if pairs is None else smallest_error(pairs),
         degrees_of_freedom(clusters),
     )
 
 
+def smallest_error(pairs: int) -> float:
+    """Bound the standard error of a difference that no image showed: ``wilson(0, pairs).hi / 1.96``.
+
+    Nothing seen in so many trials bounds the unseen rate as Wilson's interval does.
+
+    Args:
+        pairs: Independent trials; without any, nothing is known and the error is 1.
+
+    Example:
+        >>> round(smallest_error(100), 4)
+        0.0189
+    """
+    return wilson(0, pairs).hi / float(ndtri(0.975)) if pairs else 1.0
+
+
 def degrees_of_freedom(clusters: NDArray[np.int64] | None) -> float:
-    """Behind a variance over clusters: their number less one; infinite without clusters."""
+    """Count the degrees of freedom of a variance: clusters less one; infinite without clusters."""
     return math.inf if clusters is None else float(np.unique(clusters).size - 1)
 
 
@@ -227,32 +273,46 @@ def paired_delong(
     candidate: NDArray[Any],
     clusters: NDArray[np.int64] | None = None,
 ) -> Difference:
-    """The difference of two areas under the ROC curve on the same images.
+    """Test the difference of two areas under the ROC curve on the same images.
+
+    The statistic is ``(AUC_b - AUC_a) / sqrt(var_a + var_b - 2 cov_ab)``, standard normal where the
+    two areas are equal.
 
     Args:
         labels: (n,) 0 or 1, 1 = AI-generated.
         baseline: (n,) logits of one detector.
         candidate: (n,) logits of the other.
-        clusters: From ``cluster_codes``.
+        clusters: (n,) codes from ``cluster_codes``.
+
+    Example:
+        >>> labels = np.array([0, 0, 0, 1, 1, 1])
+        >>> baseline = np.array([0.1, 0.4, 0.7, 0.3, 0.8, 0.9])
+        >>> candidate = np.array([0.1, 0.2, 0.3, 0.7, 0.8, 0.9])
+        >>> test = paired_delong(labels, baseline, candidate)
+        >>> round(test.value, 4), round(test.p_two_sided, 4)
+        (0.2222, 0.3711)
+
+    Source:
+        DeLong, DeLong and Clarke-Pearson (1988), Biometrics 44, 837-845, equation 8.
     """
-    same = np.array_equal(baseline, candidate)
-    fakes = int(np.count_nonzero(np.asarray(labels) == 1))
+    is_same = np.array_equal(baseline, candidate)
+    n_fake = int(np.count_nonzero(np.asarray(labels) == 1))
     return difference(
         auc_influence(labels, baseline),
         auc_influence(labels, candidate),
         clusters,
-        pairs=None if same else min(fakes, len(labels) - fakes),
+        pairs=None if is_same else min(n_fake, len(labels) - n_fake),
     )
 
 
 class McNemar(NamedTuple):
-    """Exact McNemar test.
+    """Result of an exact McNemar test.
 
     Attributes:
         lost: Images only the baseline had right.
         won: Images only the candidate has right.
-        p_two_sided: Of no difference.
-        p_drop: One-sided, of "the candidate is no worse".
+        p_two_sided: P value of "no difference".
+        p_drop: One-sided p value of "the candidate is no worse".
     """
 
     lost: int
@@ -262,11 +322,18 @@ class McNemar(NamedTuple):
 
 
 def mcnemar(baseline: NDArray[np.bool_], candidate: NDArray[np.bool_]) -> McNemar:
-    """Exact test of two sets of verdicts on the same images.
+    """Test two sets of verdicts on the same images exactly.
+
+    The p value is ``2 P(X <= min(lost, won))`` for X binomial in ``lost + won`` trials of 1/2, at most 1.
 
     Args:
         baseline: (n,) whether the baseline is right.
         candidate: (n,) whether the candidate is.
+
+    Example:
+        >>> right = np.array([True, True, True, True, False])
+        >>> mcnemar(right, ~right)
+        McNemar(lost=4, won=1, p_two_sided=0.375, p_drop=0.1875)
 
     Source:
         McNemar (1947), Psychometrika 12, 153-157; the binomial form, no continuity correction.
@@ -282,13 +349,13 @@ def mcnemar(baseline: NDArray[np.bool_], candidate: NDArray[np.bool_]) -> McNema
 
 
 def mean_influence(n: int, parts: Sequence[tuple[NDArray[np.int64], Influence]]) -> Influence:
-    """Unweighted mean of estimates that may share images.
+    """Average estimates that may share images, unweighted.
 
     Args:
         n: Images in all.
         parts: For each estimate, its images' positions and its influence on them.
     """
     total = np.zeros(n)
-    for where, one in parts:
-        total[where] += one.parts / len(parts)
-    return Influence(sum(one.value for _, one in parts) / len(parts), total)
+    for positions, influence in parts:
+        total[positions] += influence.parts / len(parts)
+    return Influence(sum(influence.value for _, influence in parts) / len(parts), total)

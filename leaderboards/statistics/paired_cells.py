@@ -1,34 +1,64 @@
-"""The same cells scored by two detectors: a paired test of each, and of their mean."""
+"""The same cells scored by two detectors: a paired test of each, and of means over them."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from leaderboards.statistics.bootstrap import STATISTICS, resamples
+from leaderboards.statistics.bootstrap import Statistic, resamples
+from leaderboards.statistics.catalogue import InfluenceFunction, metric_of, paired_metrics
+from leaderboards.statistics.decision import called_fake
 from leaderboards.statistics.intervals import NAN
-from leaderboards.statistics.metrics import called_fake
 from leaderboards.statistics.paired import (
     Difference,
     Influence,
-    auc_influence,
     degrees_of_freedom,
     difference,
     mcnemar,
     mean_influence,
-    share_influence,
+    smallest_error,
 )
 
 MACRO = "(macro mean)"
 N_RESAMPLES = 1000
-METRICS = tuple(STATISTICS)
+METRICS = tuple(paired_metrics())
+# Weights held in memory at once: 32 MB of float32.
 _BLOCK = 8_000_000
-_SHARES = ("accuracy", "balanced_accuracy", "fake_recall", "recall", "real_recall")
+
+Clusters = NDArray[np.int64] | None
+
+
+class CellName(NamedTuple):
+    """What a cell is about.
+
+    Attributes:
+        detector: Name of the detector.
+        generator: Name of the generator, or ``MACRO`` for a mean over cells.
+        domain: Name of the domain.
+        condition: Condition as spelt; "" for a mean over several.
+    """
+
+    detector: str
+    generator: str
+    domain: str
+    condition: str
+
+
+class Side(NamedTuple):
+    """One detector's scores in a cell.
+
+    Attributes:
+        logits: (m,) one an image of the cell.
+        threshold: Logit above which an image is called fake.
+    """
+
+    logits: NDArray[Any]
+    threshold: float
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -38,10 +68,11 @@ class PairedCell:
     Attributes:
         name: Detector, generator, domain, condition.
         rows: (m,) positions of the cell's images.
-        labels: (m,) their labels.
+        labels: (m,) labels of these images, 0 or 1.
         baseline: (n,) logits; nan where unscored.
-        candidate: (n,) logits.
-        thresholds: Baseline's and candidate's.
+        candidate: (n,) logits; nan where unscored.
+        thresholds: Logits above which the baseline and the candidate call an image fake.
+        ranked: False where logits of either say no more than the verdict.
     """
 
     name: tuple[str, str, str, str]
@@ -50,37 +81,64 @@ class PairedCell:
     baseline: NDArray[Any]
     candidate: NDArray[Any]
     thresholds: tuple[float, float] = (0.0, 0.0)
+    ranked: bool = True
 
     @property
     def identical(self) -> bool:
         """Whether both gave every image the same score."""
-        same = np.array_equal(self.baseline[self.rows], self.candidate[self.rows])
-        return bool(same and self.thresholds[0] == self.thresholds[1])
+        before, after = self.sides
+        return bool(
+            np.array_equal(before.logits, after.logits) and before.threshold == after.threshold
+        )
 
     @property
     def counts(self) -> tuple[int, int]:
-        """Real and fake images."""
-        fakes = int(np.count_nonzero(self.labels == 1))
-        return len(self.labels) - fakes, fakes
+        """Number of real and of fake images."""
+        n_fake = int(np.count_nonzero(self.labels == 1))
+        return len(self.labels) - n_fake, n_fake
+
+    def allows(self, metric: str) -> bool:
+        """Whether a metric may be used here: one that rests on logits needs logits that rank."""
+        record = metric_of(metric)
+        return self.ranked or record is None or record.needs_threshold
+
+    @property
+    def sides(self) -> tuple[Side, Side]:
+        """The baseline's and the candidate's scores of the cell's images."""
+        before, after = self.thresholds
+        return Side(self.baseline[self.rows], before), Side(self.candidate[self.rows], after)
+
+
+@dataclass(frozen=True, slots=True)
+class CellMean:
+    """Cells whose mean is tested too.
+
+    Attributes:
+        name: Name of the test.
+        members: Positions of the cells among those tested; at least one.
+    """
+
+    name: tuple[str, str, str, str]
+    members: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Tested:
-    """One test.
+    """One paired test, of a cell or of a mean over cells.
 
     Attributes:
-        name: Of the cell; generator ``MACRO`` for the mean of a detector's cells.
-        counts: Real and fake images.
+        name: Name of the cell, or of the mean.
+        counts: Number of real and of fake images.
         values: The metric of the baseline and of the candidate.
-        found: Their difference.
+        difference: Candidate minus baseline.
         identical: Whether every score is the same.
-        p: Two-sided, of no difference; McNemar's exact one for accuracy.
+        p: Two-sided p value of "no difference"; McNemar's exact one for accuracy.
     """
 
     name: tuple[str, str, str, str]
     counts: tuple[int, int]
     values: tuple[float, float]
-    found: Difference
+    difference: Difference
     identical: bool
     p: float
 
@@ -89,108 +147,162 @@ def paired_tests(
     cells: Sequence[PairedCell],
     metric: str,
     strata: NDArray[np.int64],
-    clusters: NDArray[np.int64] | None,
+    clusters: Clusters,
     *,
+    means: Sequence[CellMean] | None = None,
     seed: int = 0,
 ) -> list[Tested]:
-    """The paired difference of every cell, then of each detector's mean over its cells."""
-    if metric not in METRICS:
-        raise ValueError(f"the gate cannot test {metric!r}; it knows {', '.join(METRICS)}")
-    detectors = list(dict.fromkeys(cell.name[0] for cell in cells))
-    if metric == "auc" or metric in _SHARES:
-        by = [_influences(cell, metric) for cell in cells]
-        tests = [_cell_test(c, one, metric, clusters) for c, one in zip(cells, by, strict=True)]
-        for detector in detectors:
-            own = [i for i, cell in enumerate(cells) if cell.name[0] == detector]
-            means = [
-                mean_influence(len(strata), [(cells[i].rows, by[i][side]) for i in own])
-                for side in (0, 1)
-            ]
-            rows = np.unique(np.concatenate([cells[i].rows for i in own]))
-            used = None if clusters is None else clusters[rows]
-            before, after = (Influence(mean.value, mean.parts[rows]) for mean in means)
-            found = difference(before, after, used)
-            tests.append(
-                _macro_test(detector, [cells[i] for i in own], [tests[i] for i in own], found)
-            )
-        return tests
-    draws = _resampled(cells, metric, strata, clusters, seed)
+    """Test the paired difference of every cell, then of means over cells.
+
+    Args:
+        cells: Cells scored by both.
+        metric: A name in ``METRICS``.
+        strata: (n,) codes of the groups of images gathered apart, for resampling.
+        clusters: (n,) codes of dependent images, from ``cluster_codes``.
+        means: Means to test; by default one a detector, over all its cells.
+        seed: Seed of resampling, for metrics without a test in closed form.
+
+    Returns:
+        A test a cell, in order, then a test a mean.
+
+    Raises:
+        ValueError: A metric without a paired test.
+    """
+    metrics = paired_metrics()
+    if metric not in metrics:
+        raise ValueError(f"the gate cannot test {metric!r}; it knows {', '.join(metrics)}")
+    if means is None:
+        means = detector_means(cells)
+    influence, statistic = metrics[metric].influence, metrics[metric].statistic
+    if influence is not None:
+        is_exact = metric == "accuracy" and clusters is None
+        return _closed_form_tests(cells, influence, means, len(strata), clusters, is_exact=is_exact)
+    assert statistic is not None
+    draws = _resampled_differences(cells, statistic, strata, clusters, seed)
+    return _resampled_tests(cells, statistic, means, draws, clusters)
+
+
+def detector_means(cells: Sequence[PairedCell]) -> list[CellMean]:
+    """Name one mean a detector, over all its cells."""
+    members: dict[str, list[int]] = {}
+    for position, cell in enumerate(cells):
+        members.setdefault(CellName(*cell.name).detector, []).append(position)
+    return [
+        CellMean((detector, MACRO, "", ""), tuple(positions))
+        for detector, positions in members.items()
+    ]
+
+
+def _closed_form_tests(
+    cells: Sequence[PairedCell],
+    influence: InfluenceFunction,
+    means: Sequence[CellMean],
+    n_images: int,
+    clusters: Clusters,
+    *,
+    is_exact: bool,
+) -> list[Tested]:
+    """Test by what each image contributes; verdicts exactly, by McNemar's test, where asked."""
+    influences = [
+        [influence(cell.labels, side.logits, side.threshold) for side in cell.sides]
+        for cell in cells
+    ]
     tests = []
-    for cell, (values, gaps) in zip(cells, draws, strict=True):
-        own_clusters = None if clusters is None else clusters[cell.rows]
-        found = Difference(
-            values[1] - values[0], _variance(gaps), _least(cell), degrees_of_freedom(own_clusters)
+    for cell, (before, after) in zip(cells, influences, strict=True):
+        gap = replace(
+            difference(before, after, _of_rows(clusters, cell.rows)), floor_sd=_floor_sd(cell)
         )
+        test = Tested(
+            cell.name,
+            cell.counts,
+            (before.value, after.value),
+            gap,
+            cell.identical,
+            gap.p_two_sided,
+        )
+        if is_exact and gap.defined:
+            test = replace(test, p=_mcnemar_p(cell))
+        tests.append(test)
+    for mean in means:
+        rows = _rows_of(cells, mean)
+        sides = [
+            mean_influence(n_images, [(cells[i].rows, influences[i][side]) for i in mean.members])
+            for side in (0, 1)
+        ]
+        before, after = (Influence(side.value, side.parts[rows]) for side in sides)
         tests.append(
-            Tested(cell.name, cell.counts, values, found, cell.identical, found.p_two_sided)
+            _mean_test(cells, tests, mean, difference(before, after, _of_rows(clusters, rows)))
         )
-    for detector in detectors:
-        own = [i for i, cell in enumerate(cells) if cell.name[0] == detector]
-        gap = np.mean([draws[i][1] for i in own], axis=0)
-        value = float(np.mean([tests[i].found.value for i in own]))
-        # The images of the cells together hold at least the clusters of any one of them.
-        mean = Difference(value, _variance(gap), df=max(tests[i].found.df for i in own))
-        tests.append(_macro_test(detector, [cells[i] for i in own], [tests[i] for i in own], mean))
     return tests
 
 
-def _influences(cell: PairedCell, metric: str) -> tuple[Influence, Influence]:
-    sides = zip((cell.baseline, cell.candidate), cell.thresholds, strict=True)
-    if metric == "auc":
-        a, b = (auc_influence(cell.labels, logits[cell.rows]) for logits, _ in sides)
-        return a, b
-    a, b = (
-        share_influence(
-            cell.labels, called_fake(logits[cell.rows], at) == (cell.labels == 1), metric
+def _resampled_tests(
+    cells: Sequence[PairedCell],
+    statistic: Statistic,
+    means: Sequence[CellMean],
+    draws: Sequence[NDArray[np.float64]],
+    clusters: Clusters,
+) -> list[Tested]:
+    """Test by the spread of the difference over resamples, the same ones for all cells."""
+    tests = []
+    for cell, gaps in zip(cells, draws, strict=True):
+        whole = np.ones((1, len(cell.rows)), dtype=np.float32)
+        before, after = (float(values[0]) for values in _both_sides(cell, statistic, whole))
+        df = degrees_of_freedom(_of_rows(clusters, cell.rows))
+        gap = Difference(after - before, _variance(gaps), _floor_sd(cell), df)
+        tests.append(
+            Tested(cell.name, cell.counts, (before, after), gap, cell.identical, gap.p_two_sided)
         )
-        for logits, at in sides
+    for mean in means:
+        gaps = np.mean([draws[i] for i in mean.members], axis=0)
+        members = [tests[i].difference for i in mean.members]
+        value = float(np.mean([member.value for member in members]))
+        # The images of the cells together hold at least the clusters of any one of them.
+        df = max(member.df for member in members)
+        tests.append(_mean_test(cells, tests, mean, Difference(value, _variance(gaps), df=df)))
+    return tests
+
+
+def _mcnemar_p(cell: PairedCell) -> float:
+    before, after = (
+        called_fake(side.logits, side.threshold) == (cell.labels == 1) for side in cell.sides
     )
-    return a, b
+    return mcnemar(before, after).p_two_sided
 
 
-def _cell_test(
-    cell: PairedCell,
-    by: tuple[Influence, Influence],
-    metric: str,
-    clusters: NDArray[np.int64] | None,
+def _mean_test(
+    cells: Sequence[PairedCell], tests: Sequence[Tested], mean: CellMean, gap: Difference
 ) -> Tested:
-    own = None if clusters is None else clusters[cell.rows]
-    found = replace(difference(*by, own), floor_sd=_least(cell))
-    p = found.p_two_sided
-    if metric == "accuracy" and clusters is None and found.defined:
-        right = [
-            called_fake(logits[cell.rows], at) == (cell.labels == 1)
-            for logits, at in zip((cell.baseline, cell.candidate), cell.thresholds, strict=True)
-        ]
-        p = mcnemar(*right).p_two_sided
-    return Tested(cell.name, cell.counts, (by[0].value, by[1].value), found, cell.identical, p)
-
-
-def _macro_test(
-    detector: str, cells: Sequence[PairedCell], tests: Sequence[Tested], found: Difference
-) -> Tested:
-    values = tuple(float(np.mean([test.values[side] for test in tests])) for side in (0, 1))
-    rows = np.concatenate([cell.rows for cell in cells])
-    labels = np.concatenate([cell.labels for cell in cells])
-    _, first = np.unique(rows, return_index=True)
-    fakes = int(np.count_nonzero(labels[first] == 1))
+    members = [tests[i] for i in mean.members]
+    before = float(np.mean([test.values[0] for test in members]))
+    after = float(np.mean([test.values[1] for test in members]))
     # What no cell has seen is an unknown of each, apart from the others.
-    least = math.sqrt(sum(test.found.floor_sd**2 for test in tests)) / len(tests)
-    return Tested(
-        (detector, MACRO, "", ""),
-        (first.size - fakes, fakes),
-        (values[0], values[1]),
-        found := replace(found, floor_sd=least),
-        all(test.identical for test in tests),
-        found.p_two_sided,
-    )
+    floor_sd = math.sqrt(sum(test.difference.floor_sd**2 for test in members)) / len(members)
+    gap = replace(gap, floor_sd=floor_sd)
+    is_identical = all(test.identical for test in members)
+    counts = _counts_of(cells, mean)
+    return Tested(mean.name, counts, (before, after), gap, is_identical, gap.p_two_sided)
 
 
-def _least(cell: PairedCell) -> float:
-    if cell.identical:
-        return 0.0
-    empty = Influence(0.0, np.zeros(1))
-    return difference(empty, empty, pairs=min(cell.counts)).floor_sd
+def _rows_of(cells: Sequence[PairedCell], mean: CellMean) -> NDArray[np.int64]:
+    return np.unique(np.concatenate([cells[i].rows for i in mean.members]))
+
+
+def _counts_of(cells: Sequence[PairedCell], mean: CellMean) -> tuple[int, int]:
+    """Real and fake images of all the cells, each image once."""
+    rows = np.concatenate([cells[i].rows for i in mean.members])
+    labels = np.concatenate([cells[i].labels for i in mean.members])
+    _, first = np.unique(rows, return_index=True)
+    n_fake = int(np.count_nonzero(labels[first] == 1))
+    return first.size - n_fake, n_fake
+
+
+def _of_rows(clusters: Clusters, rows: NDArray[np.int64]) -> Clusters:
+    return None if clusters is None else clusters[rows]
+
+
+def _floor_sd(cell: PairedCell) -> float:
+    return 0.0 if cell.identical else smallest_error(min(cell.counts))
 
 
 def _variance(draws: NDArray[np.float64]) -> float:
@@ -198,31 +310,30 @@ def _variance(draws: NDArray[np.float64]) -> float:
     return float(np.var(kept, ddof=1)) if kept.size > N_RESAMPLES // 2 else NAN
 
 
-def _resampled(
+def _both_sides(
+    cell: PairedCell, statistic: Statistic, weights: NDArray[np.float32]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    before, after = cell.sides
+    return (
+        statistic(cell.labels, before.logits, weights, before.threshold),
+        statistic(cell.labels, after.logits, weights, after.threshold),
+    )
+
+
+def _resampled_differences(
     cells: Sequence[PairedCell],
-    metric: str,
+    statistic: Statistic,
     strata: NDArray[np.int64],
-    clusters: NDArray[np.int64] | None,
+    clusters: Clusters,
     seed: int,
-) -> list[tuple[tuple[float, float], NDArray[np.float64]]]:
-    """Values on the images as they are, and the difference in every resample, the same for all cells."""
-    function = STATISTICS[metric]
-
-    def both(cell: PairedCell, weights: NDArray[np.float32]) -> list[NDArray[np.float64]]:
-        own = np.take(weights, cell.rows, axis=1)
-        return [
-            function(cell.labels, logits[cell.rows], own, at)
-            for logits, at in zip((cell.baseline, cell.candidate), cell.thresholds, strict=True)
-        ]
-
-    whole = np.ones((1, strata.size), dtype=np.float32)
-    values = [(float(a[0]), float(b[0])) for a, b in (both(cell, whole) for cell in cells)]
-    gaps: list[list[NDArray[np.float64]]] = [[] for _ in cells]
-    block = max(1, min(N_RESAMPLES, _BLOCK // max(1, strata.size)))
-    for at, start in enumerate(range(0, N_RESAMPLES, block)):
-        count = min(block, N_RESAMPLES - start)
-        weights = resamples(strata, count, seed + at, clusters)
-        for cell, kept in zip(cells, gaps, strict=True):
-            a, b = both(cell, weights)
-            kept.append(b - a)
-    return [(v, np.concatenate(kept)) for v, kept in zip(values, gaps, strict=True)]
+) -> list[NDArray[np.float64]]:
+    """For each cell, (N_RESAMPLES,) differences; resamples are made in blocks that fit in memory."""
+    blocks: list[list[NDArray[np.float64]]] = [[] for _ in cells]
+    size = max(1, min(N_RESAMPLES, _BLOCK // max(1, strata.size)))
+    for block, start in enumerate(range(0, N_RESAMPLES, size)):
+        n_resamples = min(size, N_RESAMPLES - start)
+        weights = resamples(strata, n_resamples, seed + block, clusters)
+        for cell, gaps in zip(cells, blocks, strict=True):
+            before, after = _both_sides(cell, statistic, np.take(weights, cell.rows, axis=1))
+            gaps.append(after - before)
+    return [np.concatenate(gaps) for gaps in blocks]

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 
 class Placements(NamedTuple):
-    """Placement values by distinct score, each of shape (g,), float64 in [0, 1]."""
+    """Placement values of both classes by distinct score, each of shape (g,), float64 in [0, 1]."""
 
     fake: NDArray[np.float64]
     real: NDArray[np.float64]
@@ -48,7 +48,7 @@ class TieGroups:
         return int(self.fake.sum())
 
     def auc(self) -> float:
-        """Area under the ROC curve, ties counted as one half; nan with a single class.
+        """Compute the area under the ROC curve, ties counted as one half; nan with a single class.
 
         The count of ordered pairs is an integer number of halves, so the value is exact up to one
         division.
@@ -61,7 +61,7 @@ class TieGroups:
         return halves / (2 * n_real * n_fake)
 
     def average_precision(self) -> float:
-        """Mean precision at the scores of the fakes, without interpolation; nan with one class.
+        """Average precision over the scores of the fakes, without interpolation; nan with one class.
 
         Tied scores enter together, as in scikit-learn's ``average_precision_score``.
         """
@@ -73,7 +73,7 @@ class TieGroups:
         return float(np.sum(fake * (np.cumsum(fake) / called)) / n_fake)
 
     def placements(self) -> Placements:
-        """Placement values of DeLong, DeLong and Clarke-Pearson (1988), section 2.
+        """Compute the placement values of DeLong, DeLong and Clarke-Pearson (1988), section 2.
 
         Returns:
             For each distinct score, the share of reals below it (what a fake there scores) and the
@@ -86,7 +86,7 @@ class TieGroups:
 
 
 def is_fake_mask(labels: NDArray[Any]) -> NDArray[np.bool_]:
-    """Labels as a mask, true for fakes.
+    """Turn labels into a mask, true for fakes.
 
     Args:
         labels: (n,) integers or booleans, 1 = AI-generated.

@@ -12,8 +12,9 @@ from leaderboards.statistics.ranking import is_fake_mask, tie_groups
 
 
 def best_balanced_accuracy(labels: NDArray[Any], logits: NDArray[Any]) -> float:
-    """The threshold of largest balanced accuracy, half-way between two scores.
+    """Choose the threshold of largest balanced accuracy: ``argmax over t of TP(t)/n_fake + TN(t)/n_real``.
 
+    It lies half-way between two scores.
     Where several do equally well, the one nearest to logit 0, where the detector was trained to
     decide.
 
@@ -23,6 +24,10 @@ def best_balanced_accuracy(labels: NDArray[Any], logits: NDArray[Any]) -> float:
 
     Raises:
         ValueError: A single class.
+
+    Example:
+        >>> best_balanced_accuracy(np.array([0, 0, 1, 1]), np.array([-3.0, 1.0, 2.0, 5.0]))
+        1.5
     """
     fake = is_fake_mask(labels)
     groups = tie_groups(fake, logits)
@@ -43,7 +48,9 @@ def best_balanced_accuracy(labels: NDArray[Any], logits: NDArray[Any]) -> float:
 
 
 def at_false_positive_rate(labels: NDArray[Any], logits: NDArray[Any], fpr: float) -> float:
-    """The lowest threshold that calls at most a share ``fpr`` of the reals fake.
+    """Choose the lowest threshold that calls at most a share ``fpr`` of the reals fake.
+
+    The score of the real that is number ``floor(fpr n_real) + 1`` from the highest.
 
     Args:
         labels: (n,) 0 or 1; only the reals count.
@@ -52,6 +59,10 @@ def at_false_positive_rate(labels: NDArray[Any], logits: NDArray[Any], fpr: floa
 
     Raises:
         ValueError: Too few reals to set so low a rate.
+
+    Example:
+        >>> at_false_positive_rate(np.zeros(10), np.arange(10.0), fpr=0.2)
+        7.0
     """
     reals = np.sort(np.asarray(logits, dtype=np.float64)[~is_fake_mask(labels)])[::-1]
     if reals.size * fpr < 1:

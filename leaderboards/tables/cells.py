@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from leaderboards.statistics.metrics import called_fake, evaluate
+from leaderboards.statistics.catalogue import columns_in, count_columns, logit_columns
+from leaderboards.statistics.decision import called_fake
+from leaderboards.statistics.metrics import measure
 from leaderboards.tables.slicing import POOLED, Axis, Slice, slices
 
 __all__ = [
@@ -32,29 +34,22 @@ Status = Literal["ok", "failed", "not attackable", "attack unreliable", "incompl
 CONDEMNED = ("failed", "not attackable", "attack unreliable")
 
 CLEAN = "clean"
-COLUMNS = (
-    "detector", "dataset", "generator", "domain", "condition", "seen", "status", "n_real", "n_fake",
-    "threshold", "accuracy", "accuracy_lo", "accuracy_hi", "balanced_accuracy", "precision",
-    "precision_lo", "precision_hi", "recall", "recall_lo", "recall_hi", "f1", "auc", "auc_lo",
-    "auc_hi", "ap", "real_recall", "real_recall_lo", "real_recall_hi", "fake_recall",
-    "fake_recall_lo", "fake_recall_hi", "tp", "fp", "tn", "fn", "attack_success", "evade_success",
-    "frame_success", "median_linf", "median_l2", "median_steps", "balanced_accuracy_lo",
-    "balanced_accuracy_hi", "f1_lo", "f1_hi", "tpr_at_1_fpr", "tpr_at_1_fpr_lo", "tpr_at_1_fpr_hi",
-    "tpr_at_5_fpr", "tpr_at_5_fpr_lo", "tpr_at_5_fpr_hi", "eer", "partial_auc", "brier", "ece",
-    "threshold_policy", "reason",
+_IDENTITY = ("detector", "dataset", "generator", "domain", "condition", "seen", "status")
+_ATTACK_COLUMNS = (
+    "attack_success", "evade_success", "frame_success", "median_linf", "median_l2", "median_steps",
 )  # fmt: skip
-TEXT_COLUMNS = (
-    "detector", "dataset", "generator", "domain", "condition", "seen", "status",
-    "threshold_policy", "reason",
-)  # fmt: skip
-COUNT_COLUMNS = ("n_real", "n_fake", "tp", "fp", "tn", "fn")
+_REMARKS = ("threshold_policy", "reason")
+TEXT_COLUMNS = (*_IDENTITY, *_REMARKS)
 
 
-# What rests on the order of logits or on their size, not on verdicts.
-RANKS = (
-    "auc", "auc_lo", "auc_hi", "ap", "tpr_at_1_fpr", "tpr_at_1_fpr_lo", "tpr_at_1_fpr_hi",
-    "tpr_at_5_fpr", "tpr_at_5_fpr_lo", "tpr_at_5_fpr_hi", "eer", "partial_auc", "brier", "ece",
-)  # fmt: skip
+def board_columns() -> tuple[str, ...]:
+    """Name the columns of a board's rows in order, those of the catalogue's metrics among them."""
+    sizes, core, further = (columns_in(block) for block in ("sizes", "core", "further"))
+    return (*_IDENTITY, *sizes, "threshold", *core, *_ATTACK_COLUMNS, *further, *_REMARKS)
+
+
+COLUMNS = board_columns()
+COUNT_COLUMNS = count_columns()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -68,9 +63,8 @@ class ScoreColumn:
         status: "failed", "not attackable" and "attack unreliable" condemn the whole column; in an
             "incomplete" one, the slices that are wholly scored still count.
         reason: Why, where the status is not "ok".
-        success: (n,) 1 = the attack flipped the decision, 0 = it did not, nan = not attacked. None
+        linf: (n,) size of the perturbation, in [0, 1] pixel units, nan where not attacked. None
             where the condition holds no attack.
-        linf: (n,) size of the perturbation, in [0, 1] pixel units, nan where not attacked.
         l2: (n,) likewise in the Euclidean norm.
         steps: (n,) gradients or queries spent, nan where not attacked.
         ranked: False where logits say no more than the verdict, as those of an attack that stops at
@@ -82,7 +76,6 @@ class ScoreColumn:
     logits: NDArray[np.float32]
     status: Status = "ok"
     reason: str = ""
-    success: NDArray[Any] | None = None
     linf: NDArray[Any] | None = None
     l2: NDArray[Any] | None = None
     steps: NDArray[Any] | None = None
@@ -91,7 +84,7 @@ class ScoreColumn:
 
 @dataclass(frozen=True, slots=True)
 class SeenBy:
-    """What a detector was trained on, as far as its card tells.
+    """What a detector was trained on, as far as its card says.
 
     Attributes:
         generators: Names of generators in the training data.
@@ -129,8 +122,8 @@ def cell_rows(
         policy: How the threshold came about, as the suite spells it; stands in every row.
 
     Returns:
-        A tidy frame with the columns ``COLUMNS``, one row a cell, in the order of columns, then
-        slices. Undefined is nan (``<NA>`` in the counts). A cell with any image unscored is
+        A tidy frame with the columns of ``board_columns``, one row a cell, in the order of columns,
+        then slices. Undefined is nan (``<NA>`` in the counts). A cell with any image unscored is
         "incomplete" and holds no metric: it is never scored on the rest.
 
     Raises:
@@ -146,7 +139,7 @@ def cell_rows(
     clean = {column.detector: column for column in columns if column.condition == CLEAN}
     rows: list[dict[str, Any]] = []
     for column in columns:
-        at = _threshold_of(threshold, column.detector)
+        logit = _threshold_of(threshold, column.detector)
         for cut in slices:
             head = {
                 "detector": column.detector,
@@ -154,28 +147,29 @@ def cell_rows(
                 "generator": cut.generator,
                 "domain": cut.domain,
                 "condition": column.condition,
-                "seen": _seen(cut, seen.get(column.detector, _UNKNOWN)),
+                "seen": seen_state(cut, seen.get(column.detector, _UNKNOWN)),
                 "n_real": len(cut.real_rows),
                 "n_fake": len(cut.fake_rows),
-                "threshold": at,
+                "threshold": logit,
                 "threshold_policy": policy,
             }
-            rows.append(head | _score(cut, column, clean.get(column.detector), at))
-    return as_rows(pd.DataFrame(rows, columns=list(COLUMNS), dtype=object))
+            rows.append(head | _score(cut, column, clean.get(column.detector), logit))
+    return as_rows(pd.DataFrame(rows, columns=list(board_columns()), dtype=object))
 
 
 def as_rows(frame: pd.DataFrame) -> pd.DataFrame:
-    """The frame with exactly the board's columns, in order, each with its fixed type.
+    """Bring a frame to exactly the board's columns, in order, each with its fixed type.
 
     Raises:
         ValueError: A column missing.
     """
-    missing = [name for name in COLUMNS if name not in frame.columns]
+    names = board_columns()
+    missing = [name for name in names if name not in frame.columns]
     if missing:
         raise ValueError(f"board rows lack the columns {missing}")
-    kinds = dict.fromkeys(COLUMNS, "float64")
-    kinds |= dict.fromkeys(TEXT_COLUMNS, "object") | dict.fromkeys(COUNT_COLUMNS, "Int64")
-    rows = frame.loc[:, list(COLUMNS)].astype(kinds).reset_index(drop=True)
+    types = dict.fromkeys(names, "float64")
+    types |= dict.fromkeys(TEXT_COLUMNS, "object") | dict.fromkeys(count_columns(), "Int64")
+    rows = frame.loc[:, list(names)].astype(types).reset_index(drop=True)
     for name in TEXT_COLUMNS:
         rows[name] = pd.Series([_storable(text) for text in rows[name]], dtype=object)
     return rows
@@ -186,53 +180,70 @@ def _storable(text: object) -> str:
     return str(text).encode("utf-8", "backslashreplace").decode("utf-8")
 
 
+class CellState(NamedTuple):
+    """Whether a board shows numbers for a cell.
+
+    Attributes:
+        status: "ok", or why the cell has no number.
+        reason: The same in words; "" where the status is "ok".
+    """
+
+    status: Status
+    reason: str
+
+
+def cell_state(column: ScoreColumn, rows: NDArray[np.int64]) -> CellState:
+    """Judge whether the numbers of one cell may be used: only those of an "ok" cell enter anything.
+
+    Boards, comparisons and gates all ask here, so that what a board withholds is in none of them.
+
+    Args:
+        column: Scores of the detector under the condition.
+        rows: Positions of the cell's images.
+    """
+    if column.status in CONDEMNED:
+        return CellState(column.status, column.reason or column.status)
+    logits = column.logits[rows]
+    n_unscored = int(np.count_nonzero(np.isnan(logits)))
+    if n_unscored:
+        why = f": {column.reason}" if column.reason else ""
+        return CellState("incomplete", f"{n_unscored} of {logits.size} images are unscored{why}")
+    n_infinite = int(np.count_nonzero(np.isinf(logits)))
+    if n_infinite:
+        return CellState("failed", f"{n_infinite} of {logits.size} logits are infinite")
+    return CellState("ok", "")
+
+
 def _score(
     cut: Slice, column: ScoreColumn, clean: ScoreColumn | None, threshold: float
 ) -> dict[str, Any]:
     rows, labels = cut.rows, cut.labels
     logits = column.logits[rows]
-    status, reason = _state(column, logits)
-    if status != "ok":
-        return {"status": status, "reason": reason}
-    found: dict[str, Any] = {"status": status, "reason": ""}
-    found |= evaluate(labels, logits, threshold).as_dict()
-    if _is_attack(column):
+    state = cell_state(column, rows)
+    values: dict[str, Any] = state._asdict()
+    if state.status != "ok":
+        return values
+    values |= measure(labels, logits, threshold)
+    if column.linf is not None or column.l2 is not None:
         attacked = _attacked(column, rows)
-        for name, of in (("attack_success", None), ("evade_success", 1), ("frame_success", 0)):
-            chosen = attacked if of is None else attacked & (labels == of)
-            found[name] = _attack_success(
+        for name, label in (("attack_success", None), ("evade_success", 1), ("frame_success", 0)):
+            chosen = attacked if label is None else attacked & (labels == label)
+            values[name] = _attack_success(
                 labels[chosen], logits[chosen], clean, rows[chosen], threshold
             )
-        found["median_linf"] = _median(column.linf, rows[attacked])
-        found["median_l2"] = _median(column.l2, rows[attacked])
-        found["median_steps"] = _median(column.steps, rows[attacked])
+        values["median_linf"] = _median(column.linf, rows[attacked])
+        values["median_l2"] = _median(column.l2, rows[attacked])
+        values["median_steps"] = _median(column.steps, rows[attacked])
     if not column.ranked:
-        found |= dict.fromkeys(RANKS, float("nan"))
-    return found
-
-
-def _state(column: ScoreColumn, logits: NDArray[Any]) -> tuple[Status, str]:
-    if column.status in CONDEMNED:
-        return column.status, column.reason or column.status
-    unscored = int(np.count_nonzero(np.isnan(logits)))
-    if unscored:
-        told = f": {column.reason}" if column.reason else ""
-        return "incomplete", f"{unscored} of {logits.size} images are unscored{told}"
-    infinite = int(np.count_nonzero(np.isinf(logits)))
-    if infinite:
-        return "failed", f"{infinite} of {logits.size} logits are infinite"
-    return "ok", ""
-
-
-def _is_attack(column: ScoreColumn) -> bool:
-    return any(told is not None for told in (column.success, column.linf, column.l2))
+        values |= dict.fromkeys(logit_columns(), float("nan"))
+    return values
 
 
 def _attacked(column: ScoreColumn, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
     """Which of the rows the attack touched: its goal may leave a class alone."""
-    for told in (column.success, column.linf, column.l2):
-        if told is not None:
-            return ~np.isnan(np.asarray(told, dtype=np.float64)[rows])
+    for sizes in (column.linf, column.l2):
+        if sizes is not None:
+            return ~np.isnan(np.asarray(sizes, dtype=np.float64)[rows])
     return np.zeros(rows.size, dtype=bool)
 
 
@@ -246,11 +257,11 @@ def _attack_success(
     """Of the attacked images that were right clean, the share that is wrong under attack."""
     if clean is None or clean.status in CONDEMNED:
         return float("nan")
-    before = clean.logits[rows]
-    if not np.isfinite(before).all():
+    clean_logits = clean.logits[rows]
+    if not np.isfinite(clean_logits).all():
         return float("nan")
     fake = labels == 1
-    right = called_fake(before, threshold) == fake
+    right = called_fake(clean_logits, threshold) == fake
     flipped = right & (called_fake(logits, threshold) != fake)
     n_right = int(np.count_nonzero(right))
     return int(np.count_nonzero(flipped)) / n_right if n_right else float("nan")
@@ -264,16 +275,17 @@ def _median(values: NDArray[Any] | None, rows: NDArray[np.int64]) -> float:
     return float(np.median(chosen)) if chosen.size else float("nan")
 
 
-def _seen(cut: Slice, seen: SeenBy) -> str:
+def seen_state(cut: Slice, seen: SeenBy) -> str:
+    """Tell whether a detector was trained on a slice: "seen", "unseen", "mixed" or "unknown"."""
     if not seen.known:
         return "unknown"
     if cut.generator != POOLED or cut.domain != POOLED:
-        met = cut.generator in seen.generators or cut.domain in seen.domains
-        return "seen" if met else "unseen"
-    each = [name in seen.generators for name in cut.generators]
-    if each and all(each):
+        is_seen = cut.generator in seen.generators or cut.domain in seen.domains
+        return "seen" if is_seen else "unseen"
+    are_seen = [name in seen.generators for name in cut.generators]
+    if are_seen and all(are_seen):
         return "seen"
-    return "mixed" if any(each) or seen.domains.intersection(cut.domains) else "unseen"
+    return "mixed" if any(are_seen) or seen.domains.intersection(cut.domains) else "unseen"
 
 
 def _threshold_of(threshold: float | Mapping[str, float], detector: str) -> float:
@@ -287,7 +299,7 @@ def _threshold_of(threshold: float | Mapping[str, float], detector: str) -> floa
 def _check_column(column: ScoreColumn, n: int) -> None:
     if column.status not in get_args(Status):
         raise ValueError(f"status {column.status!r} is unknown; known: {list(get_args(Status))}")
-    for name in ("logits", "success", "linf", "l2", "steps"):
+    for name in ("logits", "linf", "l2", "steps"):
         values = getattr(column, name)
         if values is not None and np.shape(values) != (n,):
             raise ValueError(

@@ -6,24 +6,25 @@ undefined in one of them, the mean is nan: it is never a mean of the rest.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any, Literal
+from collections.abc import Iterator, Sequence
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from leaderboards.tables.cells import CLEAN
-from leaderboards.tables.slicing import POOLED
+from leaderboards.statistics.catalogue import headline_metrics
+from leaderboards.tables.cells import CLEAN, SeenBy, seen_state
+from leaderboards.tables.slicing import POOLED, Slice
 
-Family = Literal["generator", "generator and domain", "domain", "pooled"]
+CutKind = Literal["generator", "generator and domain", "domain", "pooled"]
 
 # The finest honest statement first: generators are what detectors fail to generalise over.
-FAMILIES: tuple[Family, ...] = ("generator", "generator and domain", "domain", "pooled")
+CUT_KINDS: tuple[CutKind, ...] = ("generator", "generator and domain", "domain", "pooled")
 NAN = float("nan")
 
 
-def family_rows(rows: pd.DataFrame, family: Family) -> pd.DataFrame:
-    """The rows whose slices are cut in one way; the others would count images twice in a mean."""
+def cut_rows(rows: pd.DataFrame, kind: CutKind) -> pd.DataFrame:
+    """Select the rows whose slices are cut in one way; the others would count images twice in a mean."""
     one_generator = rows["generator"] != POOLED
     one_domain = rows["domain"] != POOLED
     masks = {
@@ -32,27 +33,37 @@ def family_rows(rows: pd.DataFrame, family: Family) -> pd.DataFrame:
         "domain": ~one_generator & one_domain,
         "pooled": ~one_generator & ~one_domain,
     }
-    return rows[masks[family]]
+    return rows[masks[kind]]
 
 
-def main_family(rows: pd.DataFrame) -> Family:
-    """The family the headline rests on: the first of ``FAMILIES`` that the board holds."""
-    for family in FAMILIES:
-        if len(family_rows(rows, family)):
-            return family
+def main_cut(rows: pd.DataFrame) -> CutKind:
+    """Choose the cut that the headline rests on: the first of ``CUT_KINDS`` that the board holds."""
+    for kind in CUT_KINDS:
+        if len(cut_rows(rows, kind)):
+            return kind
     return "pooled"
 
 
+def main_rows(rows: pd.DataFrame) -> pd.DataFrame:
+    """Select the rows that the headline rests on."""
+    return cut_rows(rows, main_cut(rows))
+
+
 def slice_name(generator: str, domain: str) -> str:
-    """One name for a slice: its generator, its domain, or both."""
-    told = [name for name in (generator, domain) if name != POOLED]
-    return " / ".join(told) or POOLED
+    """Name a slice by its generator, its domain, or both.
+
+    Example:
+        >>> slice_name("sd14", "all"), slice_name("sd14", "faces")
+        ('sd14', 'sd14 / faces')
+    """
+    names = [name for name in (generator, domain) if name != POOLED]
+    return " / ".join(names) or POOLED
 
 
 def matrix(
-    rows: pd.DataFrame, family: Family, metric: str = "auc", condition: str = CLEAN
+    rows: pd.DataFrame, kind: CutKind, metric: str = "auc", condition: str = CLEAN
 ) -> pd.DataFrame:
-    """Detector x slice, for one metric under one condition; nan where undefined or not scored.
+    """Lay out detector x slice, for one metric under one condition; nan where undefined or not scored.
 
     Returns:
         float64; the index holds detectors, the columns generators, domains, or pairs of both.
@@ -61,9 +72,9 @@ def matrix(
         ValueError: A metric the board does not hold.
     """
     _check_metric(rows, metric)
-    chosen = family_rows(rows, family)
+    chosen = cut_rows(rows, kind)
     chosen = chosen[chosen["condition"] == condition]
-    axes = {"generator": ["generator"], "domain": ["domain"]}.get(family, ["generator", "domain"])
+    axes = {"generator": ["generator"], "domain": ["domain"]}.get(kind, ["generator", "domain"])
     detectors, slices = (
         chosen[names].drop_duplicates().set_index(names).index for names in (["detector"], axes)
     )
@@ -71,15 +82,69 @@ def matrix(
     return table.reindex(index=detectors, columns=slices)
 
 
+class MeanBasis(NamedTuple):
+    """The cells that a board's mean is taken over.
+
+    Attributes:
+        name: "unseen", or "all" where the detector has no unseen slice.
+        cells: Rows of these cells.
+    """
+
+    name: str
+    cells: pd.DataFrame
+
+
+def mean_basis(cells: pd.DataFrame) -> MeanBasis:
+    """Choose what to average of one detector's cells under one condition, all cut in one way."""
+    unseen = cells[cells["seen"] == "unseen"]
+    return MeanBasis("unseen", unseen) if len(unseen) else MeanBasis("all", cells)
+
+
+def board_basis(rows: pd.DataFrame, detector: str, condition: str = CLEAN) -> MeanBasis:
+    """Choose the cells behind the one number that a board has for a detector under a condition."""
+    cells = main_rows(rows)
+    chosen = (cells["detector"] == detector) & (cells["condition"] == condition)
+    return mean_basis(cells[chosen])
+
+
+def basis_slices(slices: Sequence[Slice], training: SeenBy) -> frozenset[tuple[str, str]]:
+    """Choose the slices that a board averages for a detector, before anything is scored.
+
+    Args:
+        slices: Every slice of the board.
+        training: What the detector was trained on.
+
+    Returns:
+        Generator and domain of each.
+    """
+    cells = pd.DataFrame(
+        [(cut.generator, cut.domain, seen_state(cut, training)) for cut in slices],
+        columns=["generator", "domain", "seen"],
+    )
+    averaged = mean_basis(main_rows(cells)).cells
+    return frozenset(zip(averaged["generator"], averaged["domain"], strict=True))
+
+
+def board_mean(rows: pd.DataFrame, detector: str, metric: str, condition: str = CLEAN) -> float:
+    """Average a metric as the board does: over unseen slices of the main cut, or all without any.
+
+    ``by_condition``, LaTeX, model cards and comparisons give this number, so that they agree.
+
+    Returns:
+        nan where a cell of it is not scored or undefined.
+    """
+    return macro_mean(board_basis(rows, detector, condition).cells, metric)
+
+
 def macro_mean(cells: pd.DataFrame, metric: str) -> float:
-    """Unweighted mean of a metric over cells; nan for none, or where any is unscored or undefined."""
+    """Average a metric over cells, unweighted; nan for none, or where any is unscored or undefined."""
     if cells.empty or (cells["status"] != "ok").any():
         return NAN
     return float(cells[metric].to_numpy(dtype=np.float64).mean())
 
 
 def by_condition(rows: pd.DataFrame) -> pd.DataFrame:
-    """One row a detector and condition: macro means and their drop against clean.
+    """Average over slices: one row a detector and condition, with the drop against clean.
 
     Returns:
         Columns ``detector, condition, basis, n_cells, n_not_ok, auc, auc_drop, accuracy,
@@ -87,32 +152,32 @@ def by_condition(rows: pd.DataFrame) -> pd.DataFrame:
         where the detector has no unseen slice. A drop is clean minus condition over the same slices:
         positive is worse.
     """
-    chosen = family_rows(rows, main_family(rows))
-    found: list[dict[str, Any]] = []
-    for detector, own in _groups(chosen, "detector"):
-        clean = own[own["condition"] == CLEAN]
-        for condition, cells in _groups(own, "condition"):
-            basis, averaged = _basis(cells)
-            before = _same_slices(clean, averaged)
-            row: dict[str, Any] = {
+    metrics = [metric.name for metric in headline_metrics()]
+    records: list[dict[str, Any]] = []
+    for detector, of_detector in _groups(main_rows(rows), "detector"):
+        clean = of_detector[of_detector["condition"] == CLEAN]
+        for condition, of_condition in _groups(of_detector, "condition"):
+            basis, cells = mean_basis(of_condition)
+            clean_cells = _same_slices(clean, cells)
+            record: dict[str, Any] = {
                 "detector": detector,
                 "condition": condition,
                 "basis": basis,
-                "n_cells": len(averaged),
-                "n_not_ok": int((averaged["status"] != "ok").sum()),
+                "n_cells": len(cells),
+                "n_not_ok": int((cells["status"] != "ok").sum()),
             }
-            for metric in ("auc", "accuracy"):
-                row[metric] = macro_mean(averaged, metric)
-                row[f"{metric}_drop"] = macro_mean(before, metric) - row[metric]
-            row["attack_success"] = macro_mean(averaged, "attack_success")
-            found.append(row)
-    columns = ["detector", "condition", "basis", "n_cells", "n_not_ok", "auc", "auc_drop",
-               "accuracy", "accuracy_drop", "attack_success"]  # fmt: skip
-    return pd.DataFrame(found, columns=columns)
+            for metric in metrics:
+                record[metric] = macro_mean(cells, metric)
+                record[f"{metric}_drop"] = macro_mean(clean_cells, metric) - record[metric]
+            record["attack_success"] = macro_mean(cells, "attack_success")
+            records.append(record)
+    columns = ["detector", "condition", "basis", "n_cells", "n_not_ok"]
+    columns += [f"{metric}{part}" for metric in metrics for part in ("", "_drop")]
+    return pd.DataFrame(records, columns=[*columns, "attack_success"])
 
 
 def headline(rows: pd.DataFrame) -> pd.DataFrame:
-    """One row a detector, best first: by AUC over unseen slices, then over all.
+    """Sum up each detector in one row, best first: by AUC over unseen slices, then over all.
 
     Returns:
         Columns ``detector, n_unseen, n_seen, n_slices, auc_unseen, auc_seen, auc_all,
@@ -122,45 +187,58 @@ def headline(rows: pd.DataFrame) -> pd.DataFrame:
         drops are means over the other conditions, on the basis ``by_condition`` states;
         ``n_not_ok`` of ``n_cells`` counts every cell of the detector.
     """
-    chosen = family_rows(rows, main_family(rows))
-    conditions = by_condition(rows)
-    found: list[dict[str, Any]] = []
-    for detector, own in _groups(rows, "detector"):
-        mine = chosen[chosen["detector"] == detector]
-        clean = mine[mine["condition"] == CLEAN]
-        parts = {
-            "unseen": clean[clean["seen"] == "unseen"],
-            "seen": clean[clean["seen"] == "seen"],
-            "all": clean,
-        }
-        row: dict[str, Any] = {
+    metrics = [metric.name for metric in headline_metrics()]
+    parts = ("unseen", "seen", "all")
+    cells, conditions = main_rows(rows), by_condition(rows)
+    others = conditions[conditions["condition"] != CLEAN]
+    records = [
+        {
             "detector": detector,
-            "n_unseen": len(parts["unseen"]),
-            "n_seen": len(parts["seen"]),
-            "n_slices": len(clean),
+            **_clean_means(cells[cells["detector"] == detector], metrics),
+            **_mean_drops(others[others["detector"] == detector], metrics),
+            "n_not_ok": int((of_detector["status"] != "ok").sum()),
+            "n_cells": len(of_detector),
         }
-        for metric in ("auc", "accuracy"):
-            row |= {f"{metric}_{part}": macro_mean(cells, metric) for part, cells in parts.items()}
-        row["worst"], row["worst_auc"] = _worst(clean)
-        others = conditions[
-            (conditions["detector"] == detector) & (conditions["condition"] != CLEAN)
-        ]
-        for metric in ("auc", "accuracy"):
-            drops = others[f"{metric}_drop"].to_numpy(dtype=np.float64)
-            row[f"mean_{metric}_drop"] = float(drops.mean()) if drops.size else NAN
-        row["n_conditions"] = len(others)
-        row["n_not_ok"] = int((own["status"] != "ok").sum())
-        row["n_cells"] = len(own)
-        found.append(row)
-    columns = ["detector", "n_unseen", "n_seen", "n_slices", "auc_unseen", "auc_seen", "auc_all",
-               "accuracy_unseen", "accuracy_seen", "accuracy_all", "worst", "worst_auc",
-               "mean_auc_drop", "mean_accuracy_drop", "n_conditions", "n_not_ok", "n_cells"]  # fmt: skip
-    found.sort(key=_best_first)
-    return pd.DataFrame(found, columns=columns)
+        for detector, of_detector in _groups(rows, "detector")
+    ]
+    columns = ["detector", "n_unseen", "n_seen", "n_slices"]
+    columns += [f"{metric}_{part}" for metric in metrics for part in parts]
+    columns += ["worst", "worst_auc", *(f"mean_{metric}_drop" for metric in metrics)]
+    columns += ["n_conditions", "n_not_ok", "n_cells"]
+    records.sort(key=_best_first)
+    return pd.DataFrame(records, columns=columns)
+
+
+def _clean_means(cells: pd.DataFrame, metrics: list[str]) -> dict[str, Any]:
+    """One detector's means on clean images, by whether it was trained on the slice."""
+    clean = cells[cells["condition"] == CLEAN]
+    parts = {
+        "unseen": clean[clean["seen"] == "unseen"],
+        "seen": clean[clean["seen"] == "seen"],
+        "all": clean,
+    }
+    record: dict[str, Any] = {
+        "n_unseen": len(parts["unseen"]),
+        "n_seen": len(parts["seen"]),
+        "n_slices": len(clean),
+    }
+    for metric in metrics:
+        record |= {f"{metric}_{name}": macro_mean(part, metric) for name, part in parts.items()}
+    record["worst"], record["worst_auc"] = _worst(clean)
+    return record
+
+
+def _mean_drops(conditions: pd.DataFrame, metrics: list[str]) -> dict[str, Any]:
+    """One detector's mean drop over conditions other than clean."""
+    record: dict[str, Any] = {"n_conditions": len(conditions)}
+    for metric in metrics:
+        drops = conditions[f"{metric}_drop"].to_numpy(dtype=np.float64)
+        record[f"mean_{metric}_drop"] = float(drops.mean()) if drops.size else NAN
+    return record
 
 
 def failures(rows: pd.DataFrame) -> pd.DataFrame:
-    """The cells that are not "ok", with their reason."""
+    """List the cells that are not "ok", with their reason."""
     columns = ["detector", "generator", "domain", "condition", "status", "reason"]
     return rows.loc[rows["status"] != "ok", columns].reset_index(drop=True)
 
@@ -170,22 +248,17 @@ def _worst(clean: pd.DataFrame) -> tuple[str, float]:
     if clean.empty or (clean["status"] != "ok").any() or clean["auc"].isna().any():
         return "", NAN
     values = clean["auc"].to_numpy(dtype=np.float64)
-    at = int(values.argmin())
-    return slice_name(clean["generator"].iloc[at], clean["domain"].iloc[at]), float(values[at])
-
-
-def _basis(cells: pd.DataFrame) -> tuple[str, pd.DataFrame]:
-    unseen = cells[cells["seen"] == "unseen"]
-    return ("unseen", unseen) if len(unseen) else ("all", cells)
+    lowest = clean.iloc[int(values.argmin())]
+    return slice_name(lowest["generator"], lowest["domain"]), float(lowest["auc"])
 
 
 def _same_slices(clean: pd.DataFrame, cells: pd.DataFrame) -> pd.DataFrame:
     """Clean cells of the same slices; empty (so every mean nan) unless all of them are there."""
-    wanted = set(zip(cells["generator"], cells["domain"], strict=True))
+    averaged = set(zip(cells["generator"], cells["domain"], strict=True))
     keys = list(zip(clean["generator"], clean["domain"], strict=True))
-    if not wanted.issubset(keys):
+    if not averaged.issubset(keys):
         return clean.iloc[:0]
-    return clean[[key in wanted for key in keys]]
+    return clean[[key in averaged for key in keys]]
 
 
 def _groups(rows: pd.DataFrame, column: str) -> Iterator[tuple[str, pd.DataFrame]]:

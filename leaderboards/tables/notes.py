@@ -13,15 +13,15 @@ class BoardNotes:
     """The protocol behind a board. Nothing here may depend on the clock or on where files lie.
 
     Attributes:
-        suite: The suite's name.
-        dataset: The data set's name.
-        layout: The layout it was recognised as.
+        suite: Name of the suite.
+        dataset: Name of the data set.
+        layout: Layout that the data set was recognised as.
         threshold_policy: How the threshold came about, in words.
         pairing: Generator to the real sources its fakes are compared with.
-        limit: The number of images asked for, where the run was limited.
-        n_images: Images scored.
-        n_available: Images there were before the limit; None where there was none.
-        bad_images: Images left out, for every detector alike, because they do not decode.
+        limit: Number of images asked for, where the run was limited; None where it was not.
+        n_images: Number of images scored.
+        n_available: Number of images before the limit; None where there was none.
+        bad_images: Number of images left out, for every detector alike, because they do not decode.
         seed: Seed of random starts and of noise.
         precision: Arithmetic of the detectors, for example "fp32".
         device: Kind of device, for example "cpu".
@@ -30,8 +30,7 @@ class BoardNotes:
         weights: Detector to the digest of its weights.
         training: Detector to its training data, in words; "" where its card does not say.
         conditions: Condition as spelt to the parameters it was run with.
-        curves: Condition to its corruption's family and its strength there, from 1 (mild) on; what
-            the severity tables rest on.
+        curves: Condition to its severity series and its strength there, from 1 (mild) on.
         attacks: Attack condition as spelt to what boards compare of it.
         checks: The honesty checks of every attack.
         extra: Further lines, one remark each.

@@ -27,7 +27,7 @@ class Slice:
         real_rows: (n_real,) int64 positions in the samples frame, ascending.
         fake_rows: (n_fake,) int64 positions, ascending.
         generators: Names of the generators among the fakes, sorted.
-        domains: Names of the domains among all images, sorted; empty where the data tell none.
+        domains: Names of the domains among all images, sorted; empty where the data name none.
     """
 
     generator: str
@@ -69,8 +69,8 @@ class _Coded:
         return tuple(self.names[code] for code in np.unique(self.codes[rows]))
 
     def mask(self, names: Sequence[str]) -> NDArray[np.bool_]:
-        wanted = [code for code, name in enumerate(self.names) if name in set(names)]
-        return np.isin(self.codes, wanted)
+        codes = [code for code, name in enumerate(self.names) if name in set(names)]
+        return np.isin(self.codes, codes)
 
 
 def slices(
@@ -82,7 +82,7 @@ def slices(
 
     Args:
         samples: One row an image: ``sample_id``, ``label`` (0/1), ``generator`` (of a real: its
-            source's name), ``domain`` ("" = none told).
+            source's name), ``domain`` ("" = none named).
         pairing: Generator to the real sources its fakes are compared with. Reals of a source that it
             names for no generator are controls: they are in no slice.
         by: ``("generator",)``: a slice a generator, with its paired reals. ``("domain",)``: all
@@ -107,21 +107,20 @@ def slices(
     cut = _Cut.of(samples)
     cut.check_names()
     if "generator" not in axes:
-        everything = cut.fake | cut.generator.mask(
-            [s for paired in pairing.values() for s in paired]
-        )
+        sources = [source for paired in pairing.values() for source in paired]
+        everything = cut.fake | cut.generator.mask(sources)
         return cut.by_domain(POOLED, everything, split="domain" in axes)
-    found: list[Slice] = []
+    pieces: list[Slice] = []
     for generator in cut.generator.among(np.flatnonzero(cut.fake)):
         if generator not in pairing:
             raise ValueError(
                 f"the pairing names no real source for generator {generator!r}; "
                 f"it knows {sorted(pairing)}"
             )
-        own = cut.fake & cut.generator.mask([generator])
-        paired = ~cut.fake & cut.generator.mask(pairing[generator])
-        found += cut.by_domain(generator, own | paired, split="domain" in axes)
-    return found
+        fakes = cut.fake & cut.generator.mask([generator])
+        reals = ~cut.fake & cut.generator.mask(pairing[generator])
+        pieces += cut.by_domain(generator, fakes | reals, split="domain" in axes)
+    return pieces
 
 
 def pool(samples: pd.DataFrame, cuts: Sequence[Slice]) -> Slice:
@@ -132,8 +131,8 @@ def pool(samples: pd.DataFrame, cuts: Sequence[Slice]) -> Slice:
         cuts: At least one slice.
     """
     chosen = np.zeros(len(samples), dtype=bool)
-    for each in cuts:
-        chosen[each.rows] = True
+    for piece in cuts:
+        chosen[piece.rows] = True
     cut = _Cut.of(samples)
     return cut.by_domain(POOLED, chosen, split=False)[0]
 
@@ -158,8 +157,7 @@ class _Cut:
             raise ValueError('a domain is named "all", the board\'s word for pooled: rename it')
 
     def by_domain(self, generator: str, chosen: NDArray[np.bool_], *, split: bool) -> list[Slice]:
-        told = any(self.domain.names)
-        if not (split and told):
+        if not (split and any(self.domain.names)):
             return [self._slice(generator, POOLED, chosen)]
         # With a generator given, a domain it has no fakes in is no cell of that generator.
         holders = chosen if generator == POOLED else chosen & self.fake

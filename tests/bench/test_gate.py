@@ -340,12 +340,12 @@ def test_compare_pairs_detectors_of_several_runs(cli, world):
     )
     assert code == 0
     rows = list(csv.DictReader(io.StringIO(out)))
-    assert len(rows) == 2 * (4 + 1)
+    assert len(rows) == 2 * (4 + 2)
     by = {(r["detector"], r["generator"], r["condition"]): r for r in rows}
-    worse = by["Worse", "(macro mean)", ""]
+    worse = by["Worse", "(macro mean)", "clean"]
     assert float(worse["difference_hi"]) < 0
     assert float(worse["p"]) <= float(worse["p_bh"]) <= float(worse["p_holm"]) < 0.05
-    assert float(by["Other", "(macro mean)", ""]["p_holm"]) > 0.05
+    assert float(by["Other", "(macro mean)", "clean"]["p_holm"]) > 0.05
     code, out, _ = cli("compare", world / "Net", world / "Net")
     assert code == 0
     assert "Net (" in out

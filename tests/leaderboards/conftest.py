@@ -66,7 +66,7 @@ def pocket_columns(pocket, scores):
     return [
         scores(pocket, "resnet50", "clean", 3.0, 1),
         scores(pocket, "resnet50", "jpeg(quality=75)", 2.0, 2),
-        scores(pocket, "resnet50", "pgd(eps=8/255)", -1.0, 3, success=np.ones(n), linf=size),
+        scores(pocket, "resnet50", "pgd(eps=8/255)", -1.0, 3, linf=size),
         scores(pocket, "cnn", "clean", 2.0, 4),
         scores(pocket, "cnn", "jpeg(quality=75)", 1.0, 5),
         ScoreColumn(

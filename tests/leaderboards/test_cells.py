@@ -120,7 +120,6 @@ def attack(logits, attacked, clean=(-1, -1, 1, 1, 1, -1), **more):
             detector="d",
             condition="pgd()",
             logits=np.array(logits, f32),
-            success=np.where(hit, 0.0, np.nan),
             linf=np.where(hit, [0.01, 0.02, 0.03, 0.01, 0.02, 0.09], np.nan).astype(f32),
             l2=np.where(hit, 2.0, np.nan),
         ),

@@ -6,12 +6,14 @@ import math
 
 import numpy as np
 import pytest
-from scipy.stats import binomtest, false_discovery_control, ttest_1samp
+from scipy.stats import binomtest, false_discovery_control, norm, t, ttest_1samp
 from sklearn.metrics import f1_score, roc_auc_score, roc_curve
 
-from leaderboards.statistics.bootstrap import STATISTICS, paired_bootstrap, resamples
+from leaderboards.statistics.bootstrap import resamples
+from leaderboards.statistics.catalogue import paired_metrics
 from leaderboards.statistics.multiplicity import benjamini_hochberg, holm, rank_groups
 from leaderboards.statistics.paired import (
+    Difference,
     Influence,
     auc_influence,
     cluster_codes,
@@ -21,6 +23,8 @@ from leaderboards.statistics.paired import (
     share_influence,
     variance_of,
 )
+
+STATISTICS = {name: metric.statistic for name, metric in paired_metrics().items()}
 
 
 def pair(seed, n_real=60, n_fake=40, decimals=6, shared=0.8):
@@ -148,11 +152,15 @@ def test_every_resample_equals_the_metric_of_the_resampled_images(metric, decima
 
 def test_the_bootstrap_of_a_paired_auc_agrees_with_delong():
     labels, a, b = pair(13, 400, 300)
-    found = paired_bootstrap(labels, (a, 0.0), (b, 0.0), "auc", resamples(labels, 3000, 1))
+    weights, whole = resamples(labels, 3000, 1), np.ones((1, labels.size), np.float32)
+    draws, value = (
+        STATISTICS["auc"](labels, b, rows, 0.0) - STATISTICS["auc"](labels, a, rows, 0.0)
+        for rows in (weights, whole)
+    )
     exact = paired_delong(labels, a, b)
-    assert found.value == pytest.approx(exact.value)
-    assert found.variance == pytest.approx(exact.variance, rel=0.12)
-    assert tuple(found.interval()) == pytest.approx(tuple(exact.interval()), abs=0.004)
+    assert value[0] == pytest.approx(exact.value)
+    assert draws.var(ddof=1) == pytest.approx(exact.variance, rel=0.12)
+    assert np.quantile(draws, [0.025, 0.975]) == pytest.approx(tuple(exact.interval()), abs=0.004)
 
 
 def test_whole_clusters_are_drawn_together():
@@ -259,3 +267,15 @@ def test_few_clusters_are_judged_by_student_s_t():
     assert found.df == 5
     assert found.p_two_sided == pytest.approx(expected.pvalue, rel=0.01)
     assert tuple(found.interval()) == pytest.approx(tuple(expected.confidence_interval()), rel=0.01)
+
+
+@pytest.mark.parametrize("df", [math.inf, 7.0])
+def test_p_values_of_large_rises_are_small_not_zero(df):
+    for value in (0.01, 0.3, 0.6):
+        rise = Difference(value, 0.02**2, df=df)
+        z = value / 0.02
+        exact = 2 * (norm.sf(z) if math.isinf(df) else t.sf(z, df))
+        assert rise.p_two_sided == pytest.approx(exact, rel=1e-9)
+        assert rise.p_two_sided == Difference(-value, 0.02**2, df=df).p_two_sided
+        assert rise.p_two_sided > 0
+    assert Difference(0.0, 0.02**2).p_two_sided == 1

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from leaderboards import Board, BoardNotes, SeenBy, cell_rows, slices
-from leaderboards.tables.severity import area, by_family, curve_rows, degradation
+from leaderboards.tables.severity import area, by_series, curve_rows, degradation
 
 CURVES = {
     "jpeg(quality=90)": ("jpeg", 1),
@@ -48,7 +48,7 @@ def cell(rows, detector, condition, generator, metric):
 
 
 def test_drops_areas_and_means_follow_from_the_cells(rows):
-    found = by_family(rows, CURVES).set_index(["detector", "family"])
+    found = by_series(rows, CURVES).set_index(["detector", "family"])
     assert list(found.index) == [
         ("net", "jpeg"), ("net", "grayscale"), ("cnn", "jpeg"), ("cnn", "grayscale"),
     ]  # fmt: skip
@@ -70,7 +70,7 @@ def test_drops_areas_and_means_follow_from_the_cells(rows):
 
 
 def test_degradation_counts_a_family_once(rows):
-    table = by_family(rows, CURVES).set_index(["detector", "family"])
+    table = by_series(rows, CURVES).set_index(["detector", "family"])
     for row in degradation(rows, CURVES).to_dict("records"):
         jpeg, gray = (
             table.loc[(row["detector"], f), "auc_mean_drop"] for f in ("jpeg", "grayscale")
@@ -98,7 +98,7 @@ def test_curves_are_the_cells_with_their_intervals(rows):
 def test_an_unscored_cell_undoes_its_curve_and_no_other(pocket, pairing, columns):
     columns[2].logits[5] = np.nan  # of net under jpeg(quality=30); a real, so in every slice
     rows = cell_rows(pocket, slices(pocket, pairing), columns, {}, "pocket")
-    found = by_family(rows, CURVES).set_index(["detector", "family"])
+    found = by_series(rows, CURVES).set_index(["detector", "family"])
     broken = found.loc[("net", "jpeg")]
     assert np.isnan([broken["auc_area"], broken["auc_mean_drop"], broken["auc_worst_drop"]]).all()
     assert not np.isnan(found.loc[("cnn", "jpeg"), "auc_area"])
@@ -144,6 +144,6 @@ def test_hostile_families_break_no_table_and_run_in_no_spreadsheet(rows):
 
 def test_without_clean_there_is_nothing_to_fall_from(rows):
     dirty = rows[rows["condition"] != "clean"]
-    assert by_family(dirty, CURVES).empty
+    assert by_series(dirty, CURVES).empty
     assert degradation(dirty, CURVES).empty
     assert isinstance(curve_rows(dirty, CURVES), pd.DataFrame)
