@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from attacks.base import Attack, LogitFn, Norm, Perturbed
-from attacks.gradient import ascend, usable
+from attacks.gradient import input_gradient, require_usable
 from attacks.search import fooled
 
 PREFIX = "torchattacks/"
@@ -138,7 +138,7 @@ class Adapted(Attack):
         if self.needs_gradient:
             # The loss that the published code climbs: a saturated one must not read as robust.
             loss = "margin" if self.source in _MINIMAL else "ce"
-            zero = usable(ascend(logit_fn, canvas, labels, loss))
+            zero = require_usable(input_gradient(logit_fn, canvas, labels, loss))
         moved, steps = [], []
         for row, seed in enumerate(seeds):
             model = _TwoLogits(logit_fn, canvas.device)
