@@ -10,7 +10,7 @@ from typing import ClassVar, Self
 import torch
 from torch import Tensor
 
-from attacks.base import UNBOUNDED_DIVISOR, UNBOUNDED_STEPS, Attack, LogitFn, Norm, Perturbed
+from attacks.base import UNBOUNDED_STEPS, Attack, LogitFn, Norm, Perturbed
 from attacks.budget import SMALLEST_LENGTH, distance, full_range, project
 from attacks.checks import choice, real, whole
 from attacks.gradient import LOSSES, input_gradient, margin_loss
@@ -73,7 +73,7 @@ class APGD(Attack):
             start = project(self.initial_point(canvas, start_seeds), canvas, self.eps, self.norm)
             best = point = self._evaluate(start, search)
             before = point.images
-            pace = _Pace.start(point.margins, self.first_step)
+            pace = _Pace.start(point.margins, 2 * self.eps)
             for number in range(1, self.steps + 1):
                 # Nothing lies before the start, so the first step is the gradient's alone.
                 weight = MOMENTUM if number > 1 else 1.0
@@ -94,11 +94,6 @@ class APGD(Attack):
             noise = 2 * torch.rand(canvas.shape[1:], generator=rng) - 1
             starts.append(noise / noise.abs().max())
         return canvas + self.eps * torch.stack(starts).to(canvas.device)
-
-    @property
-    def first_step(self) -> float:
-        """Size of the first step in the norm's units."""
-        return 2 * self.eps
 
     def gradient_step(self, images: Tensor, grad: Tensor, step: Tensor) -> Tensor:
         """Step in the direction of steepest ascent of the norm: the sign of the gradient."""
@@ -123,6 +118,19 @@ class APGD(Attack):
     def gradients(self) -> int:
         """Gradients of all restarts, each of which takes one more than it takes steps."""
         return self.restarts * (self.steps + 1)
+
+    def unbounded(self, size: int) -> Self:
+        """Return the attack over the whole range, in one search long enough to settle on its step.
+
+        Its first step leaps across the range, as published; an image that gains nothing by it has it
+        halved at every checkpoint, and 25 steps have 15 of them.
+        """
+        return dataclasses.replace(
+            self,
+            eps=full_range(self.norm, size),
+            steps=max(UNBOUNDED_STEPS, self.steps),
+            restarts=1,
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)

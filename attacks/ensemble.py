@@ -28,11 +28,9 @@ MEMBERS: dict[str, type[Attack]] = {kind.name: kind for kind in (FGSM, PGD, MIFG
 class Ensemble(Attack):
     """Several attacks of one budget in the L-inf norm; each image's most harmful picture counts.
 
-    The picture is the one handed in, rounding included, and the margin loss says which is worst. As
-    strong as its strongest member for each image; white-box unless all members are black-box.
-
-    Source: Croce and Hein 2020, section 5, the idea of AutoAttack. AutoAttack itself does not fit a detector of two classes: its DLR loss and its targeted members
-    need more. This is what remains of its idea.
+    The picture is the one handed in, rounding included, and the margin loss says which is worst. Source:
+    the idea of AutoAttack (Croce and Hein 2020, section 5). AutoAttack itself does not fit a detector of
+    two classes: its DLR loss and its targeted members need more.
 
     Attributes:
         members: Names joined by ``+``, a loss after a colon: ``apgd:margin+apgd:ce+square``.
