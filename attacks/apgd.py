@@ -16,7 +16,7 @@ from attacks.checks import choice, real, whole
 from attacks.gradient import LOSSES, input_gradient, margin_loss
 from attacks.search import Search, generators
 
-# Weight of the new step beside the direction of the step before it (alpha in section 3.1).
+# Weight of the new step beside the direction of the step before it (alpha of algorithm 1).
 MOMENTUM = 0.75
 
 
@@ -216,7 +216,7 @@ class _Pace:
 def _periods(steps: int) -> dict[int, int]:
     """Lay out the checkpoints: by the number of the step before each, the steps since the last one.
 
-    The first is 22% of all steps, each further one shorter by 3% of them, down to 6% (section 3.2).
+    The first is 22% of all steps, each further one shorter by 3% of them, down to 6% (section 3).
     """
     first, shorter, shortest = (max(int(share * steps), 1) for share in (0.22, 0.03, 0.06))
     periods, checkpoint, period = {}, first, first

@@ -29,7 +29,7 @@ class Ensemble(Attack):
     """Several attacks of one budget in the L-inf norm; each image's most harmful picture counts.
 
     The picture is the one handed in, rounding included, and the margin loss says which is worst. Source:
-    the idea of AutoAttack (Croce and Hein 2020, section 5). AutoAttack itself does not fit a detector of
+    the idea of AutoAttack (Croce and Hein 2020). AutoAttack itself does not fit a detector of
     two classes: its DLR loss and its targeted members need more.
 
     Attributes:

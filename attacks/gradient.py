@@ -21,11 +21,13 @@ class InputGradient:
         grad: ``(M, 3, h, w)``, the direction in which the detector gets more wrong.
         logits: ``(M,)`` logits of the images, without graph.
         loss: Name of the loss.
+        samples: Gradients that it is the mean of.
     """
 
     grad: Tensor
     logits: Tensor
     loss: str
+    samples: int = 1
 
 
 def margin_loss(logits: Tensor, labels: Tensor) -> Tensor:

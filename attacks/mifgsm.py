@@ -70,13 +70,12 @@ class MIFGSM(Attack):
         images, momentum = canvas, torch.zeros_like(canvas)
         for _ in range(self.steps):
             gradient = input_gradient(logit_fn, images, labels, self.loss)
-            search.record(images, gradient)
             # About the smallest normal float32: a gradient of zero adds nothing, instead of nan.
             size = gradient.grad.abs().mean(dim=(1, 2, 3), keepdim=True).clamp_min(1e-38)
             momentum = gradient.grad / size + momentum * self.decay
             moved = images.detach() + self.step_size * momentum.sign()
             delta = (moved - canvas).clamp(-self.eps, self.eps)
-            images = (canvas + delta).clamp(0, 1)
+            images = search.advance(images, gradient, (canvas + delta).clamp(0, 1))
         search.finish_restart(images, compare=False)
         return search.result()
 

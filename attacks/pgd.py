@@ -96,19 +96,16 @@ class PGD(Attack):
         self, logit_fn: LogitFn, canvas: Tensor, labels: Tensor, seeds: Sequence[int]
     ) -> Perturbed:
         """Step along the gradient and project, from each start; where it is zero, stay."""
-        search = Search.start(logit_fn, canvas, labels, seeds, self.keep)
         rounding = self.admit if self.quantize else None
+        search = Search.start(
+            logit_fn, canvas, labels, seeds, keep=self.keep, stop=self.stop, rounding=rounding
+        )
         for start_seeds in search.restarts(self.restarts):
             images = self.initial_point(search.canvas, start_seeds)
-            for _ in range(self.steps):
+            for _ in search.steps(self.steps):
                 gradient = self.gradient(logit_fn, images, search.labels)
-                search.record(images, gradient, taken=self.samples)
                 moved = self.project(self.gradient_step(images, gradient.grad), search.canvas)
-                if self.stops_early:
-                    moved = moved[search.release_fooled(images, gradient.logits, rounding)]
-                images = moved
-                if search.is_over:
-                    break
+                images = search.advance(images, gradient, moved)
             search.finish_restart(images, compare=self._compares_last)
         return search.result()
 
@@ -127,6 +124,7 @@ class PGD(Attack):
             grad=torch.stack([draw.grad for draw in draws]).mean(0),
             logits=torch.stack([draw.logits for draw in draws]).mean(0),
             loss=self.loss,
+            samples=self.samples,
         )
 
     def gradient_step(self, images: Tensor, grad: Tensor) -> Tensor:
@@ -188,7 +186,7 @@ class PGDL2(PGD):
         y = x_t + step * g / |g|,    x_{t+1} = clip(x + (y - x) * min(1, eps / |y - x|), 0, 1)
 
     It starts in a direction drawn uniformly, at a length drawn uniformly from [0, eps]. Source: Madry
-    et al. 2018, section 2.1 and appendix; the step is that of torchattacks' PGDL2.
+    et al. 2018, section 2.1; step and start are those of torchattacks' PGDL2.
     """
 
     name: ClassVar[str] = "pgd-l2"

@@ -130,6 +130,9 @@ class Search:
         seeds: Seeds of the m images.
         rows: ``(m,)`` positions of the m images among the M.
         keep: ``best`` offers every iterate as the worst one, ``last`` only the last of a restart.
+        stop: ``success`` has an image leave the search once it is fooled, ``never`` keeps all.
+        rounding: Turns iterates and their canvases into the pictures handed in, in which the detector
+            must be fooled too; none where the iterates themselves are handed in.
         worst: The outcome so far.
         gradients: ``(M,)`` gradients taken of each image.
         health: The checks of the gradients.
@@ -141,6 +144,8 @@ class Search:
     seeds: list[int]
     rows: Tensor
     keep: str
+    stop: str
+    rounding: Callable[[Tensor, Tensor], Tensor] | None
     worst: Worst
     gradients: Tensor
     health: GradientHealth
@@ -152,9 +157,12 @@ class Search:
         canvas: Tensor,
         labels: Tensor,
         seeds: Sequence[int],
+        *,
         keep: str = "best",
+        stop: str = "never",
+        rounding: Callable[[Tensor, Tensor], Tensor] | None = None,
     ) -> Self:
-        """Begin with all M images in the search."""
+        """Begin with all M images in the search; the parameters are the attributes."""
         return cls(
             logit_fn=logit_fn,
             canvas=canvas,
@@ -162,6 +170,8 @@ class Search:
             seeds=list(seeds),
             rows=torch.arange(len(canvas), device=canvas.device),
             keep=keep,
+            stop=stop,
+            rounding=rounding,
             worst=Worst.start(canvas, labels),
             gradients=torch.zeros_like(labels),
             health=GradientHealth(torch.zeros_like(labels, dtype=torch.bool)),
@@ -180,51 +190,57 @@ class Search:
             self.health.at_start = True
             yield reseed(self.seeds, number)
 
-    def record(self, images: Tensor, gradient: InputGradient, taken: int = 1) -> None:
-        """Take note of an iterate of the m images and of the gradient there.
+    def steps(self, count: int) -> Iterator[int]:
+        """Count the steps of a restart, until every image has left the search."""
+        for number in range(count):
+            if self.is_over:
+                return
+            yield number
 
-        Args:
-            images: ``(m, 3, h, w)`` iterate at which the gradient was taken.
-            gradient: The gradient, or the mean of several.
-            taken: How many gradients were taken for it.
+    def record(self, images: Tensor, gradient: InputGradient) -> None:
+        """Take note of an ``(m, 3, h, w)`` iterate and of the gradient there.
 
         Raises:
             NotAttackableError: It is the first gradient of a restart and of no use.
         """
         self.health.check(self.rows, gradient)
-        self.gradients[self.rows] += taken
+        self.gradients[self.rows] += gradient.samples
         if self.keep == "best":
             self.worst.offer(self.rows, images, gradient.logits)
 
-    def release_fooled(
-        self,
-        images: Tensor,
-        logits: Tensor,
-        rounding: Callable[[Tensor, Tensor], Tensor] | None,
-    ) -> Tensor:
-        """Let the images that are fooled leave the search, with this iterate as their outcome.
+    def advance(self, images: Tensor, gradient: InputGradient, moved: Tensor) -> Tensor:
+        """Record an iterate and go on to the next one, without the images that may rest.
 
         Args:
-            images: ``(m, 3, h, w)`` iterate of the m images.
-            logits: ``(m,)`` logits there.
-            rounding: Turns iterates and their canvases into the pictures handed in, in which the
-                detector must be fooled too; none where the iterates are handed in.
+            images: ``(m, 3, h, w)`` iterate at which the gradient was taken.
+            gradient: The gradient there.
+            moved: ``(m, 3, h, w)`` next iterate.
 
         Returns:
-            ``(m,)`` bool: the images that stay.
+            The next iterate of the images that are still in the search.
+
+        Raises:
+            NotAttackableError: It is the first gradient of a restart and of no use.
         """
-        wrong = fooled(logits, self.labels)
-        if rounding is not None and bool(wrong.any()):
-            with torch.no_grad():
-                rounded = self.logit_fn(rounding(images.detach()[wrong], self.canvas[wrong]))
-            wrong[wrong.clone()] = fooled(rounded, self.labels[wrong])
-        self.worst.replace(self.rows[wrong], images[wrong], logits[wrong])
-        stays = ~wrong
-        self.rows, self.canvas, self.labels = (
-            self.rows[stays], self.canvas[stays], self.labels[stays],
-        )  # fmt: skip
+        self.record(images, gradient)
+        if self.stop == "never":
+            return moved
+        rests = self._fooled(images, gradient.logits)
+        self.worst.replace(self.rows[rests], images[rests], gradient.logits[rests])
+        stays = ~rests
+        self.rows, self.canvas = self.rows[stays], self.canvas[stays]
+        self.labels = self.labels[stays]
         self.seeds = [self.seeds[i] for i in stays.nonzero().flatten().tolist()]
-        return stays
+        return moved[stays]
+
+    def _fooled(self, images: Tensor, logits: Tensor) -> Tensor:
+        """Find the images that are fooled as iterates, and still as the pictures handed in."""
+        wrong = fooled(logits, self.labels)
+        if self.rounding is not None and bool(wrong.any()):
+            with torch.no_grad():
+                rounded = self.logit_fn(self.rounding(images.detach()[wrong], self.canvas[wrong]))
+            wrong[wrong.clone()] = fooled(rounded, self.labels[wrong])
+        return wrong
 
     def finish_restart(self, images: Tensor, *, compare: bool) -> None:
         """Offer the iterate after the last step, and judge the gradients of the restart.

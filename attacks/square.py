@@ -14,8 +14,8 @@ from attacks.base import Attack, LogitFn, NotAttackableError, Perturbed
 from attacks.checks import choice, real, whole
 from attacks.search import STOP, Worst, fooled, generators
 
-# After which query, of a budget of 10,000, the share of changed pixels is halved once more
-# (section 3.2 and the published code); other budgets stretch the schedule.
+# After which query, of a budget of 10,000, the share of changed pixels is halved once more,
+# as published; other budgets stretch the schedule.
 _HALVINGS = (10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000)
 
 
@@ -91,7 +91,7 @@ class Square(Attack):
         return logits
 
     def _stripes(self, canvas: Tensor, rngs: Sequence[torch.Generator]) -> Tensor:
-        """Draw the first candidates: vertical stripes one pixel wide (appendix)."""
+        """Draw the first candidates: vertical stripes one pixel wide, as published."""
         width = canvas.shape[3]
         signs = torch.stack([_signs((3, 1, width), rng) for rng in rngs]).to(canvas.device)
         return (canvas + self.eps * signs).clamp(0, 1)
