@@ -2,25 +2,37 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Self
 
 import torch
 from torch import Tensor
 
-from attacks.base import Attack, LogitFn, Norm, Perturbed
-from attacks.budget import distance, project
+from attacks.base import UNBOUNDED_STEPS, Attack, LogitFn, Norm, Perturbed
+from attacks.budget import SMALLEST_LENGTH, distance, full_range, project
 from attacks.checks import choice, real, whole
-from attacks.gradient import LOSSES, Ascent, ascend, broken, require_finite, usable
-from attacks.search import Worst, generators, hurt, reseed
+from attacks.gradient import LOSSES, input_gradient, margin_loss
+from attacks.search import Search, generators
 
+# Weight of the new step beside the direction of the step before it (alpha of algorithm 1).
 MOMENTUM = 0.75
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class APGD(Attack):
-    """Auto-PGD, L-inf; the most harmful iterate counts.
+    """Auto-PGD in the L-inf norm, white-box; the most harmful iterate counts.
+
+    With ``P`` the projection onto the budget and [0, 1], and ``a = 0.75``::
+
+        z_{t+1} = P(x_t + step * sign(grad L(x_t)))
+        x_{t+1} = P(x_t + a * (z_{t+1} - x_t) + (1 - a) * (x_t - x_{t-1}))
+
+    The step is 2 * eps at first. At checkpoints it is halved for each image whose loss grew in too few
+    steps, or not at all, and the search goes on from the best iterate. Source: Croce and Hein 2020,
+    "Reliable evaluation of adversarial robustness with an ensemble of diverse parameter-free attacks",
+    section 3 and algorithm 1.
 
     Attributes:
         steps: Gradient steps of a restart.
@@ -40,7 +52,7 @@ class APGD(Attack):
     rho: float = 0.75
 
     def check(self) -> None:
-        """Checks steps, loss, restarts and rho."""
+        """Check steps, loss, restarts and rho."""
         object.__setattr__(self, "steps", whole(f"{self.name} steps", self.steps, 1, 100_000))
         whole(f"{self.name} restarts", self.restarts, 1, 1000)
         object.__setattr__(self, "rho", real(f"{self.name} rho", self.rho, 0.0, 1.0))
@@ -51,141 +63,177 @@ class APGD(Attack):
             )
         choice(f"{self.name} loss", self.loss, LOSSES)
 
-    @property
-    def passes(self) -> int:
-        """As in the base class; each restart takes one gradient more than it takes steps."""
-        return 3 * self.restarts * (self.steps + 1)
-
     def perturb(
         self, logit_fn: LogitFn, canvas: Tensor, labels: Tensor, seeds: Sequence[int]
     ) -> Perturbed:
-        """Searches from each start."""
-        worst = Worst.none(canvas)
-        zero = float("nan")
-        for restart in range(self.restarts):
-            share = self._run(logit_fn, canvas, labels, reseed(seeds, restart), worst)
-            zero = share if restart == 0 else zero
-        spent = torch.full_like(labels, self.restarts * (self.steps + 1))
-        return Perturbed(worst.images, spent, zero)
+        """Step with momentum, from each start; at checkpoints, halve steps and go back to the best."""
+        search = Search.start(logit_fn, canvas, labels, seeds)
+        periods = _periods(self.steps)
+        for start_seeds in search.restarts(self.restarts):
+            start = project(self.initial_point(canvas, start_seeds), canvas, self.eps, self.norm)
+            best = point = self._evaluate(start, search)
+            before = point.images
+            pace = _Pace.start(point.margins, 2 * self.eps)
+            for number in range(1, self.steps + 1):
+                # Nothing lies before the start, so the first step is the gradient's alone.
+                weight = MOMENTUM if number > 1 else 1.0
+                moved = self._momentum_step(point, before, canvas, pace.step, weight)
+                before, point = point.images, self._evaluate(moved, search)
+                pace.record(point.margins)
+                best = point.where(point.margins > best.margins, best)
+                if number in periods:
+                    halved = pace.halve(periods[number], best.margins, self.rho)
+                    point = best.where(halved, point)
+            search.require_finite()
+        return search.result()
 
-    def _run(
-        self,
-        logit_fn: LogitFn,
-        canvas: Tensor,
-        labels: Tensor,
-        seeds: Sequence[int],
-        worst: Worst,
-    ) -> float:
-        """One restart; returns the share of zeros in its first gradient."""
-        rows = torch.arange(len(canvas), device=canvas.device)
-        images = project(self._begin(canvas, seeds), canvas, self.eps, self.norm)
-        ascent = ascend(logit_fn, images, labels, self.loss)
-        zero = usable(ascent)
-        worst.offer(rows, images, hurt(ascent.logits, labels))
-        pace = _Pace.start(images, ascent, labels, 2 * self.eps, self.steps)
-        grad, before = ascent.grad, images
-        bad = torch.zeros_like(labels, dtype=torch.bool)
-        for number in range(self.steps):
-            ahead = self._toward(images, grad, pace.step.reshape(-1, 1, 1, 1))
-            ahead = project(ahead, canvas, self.eps, self.norm)
-            weight = MOMENTUM if number else 1.0
-            mixed = images + weight * (ahead - images) + (1 - weight) * (images - before)
-            before, images = images, project(mixed, canvas, self.eps, self.norm)
-            ascent = ascend(logit_fn, images, labels, self.loss)
-            bad |= broken(ascent.grad)
-            harm = hurt(ascent.logits, labels)
-            worst.offer(rows, images, harm)
-            images, grad = pace.judge(number, images, ascent.grad, harm, self.rho)
-        require_finite(bad)
-        return zero
-
-    def _begin(self, canvas: Tensor, seeds: Sequence[int]) -> Tensor:
+    def initial_point(self, canvas: Tensor, seeds: Sequence[int]) -> Tensor:
+        """Draw a point of the budget uniformly, then stretch it until it touches the budget's border."""
         starts = []
-        for own in generators(seeds):
-            drawn = 2 * torch.rand(canvas.shape[1:], generator=own) - 1
-            starts.append(drawn / drawn.abs().max())
+        for rng in generators(seeds):
+            noise = 2 * torch.rand(canvas.shape[1:], generator=rng) - 1
+            starts.append(noise / noise.abs().max())
         return canvas + self.eps * torch.stack(starts).to(canvas.device)
 
-    def _toward(self, images: Tensor, grad: Tensor, step: Tensor) -> Tensor:
+    def gradient_step(self, images: Tensor, grad: Tensor, step: Tensor) -> Tensor:
+        """Step in the direction of steepest ascent of the norm: the sign of the gradient."""
         return images + step * grad.sign()
+
+    def _momentum_step(
+        self, point: _Point, before: Tensor, canvas: Tensor, step: Tensor, weight: float
+    ) -> Tensor:
+        """Mix the projected gradient step with the direction from the iterate before."""
+        images = point.images
+        moved = self.gradient_step(images, point.grad, step.reshape(-1, 1, 1, 1))
+        moved = project(moved, canvas, self.eps, self.norm)
+        mixed = images + weight * (moved - images) + (1 - weight) * (images - before)
+        return project(mixed, canvas, self.eps, self.norm)
+
+    def _evaluate(self, images: Tensor, search: Search) -> _Point:
+        gradient = input_gradient(search.logit_fn, images, search.labels, self.loss)
+        search.record(images, gradient)
+        return _Point(images, gradient.grad, margin_loss(gradient.logits, search.labels))
+
+    @property
+    def gradients(self) -> int:
+        """Gradients of all restarts, each of which takes one more than it takes steps."""
+        return self.restarts * (self.steps + 1)
+
+    def unbounded(self, size: int) -> Self:
+        """Return the attack over the whole range, in one search long enough to settle on its step.
+
+        Its first step leaps across the range, as published; an image that gains nothing by it has it
+        halved at every checkpoint, and 25 steps have 15 of them.
+        """
+        return dataclasses.replace(
+            self,
+            eps=full_range(self.norm, size),
+            steps=max(UNBOUNDED_STEPS, self.steps),
+            restarts=1,
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Point:
+    """An iterate of M images.
+
+    Attributes:
+        images: ``(M, 3, h, w)`` iterate.
+        grad: ``(M, 3, h, w)`` gradient of the loss there.
+        margins: ``(M,)`` margin loss there.
+    """
+
+    images: Tensor
+    grad: Tensor
+    margins: Tensor
+
+    def where(self, rows: Tensor, other: _Point) -> _Point:
+        """Take this point in the images that ``rows``, ``(M,)`` bool, names, and the other elsewhere."""
+        wide = rows.reshape(-1, 1, 1, 1)
+        return _Point(
+            torch.where(wide, self.images, other.images),
+            torch.where(wide, self.grad, other.grad),
+            torch.where(rows, self.margins, other.margins),
+        )
 
 
 @dataclass(slots=True, eq=False)
 class _Pace:
-    """Step sizes by image, halved where a run of steps gained too rarely; and where to go on from.
+    """The step sizes of M images, and how the search went since the last checkpoint.
 
     Attributes:
         step: ``(M,)`` step size.
-        images: The most harmful image of this restart; ``grad`` and ``harm`` belong to it.
-        gains: ``(M,)`` steps of this period that gained on the step before.
-        last: ``(M,)`` harm of the step before.
-        at_check: ``(M,)`` best harm at the last check; ``halved`` says where it halved.
-        period: Steps between checks, of which ``since`` have passed.
-        shrink: How much shorter each period is than the one before, down to ``shortest``.
+        last: ``(M,)`` margin loss after the last step.
+        gains: ``(M,)`` steps since the last checkpoint that gained on the step before.
+        best: ``(M,)`` best margin loss at the last checkpoint.
+        halved: ``(M,)`` bool, whether the step was halved there.
     """
 
     step: Tensor
-    images: Tensor
-    grad: Tensor
-    harm: Tensor
-    gains: Tensor
     last: Tensor
-    at_check: Tensor
+    gains: Tensor
+    best: Tensor
     halved: Tensor
-    period: int
-    since: int
-    shrink: int
-    shortest: int
 
     @classmethod
-    def start(
-        cls, images: Tensor, ascent: Ascent, labels: Tensor, step: float, steps: int
-    ) -> _Pace:
-        harm = hurt(ascent.logits, labels)
+    def start(cls, margins: Tensor, step: float) -> Self:
+        """Begin at a start with these margin losses."""
         return cls(
-            step=torch.full_like(harm, step),
-            images=images.detach().clone(),
-            grad=ascent.grad.clone(),
-            harm=harm.clone(),
-            gains=torch.zeros_like(harm),
-            last=harm,
-            at_check=harm.clone(),
-            # The published code does not judge the first period by its best value.
-            halved=torch.ones_like(harm, dtype=torch.bool),
-            period=max(int(0.22 * steps), 1),
-            since=0,
-            shrink=max(int(0.03 * steps), 1),
-            shortest=max(int(0.06 * steps), 1),
+            step=torch.full_like(margins, step),
+            # The first step has no step before it to gain on, and the published code does not judge
+            # the first period by its best value.
+            last=torch.full_like(margins, float("inf")),
+            gains=torch.zeros_like(margins),
+            best=margins,
+            halved=torch.ones_like(margins, dtype=torch.bool),
         )
 
-    def judge(
-        self, number: int, images: Tensor, grad: Tensor, harm: Tensor, rho: float
-    ) -> tuple[Tensor, Tensor]:
-        """Notes a step; at the end of a period, halves steps and goes back to the best image."""
-        if number:
-            self.gains += harm > self.last
-        self.last = harm
-        better = harm > self.harm
-        self.images[better], self.grad[better] = images.detach()[better], grad[better]
-        self.harm = torch.where(better, harm, self.harm)
-        self.since += 1
-        if self.since < self.period:
-            return images.detach(), grad
-        rare = self.gains <= self.period * rho
-        stuck = ~self.halved & (self.harm <= self.at_check)
-        self.halved = rare | stuck
-        self.at_check = self.harm.clone()
+    def record(self, margins: Tensor) -> None:
+        """Count the images that gained by a step."""
+        self.gains += margins > self.last
+        self.last = margins
+
+    def halve(self, period: int, best: Tensor, rho: float) -> Tensor:
+        """Halve the steps of the images that gained too rarely or stand still (conditions 1 and 2).
+
+        Args:
+            period: Steps since the last checkpoint.
+            best: ``(M,)`` best margin losses of this restart.
+            rho: Share of the steps that must have gained.
+
+        Returns:
+            ``(M,)`` bool: the images whose step was halved.
+        """
+        rare = self.gains <= period * rho
+        still = ~self.halved & (best <= self.best)
+        self.halved = rare | still
         self.step = torch.where(self.halved, self.step / 2, self.step)
-        self.gains.zero_()
-        self.since = 0
-        self.period = max(self.period - self.shrink, self.shortest)
-        back = self.halved.reshape(-1, 1, 1, 1)
-        return torch.where(back, self.images, images.detach()), torch.where(back, self.grad, grad)
+        self.best = best
+        self.gains = torch.zeros_like(self.gains)
+        return self.halved
+
+
+def _periods(steps: int) -> dict[int, int]:
+    """Lay out the checkpoints: by the number of the step before each, the steps since the last one.
+
+    The first is 22% of all steps, each further one shorter by 3% of them, down to 6% (section 3).
+    """
+    first, shorter, shortest = (max(int(share * steps), 1) for share in (0.22, 0.03, 0.06))
+    periods, checkpoint, period = {}, first, first
+    while checkpoint <= steps:
+        periods[checkpoint] = period
+        period = max(period - shorter, shortest)
+        checkpoint += period
+    return periods
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class APGDL2(APGD):
-    """Auto-PGD in the Euclidean norm."""
+    """Auto-PGD in the L2 norm, white-box.
+
+    As :class:`APGD`, with the gradient ``g`` at unit length, ``g / |g|``, for its sign, and a start at
+    distance eps in a direction drawn uniformly. Source: Croce and Hein 2020, section 3.
+    """
 
     name: ClassVar[str] = "apgd-l2"
     summary: ClassVar[str] = "PGD that chooses its own step sizes, best iterate kept (L2)"
@@ -193,15 +241,17 @@ class APGDL2(APGD):
 
     eps: float = 1.0
 
-    def _begin(self, canvas: Tensor, seeds: Sequence[int]) -> Tensor:
-        drawn = [torch.randn(canvas.shape[1:], generator=own) for own in generators(seeds)]
-        delta = torch.stack(drawn).to(canvas.device)
+    def initial_point(self, canvas: Tensor, seeds: Sequence[int]) -> Tensor:
+        """Draw a point of the sphere uniformly."""
+        noise = [torch.randn(canvas.shape[1:], generator=rng) for rng in generators(seeds)]
+        delta = torch.stack(noise).to(canvas.device)
         length = distance(delta, torch.zeros_like(delta), "l2").reshape(-1, 1, 1, 1)
         return canvas + self.eps * delta / length
 
-    def _toward(self, images: Tensor, grad: Tensor, step: Tensor) -> Tensor:
+    def gradient_step(self, images: Tensor, grad: Tensor, step: Tensor) -> Tensor:
+        """Step in the direction of steepest ascent of the norm: the gradient at unit length."""
         length: Tensor = torch.linalg.vector_norm(grad.flatten(1), dim=1).reshape(-1, 1, 1, 1)
-        return images + step * grad / (length + 1e-30)
+        return images + step * grad / (length + SMALLEST_LENGTH)
 
 
 ATTACKS = {"apgd": APGD, "apgd-l2": APGDL2}

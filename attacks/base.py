@@ -7,6 +7,7 @@ that image into the budget, onto the 8-bit grid, and checks it. What cannot be a
 
 from __future__ import annotations
 
+import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from attacks.budget import distance, levels_within, on_grid, project, to_grid
+from attacks.budget import distance, full_range, levels_within, on_grid, project, to_grid
 from attacks.checks import choice, flag, real
 
 LogitFn = Callable[[Tensor], Tensor]
@@ -26,7 +27,15 @@ LogitFn = Callable[[Tensor], Tensor]
 Norm = Literal["linf", "l2"]
 Goal = Literal["evade", "frame", "both"]
 GOALS: tuple[Goal, ...] = ("evade", "frame", "both")
+# Float32 rounding that a projected image may exceed its budget by.
 TOLERANCE = 1e-6
+FORWARDS_PER_GRADIENT = 3
+"""What a gradient costs in forward passes: one forwards, and about two of them backwards."""
+
+# An attack without a budget walks in steps of a fiftieth of the range: fine enough to follow the
+# gradient, as 2/255 is for the usual budgets. 25 of them take any value past the middle of the range.
+UNBOUNDED_DIVISOR = 50
+UNBOUNDED_STEPS = 25
 
 
 class NotAttackableError(ValueError):
@@ -76,7 +85,7 @@ class AttackResult:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Perturbed:
-    """What :meth:`Attack.perturb` hands back for M attacked images.
+    """What :meth:`Attack.perturb` hands back for the M images it was given.
 
     Attributes:
         images: ``(M, 3, h, w)``; may lie outside the budget and [0, 1], the base mends that.
@@ -94,7 +103,9 @@ class Attack(ABC):
     """A search for a small change that turns the detector's verdict.
 
     A concrete one is a ``@dataclass(frozen=True, slots=True, kw_only=True)`` that adds its own
-    parameters, checks them in :meth:`check`, and searches in :meth:`perturb`.
+    parameters, checks them in :meth:`check`, and searches in :meth:`perturb`. What others need to know
+    of it, it says itself: what it costs in :attr:`gradients` and :attr:`queries`, whether it is
+    :attr:`iterative`, whether it :attr:`stops_early`, and what it is :meth:`unbounded`.
 
     Attributes:
         eps: Budget in units of [0, 1].
@@ -107,6 +118,8 @@ class Attack(ABC):
     norm: ClassVar[Norm] = "linf"
     knowledge: ClassVar[str] = "white-box"
     needs_gradient: ClassVar[bool] = True
+    iterative: ClassVar[bool] = True
+    """It searches step by step, so that without a budget it ought to fool any detector."""
     shares_gradient: ClassVar[bool] = False
     """Its one gradient is taken at the image itself, so attacks that differ in eps can share it."""
     concurrent: ClassVar[bool] = False
@@ -133,25 +146,51 @@ class Attack(ABC):
         self.check()
 
     def check(self) -> None:  # noqa: B027 - a hook that most need not fill
-        """Checks the parameters a subclass adds.
+        """Check the parameters that a subclass adds.
 
         Raises:
             ValueError: One of them is not valid.
         """
 
     @property
+    def steps(self) -> int:
+        """Gradient steps of one search; 0 for an attack whose length is not set by ``steps``."""
+        return 0
+
+    @property
+    def gradients(self) -> int:
+        """Gradients that one image costs at most, restarts and samples counted."""
+        return 1 if self.needs_gradient else 0
+
+    @property
+    def queries(self) -> int:
+        """Forward passes without a gradient that one image costs at most."""
+        return 0
+
+    @final
+    @property
     def passes(self) -> int:
-        """Forward passes an image costs, a gradient counted as three; for estimates only."""
-        return 3 * int(getattr(self, "steps", 1))
+        """What one image costs in forward passes, a gradient counted as several."""
+        return FORWARDS_PER_GRADIENT * self.gradients + self.queries
 
     @property
     def stops_early(self) -> bool:
         """Whether a fooled image is left as it is, so that its logit says nothing of its rank."""
-        return getattr(self, "stop", "never") == "success"
+        return False
+
+    def unbounded(self, size: int) -> Attack:
+        """Return the same attack without a budget, in steps small enough to follow the gradient.
+
+        Where an attack ought to succeed and does not, the attack has failed, and not the attacker.
+
+        Args:
+            size: Values an image has, 3 * h * w; they bound its distance from any other image in L2.
+        """
+        return dataclasses.replace(self, eps=full_range(self.norm, size))
 
     @property
     def threat(self) -> ThreatModel:
-        """The threat model, for the board."""
+        """What the attacker may do, knows and wants, for the board."""
         return ThreatModel(
             norm=self.norm,
             eps=self.eps,
@@ -169,7 +208,7 @@ class Attack(ABC):
         seeds: Tensor | NDArray[np.int64] | Sequence[int],
         threshold: float = 0.0,
     ) -> AttackResult:
-        """Attacks a batch.
+        """Attack a batch.
 
         To keep a batch's shape fixed, pad it by repeating an image and drop what comes back for it.
 
@@ -191,25 +230,25 @@ class Attack(ABC):
             canvas = canvas.detach().clone()
             labels = torch.as_tensor(labels).clone().to(canvas.device, torch.int64)
             seed_list = _check_inputs(canvas, labels, seeds, self.quantize)
-            wanted = _wanted(labels, self.goal)
+            named = _named_by(self.goal, labels)
             adversarial = canvas.clone()
             steps = torch.zeros(len(canvas), dtype=torch.int32, device=canvas.device)
             grad_zero = float("nan")
-            if self.eps > 0 and bool(wanted.any()):
-                chosen = wanted.nonzero().flatten()
-                start = canvas[chosen]
-                done = self.perturb(
+            if self.eps > 0 and bool(named.any()):
+                rows = named.nonzero().flatten()
+                clean = canvas[rows]
+                result = self.perturb(
                     _shifted(logit_fn, threshold),
-                    start,
-                    labels[chosen],
-                    [seed_list[i] for i in chosen.tolist()],
+                    clean,
+                    labels[rows],
+                    [seed_list[i] for i in rows.tolist()],
                 )
-                adversarial[chosen] = self.admit(done.images.detach(), start)
-                steps[chosen] = done.steps.to(steps)
-                grad_zero = done.grad_zero
+                adversarial[rows] = self.admit(result.images.detach(), clean)
+                steps[rows] = result.steps.to(steps)
+                grad_zero = result.grad_zero
             return AttackResult(
                 adversarial=adversarial,
-                attacked=wanted,
+                attacked=named,
                 linf=distance(adversarial, canvas, "linf"),
                 l2=distance(adversarial, canvas, "l2"),
                 steps=steps,
@@ -220,13 +259,13 @@ class Attack(ABC):
     def perturb(
         self, logit_fn: LogitFn, canvas: Tensor, labels: Tensor, seeds: Sequence[int]
     ) -> Perturbed:
-        """Searches; called with the images the goal names, at least one, and eps > 0.
+        """Search; called with the images that the goal names, at least one, and eps > 0.
 
         Args:
             logit_fn: ``(M, 3, h, w)`` in [0, 1] -> ``(M,)``, the threshold taken off: > 0 is fake.
             canvas: ``(M, 3, h, w)`` float32 in [0, 1].
             labels: ``(M,)`` int64.
-            seeds: One an image.
+            seeds: One an image, the only randomness.
 
         Raises:
             NotAttackableError: No usable gradient.
@@ -234,7 +273,19 @@ class Attack(ABC):
 
     @final
     def admit(self, moved: Tensor, canvas: Tensor) -> Tensor:
-        """The moved images inside budget and range, on the grid where wanted; checked."""
+        """Bring moved images into budget and range, onto the grid where ``quantize``, and check them.
+
+        Args:
+            moved: ``(M, 3, h, w)`` images from a search, anywhere.
+            canvas: ``(M, 3, h, w)`` the same images before.
+
+        Returns:
+            ``(M, 3, h, w)`` in [0, 1], the pictures that may be handed in.
+
+        Raises:
+            NotAttackableError: A pixel is not finite.
+            ValueError: The shape has changed.
+        """
         if moved.shape != canvas.shape:
             raise ValueError(
                 f"{self.name} turned a batch of shape {tuple(canvas.shape)} into "
@@ -260,7 +311,7 @@ class Attack(ABC):
 
 
 def _shifted(logit_fn: LogitFn, threshold: float) -> LogitFn:
-    """The logit function with the threshold at zero, and with its output's shape checked."""
+    """Move the threshold of a logit function to zero, and check the shape of its output."""
     if not np.isfinite(threshold):
         raise ValueError(f"the threshold must be a finite number, got {threshold!r}")
 
@@ -276,15 +327,15 @@ def _shifted(logit_fn: LogitFn, threshold: float) -> LogitFn:
     return shifted
 
 
-def _wanted(labels: Tensor, goal: str) -> Tensor:
-    """``(N,)`` bool: the images the goal names."""
+def _named_by(goal: str, labels: Tensor) -> Tensor:
+    """Find the images that the goal names; ``(N,)`` bool."""
     if goal == "both":
         return torch.ones_like(labels, dtype=torch.bool)
     return labels == (1 if goal == "evade" else 0)
 
 
 def _check_inputs(canvas: Tensor, labels: Tensor, seeds: Any, quantize: bool) -> list[int]:
-    """The seeds as integers; raises ``ValueError`` where an input is not as stated."""
+    """Read the seeds as integers; raise ``ValueError`` where an input is not as stated."""
     count = len(canvas) if canvas.ndim else 0
     if canvas.ndim != 4 or canvas.shape[1] != 3 or canvas.dtype != torch.float32:
         raise ValueError(

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 import torch
 from torch import Tensor
 
+# Added to a length before dividing by it, or its least value: far below any length that matters, so
+# that it changes no quotient, and a float32 still, so that a change or gradient of zero gives zero.
+SMALLEST_LENGTH = 1e-30
+
 
 def distance(images: Tensor, canvas: Tensor, norm: Literal["linf", "l2"]) -> Tensor:
-    """``(N,)`` float32: how far each image is from its canvas, in units of [0, 1]."""
+    """Measure how far each image is from its canvas: ``(N,)`` float32, in units of [0, 1]."""
     delta = (images - canvas).flatten(1)
     return delta.abs().amax(1) if norm == "linf" else torch.linalg.vector_norm(delta, dim=1)
 
 
 def project(images: Tensor, canvas: Tensor, eps: float, norm: Literal["linf", "l2"]) -> Tensor:
-    """The nearest images within ``eps`` of the canvas, clipped to [0, 1].
+    """Move images to the nearest ones within ``eps`` of the canvas, and clip them to [0, 1].
 
     Images that are inside come back with the same bits, so an attack that keeps its own budget
     is not disturbed: rounding is monotone, hence ``canvas + delta`` never passes ``canvas + eps``.
@@ -24,24 +29,36 @@ def project(images: Tensor, canvas: Tensor, eps: float, norm: Literal["linf", "l
         inside = torch.minimum(torch.maximum(images, canvas - eps), canvas + eps)
     else:
         length = distance(images, canvas, "l2")
-        scale = (eps / length.clamp_min(1e-30)).reshape(-1, 1, 1, 1)
+        scale = (eps / length.clamp_min(SMALLEST_LENGTH)).reshape(-1, 1, 1, 1)
         inside = torch.where(scale < 1, canvas + (images - canvas) * scale, images)
     return inside.clamp(0, 1)
 
 
+def full_range(norm: Literal["linf", "l2"], size: int) -> float:
+    """Return the budget that holds all of [0, 1]: the largest distance of two images.
+
+    Args:
+        norm: How the size of a change is measured.
+        size: Values an image has, 3 * h * w.
+    """
+    return 1.0 if norm == "linf" else math.sqrt(size)
+
+
 def on_grid(canvas: Tensor) -> bool:
-    """Whether every value is k/255 for a whole k, up to float32 rounding."""
+    """Tell whether every value is k/255 for a whole k, up to float32 rounding."""
     levels = canvas * 255
+    # Rounding k/255 and its product with 255 leaves less than 1e-4 of a level.
     return bool(((levels - levels.round()).abs() < 1e-3).all())
 
 
 def levels_within(eps: float) -> int:
-    """The whole 8-bit levels in ``eps``; ``0.031372549``, typed for 8/255, is 8 and not 7."""
+    """Count the whole 8-bit levels in ``eps``; ``0.031372549``, typed for 8/255, is 8 and not 7."""
+    # A ten-thousandth of a level: what a fraction typed with seven digits may lack.
     return int(eps * 255 + 1e-4)
 
 
 def to_grid(images: Tensor, canvas: Tensor, eps: float, norm: Literal["linf", "l2"]) -> Tensor:
-    """Images moved to the 8-bit grid without leaving the budget around a canvas on the grid.
+    """Move images to the 8-bit grid without leaving the budget around a canvas on the grid.
 
     L-inf rounds to the nearest level among those the budget reaches. In L2 most changes are smaller
     than half a level and would all round to none, so the change is stretched before it is rounded,
@@ -58,7 +75,7 @@ def to_grid(images: Tensor, canvas: Tensor, eps: float, norm: Literal["linf", "l
 
 
 def _round_l2(change: Tensor) -> Tensor:
-    """Whole levels along each ``(N, ...)`` change, the most that are not longer than it.
+    """Find whole levels along each ``(N, ...)`` change, the most that are not longer than it.
 
     Rounding ``s * change`` takes, one level at a time, the levels that gain most along the change
     for the squared length they cost: the greedy solution, with ``s`` found by bisection.
@@ -66,9 +83,9 @@ def _round_l2(change: Tensor) -> Tensor:
     flat = change.flatten(1)
     length = torch.linalg.vector_norm(flat, dim=1)
     # At 1 / the largest entry, that entry alone is a whole level; at half of it nothing is.
-    low = 0.4 / flat.abs().amax(1).clamp_min(1e-30)
+    low = 0.4 / flat.abs().amax(1).clamp_min(SMALLEST_LENGTH)
     high = torch.maximum(low * 4, torch.full_like(low, 2.0))
-    for _ in range(24):
+    for _ in range(24):  # halvings until float32 has no further digit
         middle = (low + high) / 2
         rounded = torch.linalg.vector_norm((flat * middle[:, None]).round(), dim=1)
         fits = rounded <= length

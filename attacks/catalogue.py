@@ -13,16 +13,17 @@ import dataclasses
 import importlib
 import io
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar, NamedTuple, cast
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from attacks.base import Attack, LogitFn, Norm, Perturbed
-from attacks.gradient import ascend, usable
+from attacks.base import UNBOUNDED_DIVISOR, UNBOUNDED_STEPS, Attack, LogitFn, Norm, Perturbed
+from attacks.budget import full_range
+from attacks.gradient import input_gradient, require_usable
 from attacks.search import fooled
 
 PREFIX = "torchattacks/"
@@ -70,10 +71,65 @@ _L2: dict[str, dict[str, Any]] = {
     "CW": {"c": 1.0, "kappa": 0.0, "steps": 50, "lr": 0.01},
     "DeepFool": {"steps": 50, "overshoot": 0.02},
 }
+# Those that look for the nearest image beyond the border, and those that stop once they are beyond it.
 _MINIMAL = ("CW", "DeepFool", "FAB")
 _FIRST_HIT = ("APGD", "Square")
+_ONE_STEP = ("FGSM", "FFGSM")
+_BLACK_BOX = ("Square", "SPSA")
+# How far to stretch a minimal change until it survives rounding: finely at first, then to the budget.
 _FURTHER = (1.0, 1.1, 1.25, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0, 100.0)
-_QUERIES = ("Square", "SPSA")
+
+
+class _Cost(NamedTuple):
+    """What the published code asks for one image, at most."""
+
+    gradients: int
+    queries: int = 0
+
+
+def _once(attack: Any) -> _Cost:  # noqa: ARG001 - whatever its parameters
+    return _Cost(1)
+
+
+def _steps(attack: Any) -> _Cost:
+    return _Cost(attack.steps)
+
+
+def _patches(attack: Any) -> _Cost:
+    return _Cost(attack.num_iter_set)
+
+
+def _with_neighbours(attack: Any) -> _Cost:
+    return _Cost(attack.steps * (attack.N + 1))
+
+
+def _drawn(attack: Any) -> _Cost:
+    return _Cost(attack.steps * attack.eot_iter)
+
+
+# Read off the published code; where its steps are all there is to count, `_steps` does.
+_COSTS: dict[str, Callable[[Any], _Cost]] = {
+    "FGSM": _once,
+    "FFGSM": _once,
+    "EOTPGD": _drawn,
+    "UPGD": _drawn,
+    "SINIFGSM": lambda attack: _Cost(attack.steps * attack.m),
+    "VMIFGSM": _with_neighbours,
+    "VNIFGSM": _with_neighbours,
+    "PIFGSM": _patches,
+    "PIFGSMPP": _patches,
+    # One look at the image first; a restart takes one gradient more than it takes steps.
+    "APGD": lambda attack: _Cost(attack.n_restarts * (attack.steps + 1) * attack.eot_iter, 1),
+    # One look at the image first; a restart looks at its start, each iterate and its result.
+    "FAB": lambda attack: _Cost(
+        attack.n_restarts * attack.steps, 1 + attack.n_restarts * (attack.steps + 2)
+    ),
+    # One look at the image first; a restart looks at the stripes, each square and its result.
+    "Square": lambda attack: _Cost(0, 1 + attack.n_restarts * (attack.n_queries + 2)),
+    # Two points on opposite sides a sample.
+    "SPSA": lambda attack: _Cost(0, 2 * attack.nb_iter * attack.nb_sample),
+}
+
 _RENAMED = {"PIFGSM": {"eps": "max_epsilon"}, "PIFGSMPP": {"eps": "max_epsilon"}}
 _FIXED: dict[str, dict[str, Any]] = {"FAB": {"n_classes": 2}}
 
@@ -100,83 +156,108 @@ REFUSED = {
 
 
 def refusal(name: str) -> str | None:
-    """Why ``torchattacks/<name>`` is not offered; None where it is, or where nobody knows it."""
+    """Say why ``torchattacks/<name>`` is not offered; None where it is, or where nobody knows it."""
     return REFUSED.get(name.removeprefix(PREFIX)) if name.startswith(PREFIX) else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Adapted(Attack):
-    """One attack of torchattacks; its parameters are those of the published class."""
+    """One attack of torchattacks; its parameters are those of the published class.
+
+    Source: Kim 2020, "Torchattacks: A PyTorch Repository for Adversarial Attacks", and the paper that
+    the docstring of the published class names.
+    """
 
     name: ClassVar[str] = ""
     summary: ClassVar[str] = ""
     source: ClassVar[str] = ""
 
     def check(self) -> None:
-        """Builds the published attack once, so that a parameter it refuses is named early."""
+        """Build the published attack once, so that a parameter it refuses is named early."""
         if self.source:
             self._build(_TwoLogits(lambda images: images.mean((1, 2, 3)), torch.device("cpu")), 0)
 
     @property
     def stops_early(self) -> bool:
-        """True for those that hand back the image once it is fooled, or as near as can be."""
+        """Whether it hands back an image once it is fooled, or as near to the border as can be."""
         return self.source in _MINIMAL + _FIRST_HIT
 
     @property
-    def passes(self) -> int:
-        """As in the base class; counted roughly, by steps or queries."""
-        if self.source in _QUERIES:
-            return int(getattr(self, "n_queries", 128))
-        several = max(int(getattr(self, name, 1)) for name in ("eot_iter", "m", "N"))
-        return 3 * int(getattr(self, "steps", getattr(self, "num_iter_set", 1))) * several
+    def gradients(self) -> int:
+        """Gradients of the published code, and one to see that there is a gradient."""
+        return self._cost.gradients + self.needs_gradient
+
+    @property
+    def queries(self) -> int:
+        """Queries of the published code, and those that push a minimal change over the border."""
+        return self._cost.queries + (len(_FURTHER) if self.source in _MINIMAL else 0)
+
+    @property
+    def _cost(self) -> _Cost:
+        return _COSTS.get(self.source, _steps)(self)
+
+    def unbounded(self, size: int) -> Attack:
+        """Return the attack over the whole range: from the image, once, in fine steps where it has any."""
+        eps = full_range(self.norm, size)
+        changes: dict[str, Any] = {
+            "eps": eps,
+            "alpha": eps / UNBOUNDED_DIVISOR,
+            "steps": max(UNBOUNDED_STEPS, self.steps),
+            # Its step is the budget over the number of its steps.
+            "num_iter_set": UNBOUNDED_DIVISOR,
+            "random_start": False,
+            "n_restarts": 1,
+        }
+        parameters = {field.name for field in dataclasses.fields(self)}
+        return dataclasses.replace(self, **{k: v for k, v in changes.items() if k in parameters})
 
     def perturb(
         self, logit_fn: LogitFn, canvas: Tensor, labels: Tensor, seeds: Sequence[int]
     ) -> Perturbed:
-        """Runs the published code on each image alone, after one look at the gradient."""
-        zero = float("nan")
+        """Run the published code on each image alone, after one look at the gradient."""
+        zero_share = float("nan")
         if self.needs_gradient:
             # The loss that the published code climbs: a saturated one must not read as robust.
             loss = "margin" if self.source in _MINIMAL else "ce"
-            zero = usable(ascend(logit_fn, canvas, labels, loss))
+            zero_share = require_usable(input_gradient(logit_fn, canvas, labels, loss))
         moved, steps = [], []
         for row, seed in enumerate(seeds):
             model = _TwoLogits(logit_fn, canvas.device)
             part = slice(row, row + 1)
-            with _own_randomness(seed, canvas.device), contextlib.redirect_stdout(io.StringIO()):
+            with _seeded(seed, canvas.device), contextlib.redirect_stdout(io.StringIO()):
                 moved.append(self._build(model, seed)(canvas[part].clone(), labels[part]).detach())
             steps.append(model.gradients if self.needs_gradient else model.queries)
         images = torch.cat(moved)
         if self.source in _MINIMAL:
             images = self._past_the_border(logit_fn, images, canvas, labels)
-        return Perturbed(images, torch.tensor(steps, device=canvas.device), zero)
+        return Perturbed(images, torch.tensor(steps, device=canvas.device), zero_share)
 
     def _past_the_border(
         self, logit_fn: LogitFn, images: Tensor, canvas: Tensor, labels: Tensor
     ) -> Tensor:
-        """A little further along the same line, where rounding takes an image back over the border."""
-        found, left = images.clone(), torch.ones_like(labels, dtype=torch.bool)
+        """Go a little further along the same line where rounding takes an image back over the border."""
+        outcome, right = images.clone(), torch.ones_like(labels, dtype=torch.bool)
         for factor in _FURTHER:
             tried = canvas + factor * (images - canvas)
             with torch.no_grad():
                 wrong = fooled(logit_fn(self.admit(tried, canvas)), labels)
             # Where nothing fools, the last one tried stays: the furthest the budget allows.
-            found[left] = tried[left]
-            left &= ~wrong
-            if not bool(left.any()):
+            outcome[right] = tried[right]
+            right &= ~wrong
+            if not bool(right.any()):
                 break
-        return found
+        return outcome
 
     def _build(self, model: nn.Module, seed: int) -> Any:
         # Imported late: it takes a second, and most runs do without.
         kind = getattr(importlib.import_module("torchattacks"), self.source)
-        own = {f.name for f in dataclasses.fields(Attack)} - {"eps"}
-        given = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        ours = {f.name for f in dataclasses.fields(Attack)} - {"eps"}
+        values = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
         renamed = _RENAMED.get(self.source, {})
-        known = kind.__init__.__code__.co_varnames[: kind.__init__.__code__.co_argcount]
-        options = {renamed.get(k, k): v for k, v in given.items() if k not in own}
-        options = {k: v for k, v in options.items() if k in known} | _FIXED.get(self.source, {})
-        if "seed" in known:
+        published = kind.__init__.__code__.co_varnames[: kind.__init__.__code__.co_argcount]
+        options = {renamed.get(k, k): v for k, v in values.items() if k not in ours}
+        options = {k: v for k, v in options.items() if k in published} | _FIXED.get(self.source, {})
+        if "seed" in published:
             options["seed"] = seed % 2**31
         return kind(model, **options)
 
@@ -188,14 +269,14 @@ class _TwoLogits(nn.Module):
         super().__init__()
         self.logit_fn = logit_fn
         # The published code reads the device off a parameter.
-        self.place = nn.Parameter(torch.zeros(1, device=device), requires_grad=False)
+        self.device_holder = nn.Parameter(torch.zeros(1, device=device), requires_grad=False)
         self.gradients = 0
         self.queries = 0
 
     def forward(self, images: Tensor) -> Tensor:
-        wanted = images.requires_grad and torch.is_grad_enabled()
+        with_gradient = images.requires_grad and torch.is_grad_enabled()
         logits: Tensor = (
-            _InputOnly.apply(images, self.logit_fn) if wanted else self.logit_fn(images)
+            _InputOnly.apply(images, self.logit_fn) if with_gradient else self.logit_fn(images)
         )
         self.queries += len(images)
         self.gradients += int(logits.requires_grad)
@@ -219,8 +300,8 @@ class _InputOnly(torch.autograd.Function):
 
 
 @contextlib.contextmanager
-def _own_randomness(seed: int, device: torch.device) -> Iterator[None]:
-    """Global generators seeded for a moment, and put back as they were."""
+def _seeded(seed: int, device: torch.device) -> Iterator[None]:
+    """Seed the global generators for a moment, and put them back as they were."""
     python, numpy = random.getstate(), np.random.get_state()
     with torch.random.fork_rng([device] if device.type == "cuda" else []):
         torch.manual_seed(seed)
@@ -234,19 +315,20 @@ def _own_randomness(seed: int, device: torch.device) -> Iterator[None]:
 
 
 def _adapt(source: str, norm: Norm, parameters: dict[str, Any]) -> type[Attack]:
-    """The class for one published attack: a dataclass with its parameters as fields."""
+    """Make the class for one published attack: a dataclass with its parameters as fields."""
     budget = {"eps": 1.0 if norm == "l2" else 8 / 255} | parameters
     fields = [(name, type(default), default) for name, default in budget.items()]
     word = "L-inf" if norm == "linf" else "L2"
     namespace: dict[str, Any] = {
         "__module__": __name__,
-        "__doc__": f"torchattacks.{source}.",
+        "__doc__": f"The attack that torchattacks.{source} publishes.",
         "name": PREFIX + source,
         "summary": f"{source} as torchattacks has it, an image at a time ({word})",
         "source": source,
         "norm": norm,
-        "needs_gradient": source not in _QUERIES,
-        "knowledge": "black-box" if source in _QUERIES else "white-box",
+        "needs_gradient": source not in _BLACK_BOX,
+        "iterative": source not in _ONE_STEP,
+        "knowledge": "black-box" if source in _BLACK_BOX else "white-box",
     }
     return dataclasses.make_dataclass(
         source, fields, bases=(Adapted,), namespace=namespace, frozen=True, slots=True, kw_only=True

@@ -12,12 +12,13 @@ from torch import Tensor
 
 from attacks.apgd import APGD
 from attacks.base import Attack, LogitFn, Perturbed
+from attacks.budget import full_range
 from attacks.checks import choice
 from attacks.fgsm import FGSM
 from attacks.gradient import LOSSES
 from attacks.mifgsm import MIFGSM
 from attacks.pgd import PGD
-from attacks.search import Worst, hurt, reseed
+from attacks.search import Worst, reseed
 from attacks.square import Square
 
 MEMBERS: dict[str, type[Attack]] = {kind.name: kind for kind in (FGSM, PGD, MIFGSM, APGD, Square)}
@@ -25,10 +26,11 @@ MEMBERS: dict[str, type[Attack]] = {kind.name: kind for kind in (FGSM, PGD, MIFG
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ensemble(Attack):
-    """Several attacks of one budget; each image's most harmful picture counts, rounding included.
+    """Several attacks of one budget in the L-inf norm; each image's most harmful picture counts.
 
-    AutoAttack itself does not fit a detector of two classes: its DLR loss and its targeted members
-    need more. This is what remains of its idea.
+    The picture is the one handed in, rounding included, and the margin loss says which is worst. Source:
+    the idea of AutoAttack (Croce and Hein 2020). AutoAttack itself does not fit a detector of
+    two classes: its DLR loss and its targeted members need more.
 
     Attributes:
         members: Names joined by ``+``, a loss after a colon: ``apgd:margin+apgd:ce+square``.
@@ -41,7 +43,7 @@ class Ensemble(Attack):
     members: str = "apgd:margin+apgd:ce+square"
 
     def check(self) -> None:
-        """Checks every member's name and loss."""
+        """Check the name and the loss of every member."""
         if not isinstance(self.members, str):
             raise ValueError(f"{self.name} members must be names joined by +")
         parts = [part.strip() for part in self.members.split("+")]
@@ -51,12 +53,12 @@ class Ensemble(Attack):
         self.attacks()
 
     def attacks(self) -> list[Attack]:
-        """The members, with this attack's budget.
+        """Build the members, with the budget of this attack.
 
         Raises:
             ValueError: An unknown name or loss.
         """
-        found = []
+        members = []
         for part in self.members.split("+"):
             name, colon, loss = part.partition(":")
             choice(f"{self.name} members", name, MEMBERS)
@@ -66,36 +68,58 @@ class Ensemble(Attack):
                 "quantize": self.quantize,
             }
             if colon:
-                known = {field.name for field in dataclasses.fields(MEMBERS[name])}
+                parameters = {field.name for field in dataclasses.fields(MEMBERS[name])}
                 choice(f"{self.name} members: loss of {name}", loss, LOSSES)
-                if "loss" not in known:
+                if "loss" not in parameters:
                     raise ValueError(f"{self.name} members: {name} has no loss to choose")
                 options["loss"] = loss
-            found.append(MEMBERS[name](**options))
-        return found
+            members.append(MEMBERS[name](**options))
+        return members
 
     @property
-    def passes(self) -> int:
-        """What the members cost together, and one look at what each found."""
-        return sum(attack.passes + 1 for attack in self.attacks())
+    def gradients(self) -> int:
+        """Gradients of all members together."""
+        return sum(attack.gradients for attack in self.attacks())
+
+    @property
+    def queries(self) -> int:
+        """Queries of all members together, and one look at the picture of each."""
+        return sum(attack.queries + 1 for attack in self.attacks())
+
+    def unbounded(self, size: int) -> Attack:
+        """Return an ensemble of the members, each without a budget in its own way."""
+        return _UnboundedEnsemble(
+            eps=full_range(self.norm, size),
+            goal=self.goal,
+            quantize=self.quantize,
+            members=self.members,
+        )
 
     def perturb(
         self, logit_fn: LogitFn, canvas: Tensor, labels: Tensor, seeds: Sequence[int]
     ) -> Perturbed:
-        """Runs every member on every image."""
-        worst = Worst.none(canvas)
+        """Run every member on every image."""
+        worst = Worst.start(canvas, labels)
         rows = torch.arange(len(canvas), device=canvas.device)
         spent = torch.zeros_like(labels)
-        zeros = []
+        zero_shares = []
         for number, attack in enumerate(self.attacks()):
-            done = attack.perturb(logit_fn, canvas, labels, reseed(seeds, number))
-            images = self.admit(done.images.detach(), canvas)
+            result = attack.perturb(logit_fn, canvas, labels, reseed(seeds, number))
+            images = self.admit(result.images.detach(), canvas)
             with torch.no_grad():
-                worst.offer(rows, images, hurt(logit_fn(images), labels))
-            spent += done.steps.to(spent)
+                worst.offer(rows, images, logit_fn(images))
+            spent += result.steps.to(spent)
             if attack.needs_gradient:
-                zeros.append(done.grad_zero)
-        return Perturbed(worst.images, spent, zeros[0] if zeros else float("nan"))
+                zero_shares.append(result.grad_zero)
+        return Perturbed(worst.images, spent, zero_shares[0] if zero_shares else float("nan"))
+
+
+class _UnboundedEnsemble(Ensemble):
+    __slots__ = ()
+
+    def attacks(self) -> list[Attack]:
+        """Build the members without a budget, which an L-inf norm needs no size of images for."""
+        return [attack.unbounded(0) for attack in super().attacks()]
 
 
 ATTACKS = {"ensemble": Ensemble}

@@ -14,27 +14,42 @@ LOSSES = ("margin", "ce")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Ascent:
-    """The loss's gradient at M images.
+class InputGradient:
+    """The gradient of a loss at M images.
 
     Attributes:
-        grad: ``(M, 3, h, w)``, direction in which the detector gets more wrong.
-        logits: ``(M,)`` at the images, without graph.
-        loss: The loss's name.
+        grad: ``(M, 3, h, w)``, the direction in which the detector gets more wrong.
+        logits: ``(M,)`` logits of the images, without graph.
+        loss: Name of the loss.
+        samples: Gradients that it is the mean of.
     """
 
     grad: Tensor
     logits: Tensor
     loss: str
+    samples: int = 1
 
 
-def ascend(logit_fn: LogitFn, images: Tensor, labels: Tensor, loss: str) -> Ascent:
-    """The gradient of the loss with respect to the images, and to nothing else.
+def margin_loss(logits: Tensor, labels: Tensor) -> Tensor:
+    """Compute how wrong the detector is, ``-(2y - 1) z``: the larger, the better for the attacker.
 
-    ``margin`` is the logit itself with the sign that hurts, ``-(2y - 1) z``. It does not saturate,
-    and images do not share a scale, so the batch size cannot matter. ``ce`` is the mean
-    cross-entropy on the two logits ``[0, z]``, in the plain order of expressions of the published
-    code (Madry et al. 2018, section 2.1); it vanishes in float32 where the detector is very sure.
+    Args:
+        logits: ``(M,)`` logits z, the threshold taken off.
+        labels: ``(M,)`` int64 labels y, 1 = AI-generated.
+
+    Returns:
+        ``(M,)``, above zero where the verdict is wrong.
+    """
+    return torch.where(labels == 1, -logits, logits)
+
+
+def input_gradient(logit_fn: LogitFn, images: Tensor, labels: Tensor, loss: str) -> InputGradient:
+    """Differentiate the loss with respect to the images, and to nothing else.
+
+    ``margin`` is :func:`margin_loss`, summed. It does not saturate, and images do not share a scale,
+    so the batch size cannot matter. ``ce`` is the mean cross-entropy on the two logits ``[0, z]``, in
+    the plain order of expressions of the published code (Madry et al. 2018, section 2.1); it vanishes
+    in float32 where the detector is very sure.
 
     Raises:
         NotAttackableError: The logits have no gradient with respect to the images.
@@ -49,7 +64,7 @@ def ascend(logit_fn: LogitFn, images: Tensor, labels: Tensor, loss: str) -> Asce
     if not logits.requires_grad:
         raise NotAttackableError(_detached(len(images)))
     if loss == "margin":
-        cost = torch.where(labels == 1, -logits, logits).sum()
+        cost = margin_loss(logits, labels).sum()
     else:
         cost = F.cross_entropy(torch.stack([torch.zeros_like(logits), logits], 1), labels)
     try:
@@ -62,11 +77,11 @@ def ascend(logit_fn: LogitFn, images: Tensor, labels: Tensor, loss: str) -> Asce
         raise
     if grad is None:
         raise NotAttackableError(_detached(len(images)))
-    return Ascent(grad=grad, logits=logits.detach(), loss=loss)
+    return InputGradient(grad=grad, logits=logits.detach(), loss=loss)
 
 
-def usable(ascent: Ascent) -> float:
-    """Checks a first gradient and gives its share of exact zeros.
+def require_usable(gradient: InputGradient) -> float:
+    """Check the first gradient of a search.
 
     Returns:
         Share in [0, 1] of entries that are exactly zero.
@@ -75,18 +90,17 @@ def usable(ascent: Ascent) -> float:
         NotAttackableError: For any image the logit or the gradient is not finite, or the gradient
             is zero everywhere. One image is enough: leaving it as it is would count as robust.
     """
-    total = len(ascent.grad)
-    flat = ascent.grad.flatten(1)
-    bad_logit = int((~torch.isfinite(ascent.logits)).sum())
-    if bad_logit:
-        raise NotAttackableError(f"the logit is nan or infinite for {bad_logit} of {total} images")
-    require_finite(broken(ascent.grad))
-    zeros = flat == 0
+    total = len(gradient.grad)
+    bad_logits = int((~torch.isfinite(gradient.logits)).sum())
+    if bad_logits:
+        raise NotAttackableError(f"the logit is nan or infinite for {bad_logits} of {total} images")
+    require_finite(not_finite(gradient.grad))
+    zeros = gradient.grad.flatten(1) == 0
     dead = int(zeros.all(1).sum())
     if dead:
         cause = (
             "the cross-entropy is saturated (use loss='margin'), or "
-            if ascent.loss == "ce"
+            if gradient.loss == "ce"
             else "a saturated output, or "
         )
         raise NotAttackableError(
@@ -96,29 +110,32 @@ def usable(ascent: Ascent) -> float:
     return float(zeros.double().mean())
 
 
-def broken(grad: Tensor) -> Tensor:
-    """``(M,)`` bool: images whose gradient has a nan or infinite entry.
+def not_finite(grad: Tensor) -> Tensor:
+    """Find the images whose gradient has a nan or infinite entry; ``(M,)`` bool.
 
     ``torch.sign(nan)`` is 0, so without this a broken gradient reads as an image that stood firm.
     """
     return (~torch.isfinite(grad)).flatten(1).any(1)
 
 
-def require_finite(bad: Tensor) -> None:
-    """Raises :class:`NotAttackableError` where any of the ``(M,)`` images has met such a gradient.
+def require_finite(flags: Tensor) -> None:
+    """Refuse a search in which any of the ``(M,)`` images has met a gradient that is not finite.
 
-    Apart from :func:`broken` so that a loop can gather the flags and wait for the device once.
+    Apart from :func:`not_finite` so that a loop can gather the flags and wait for the device once.
+
+    Raises:
+        NotAttackableError: One of the flags is set.
     """
-    count = int(bad.sum())
+    count = int(flags.sum())
     if count:
         raise NotAttackableError(
-            f"the input gradient is nan or infinite for {count} of {len(bad)} images: "
+            f"the input gradient is nan or infinite for {count} of {len(flags)} images: "
             "nothing is known about the detector's robustness"
         )
 
 
 def _detached(total: int) -> str:
-    """The message for logits that are cut off from the images."""
+    """Word the message for logits that are cut off from the images."""
     return (
         f"the logits have no gradient with respect to the image ({total} of {total} images): the "
         "detector works under no_grad, detaches, or leaves torch on the way; this is not robustness"

@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Self
 
 import torch
 from torch import Tensor
 
-from attacks.base import Attack, LogitFn, Perturbed
+from attacks.base import UNBOUNDED_DIVISOR, UNBOUNDED_STEPS, Attack, LogitFn, Perturbed
+from attacks.budget import full_range
 from attacks.checks import choice, real, whole
-from attacks.gradient import LOSSES, ascend, broken, require_finite, usable
+from attacks.gradient import LOSSES, input_gradient
+from attacks.search import Search
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MIFGSM(Attack):
-    """Momentum iterative FGSM, L-inf: no stronger than PGD here, but it carries over better.
+    """Momentum iterative FGSM in the L-inf norm: no stronger than PGD, but it carries over better.
+
+    White-box, or against a surrogate. From ``g_0 = 0`` and the image ``x_0 = x``::
+
+        g_{t+1} = decay * g_t + grad L(x_t) / mean |grad L(x_t)|
+        x_{t+1} = clip(x + clip(x_t + step * sign(g_{t+1}) - x, -eps, eps), 0, 1)
+
+    Source: Dong et al. 2018, "Boosting Adversarial Attacks with Momentum", algorithm 1, with the mean
+    for the L1 length as in the published code; it differs by a factor that the sign does not see.
 
     Attributes:
         steps: Gradient steps.
@@ -35,7 +46,7 @@ class MIFGSM(Attack):
     loss: str = "margin"
 
     def check(self) -> None:
-        """Checks steps, step size, decay and loss."""
+        """Check steps, step size, decay and loss."""
         object.__setattr__(self, "steps", whole(f"{self.name} steps", self.steps, 1, 100_000))
         object.__setattr__(self, "decay", real(f"{self.name} decay", self.decay, 0.0, 10.0))
         choice(f"{self.name} loss", self.loss, LOSSES)
@@ -52,25 +63,37 @@ class MIFGSM(Attack):
         logit_fn: LogitFn,
         canvas: Tensor,
         labels: Tensor,
-        seeds: Sequence[int],  # noqa: ARG002 - nothing is drawn
+        seeds: Sequence[int],
     ) -> Perturbed:
-        """Steps along the sign of the gathered gradients; the last iterate counts, as published."""
-        step = self.eps / 4 if self.step is None else self.step
+        """Step along the sign of the gathered gradients; the last iterate counts, as published."""
+        search = Search.start(logit_fn, canvas, labels, seeds, keep="last")
         images, momentum = canvas, torch.zeros_like(canvas)
-        bad = torch.zeros_like(labels, dtype=torch.bool)
-        zero = float("nan")
-        for number in range(self.steps):
-            ascent = ascend(logit_fn, images, labels, self.loss)
-            if number == 0:
-                zero = usable(ascent)
-            bad |= broken(ascent.grad)
-            size = ascent.grad.abs().mean(dim=(1, 2, 3), keepdim=True).clamp_min(1e-38)
-            momentum = ascent.grad / size + momentum * self.decay
-            moved = images.detach() + step * momentum.sign()
+        for _ in range(self.steps):
+            gradient = input_gradient(logit_fn, images, labels, self.loss)
+            # About the smallest normal float32: a gradient of zero adds nothing, instead of nan.
+            size = gradient.grad.abs().mean(dim=(1, 2, 3), keepdim=True).clamp_min(1e-38)
+            momentum = gradient.grad / size + momentum * self.decay
+            moved = images.detach() + self.step_size * momentum.sign()
             delta = (moved - canvas).clamp(-self.eps, self.eps)
-            images = (canvas + delta).clamp(0, 1)
-        require_finite(bad)
-        return Perturbed(images, torch.full_like(labels, self.steps), zero)
+            images = search.advance(images, gradient, (canvas + delta).clamp(0, 1))
+        search.finish_restart(images, compare=False)
+        return search.result()
+
+    @property
+    def step_size(self) -> float:
+        """Size of a step in units of [0, 1], with the default filled in."""
+        return self.eps / 4 if self.step is None else self.step
+
+    @property
+    def gradients(self) -> int:
+        """Gradients of one image, one a step."""
+        return self.steps
+
+    def unbounded(self, size: int) -> Self:
+        """Return the attack over the whole range, in fine steps."""
+        eps = full_range(self.norm, size)
+        steps = max(UNBOUNDED_STEPS, self.steps)
+        return dataclasses.replace(self, eps=eps, step=eps / UNBOUNDED_DIVISOR, steps=steps)
 
 
 ATTACKS = {"mifgsm": MIFGSM}

@@ -2,33 +2,31 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Self
 
 import torch
 from torch import Tensor
 
-from attacks.base import Attack, LogitFn, Norm, Perturbed
-from attacks.budget import distance
+from attacks.base import UNBOUNDED_DIVISOR, UNBOUNDED_STEPS, Attack, LogitFn, Norm, Perturbed
+from attacks.budget import SMALLEST_LENGTH, distance, full_range
 from attacks.checks import choice, flag, real, whole
-from attacks.gradient import LOSSES, Ascent, ascend, broken, require_finite, usable
-from attacks.search import KEEP, STOP, Worst, ball_start, fooled, hurt, reseed, uniform_start
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Task:
-    """All M images of a search, and what was found and spent so far."""
-
-    canvas: Tensor
-    labels: Tensor
-    worst: Worst
-    spent: Tensor
+from attacks.gradient import LOSSES, InputGradient, input_gradient
+from attacks.search import KEEP, STOP, Search, ball_start, uniform_start
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PGD(Attack):
-    """Projected gradient descent, L-inf.
+    """Projected gradient descent in the L-inf norm, white-box.
+
+    From ``x_0``, drawn uniformly from the budget around the image ``x``, it climbs the loss ``L``::
+
+        x_{t+1} = clip(x + clip(x_t + step * sign(grad L(x_t)) - x, -eps, eps), 0, 1)
+
+    and keeps the iterate with the largest margin loss. Source: Madry et al. 2018, "Towards Deep
+    Learning Models Resistant to Adversarial Attacks", section 2.1.
 
     Attributes:
         steps: Gradient steps of a restart.
@@ -60,7 +58,11 @@ class PGD(Attack):
     aware: bool = False
 
     def check(self) -> None:
-        """Checks steps, step size, loss and restarts."""
+        """Check the parameters of the search.
+
+        Raises:
+            ValueError: One of them is not valid, or two of them contradict each other.
+        """
         object.__setattr__(self, "steps", whole(f"{self.name} steps", self.steps, 1, 100_000))
         whole(f"{self.name} restarts", self.restarts, 1, 1000)
         flag(f"{self.name} random_start", self.random_start)
@@ -90,102 +92,102 @@ class PGD(Attack):
                 f"{2 * self.eps:g}): use step <= {2 * self.eps:g}, or leave it out for eps/4"
             )
 
-    @property
-    def step_size(self) -> float:
-        """The step in the norm's units, with the default filled in."""
-        return self.eps / 4 if self.step is None else self.step
-
-    @property
-    def passes(self) -> int:
-        """As in the base class, with restarts and the look at the last iterate."""
-        return self.restarts * (3 * self.steps * self.samples + (self.keep == "best"))
-
     def perturb(
         self, logit_fn: LogitFn, canvas: Tensor, labels: Tensor, seeds: Sequence[int]
     ) -> Perturbed:
-        """Searches from each start; a gradient that dies after the first step moves nothing more."""
-        worst = Worst.none(canvas)
-        spent = torch.zeros_like(labels)
-        zero = float("nan")
-        rows = torch.arange(len(canvas), device=canvas.device)
-        for restart in range(self.restarts):
-            own = reseed([seeds[i] for i in rows.tolist()], restart)
-            task = _Task(canvas, labels, worst, spent)
-            rows, share = self._run(logit_fn, task, own, rows)
-            zero = share if restart == 0 else zero
-            if not len(rows):
-                break
-        return Perturbed(worst.images, spent, zero)
+        """Step along the gradient and project, from each start; where it is zero, stay."""
+        rounding = self.admit if self.quantize else None
+        search = Search.start(
+            logit_fn, canvas, labels, seeds, keep=self.keep, stop=self.stop, rounding=rounding
+        )
+        for start_seeds in search.restarts(self.restarts):
+            images = self.initial_point(search.canvas, start_seeds)
+            for _ in search.steps(self.steps):
+                gradient = self.gradient(logit_fn, images, search.labels)
+                moved = self.project(self.gradient_step(images, gradient.grad), search.canvas)
+                images = search.advance(images, gradient, moved)
+            search.finish_restart(images, compare=self._compares_last)
+        return search.result()
 
-    def _run(
-        self, logit_fn: LogitFn, task: _Task, seeds: Sequence[int], rows: Tensor
-    ) -> tuple[Tensor, float]:
-        """One restart over the images of ``rows``; those still to fool, and the share of zeros."""
-        base, truth, worst = task.canvas[rows], task.labels[rows], task.worst
-        images = self._begin(base, seeds) if self.random_start else base
-        zero = float("nan")
-        bad = torch.zeros_like(task.labels, dtype=torch.bool)
-        for number in range(self.steps):
-            ascent = self._climb(logit_fn, images, truth)
-            if number == 0:
-                zero = usable(ascent)
-            bad[rows] |= broken(ascent.grad)
-            task.spent[rows] += self.samples
-            if self.keep == "best":
-                worst.offer(rows, images, hurt(ascent.logits, truth))
-            moved = self._move(images, base, ascent.grad)
-            if self.stop == "success":
-                done = self._done(logit_fn, images, base, truth, ascent.logits)
-                worst.images[rows[done]] = images.detach()[done]
-                worst.harm[rows[done]] = float("inf")
-                left = ~done
-                rows, base, truth, moved = rows[left], base[left], truth[left], moved[left]
-                if not len(rows):
-                    break
-            images = moved
-        if self.keep == "last" and self.restarts == 1:
-            worst.images[rows] = images.detach()
-        elif len(rows):
-            with torch.no_grad():
-                logits = logit_fn(images)
-            worst.offer(rows, images, hurt(logits, truth))
-        require_finite(bad)
-        return rows, zero
-
-    def _climb(self, logit_fn: LogitFn, images: Tensor, labels: Tensor) -> Ascent:
-        """The gradient, or the mean of several drawn ones; the logits likewise."""
-        drawn = [ascend(logit_fn, images, labels, self.loss) for _ in range(self.samples)]
-        if len(drawn) == 1:
-            return drawn[0]
-        grad = torch.stack([one.grad for one in drawn]).mean(0)
-        logits = torch.stack([one.logits for one in drawn]).mean(0)
-        return Ascent(grad=grad, logits=logits, loss=self.loss)
-
-    def _done(
-        self, logit_fn: LogitFn, images: Tensor, base: Tensor, truth: Tensor, logits: Tensor
-    ) -> Tensor:
-        """``(m,)`` bool: fooled as a float picture, and still fooled as the picture handed back."""
-        done = fooled(logits, truth)
-        if self.quantize and bool(done.any()):
-            with torch.no_grad():
-                rounded = logit_fn(self.admit(images.detach()[done], base[done]))
-            done[done.clone()] = fooled(rounded, truth[done])
-        return done
-
-    def _begin(self, canvas: Tensor, seeds: Sequence[int]) -> Tensor:
+    def initial_point(self, canvas: Tensor, seeds: Sequence[int]) -> Tensor:
+        """Draw a point uniformly from the budget; the image itself without a random start."""
+        if not self.random_start:
+            return canvas
         return (canvas + uniform_start(canvas, seeds, self.eps)).clamp(0, 1)
 
-    def _move(self, images: Tensor, canvas: Tensor, grad: Tensor) -> Tensor:
+    def gradient(self, logit_fn: LogitFn, images: Tensor, labels: Tensor) -> InputGradient:
+        """Take the gradient of the loss at an iterate; the mean over ``samples`` draws of it."""
+        draws = [input_gradient(logit_fn, images, labels, self.loss) for _ in range(self.samples)]
+        if len(draws) == 1:
+            return draws[0]
+        return InputGradient(
+            grad=torch.stack([draw.grad for draw in draws]).mean(0),
+            logits=torch.stack([draw.logits for draw in draws]).mean(0),
+            loss=self.loss,
+            samples=self.samples,
+        )
+
+    def gradient_step(self, images: Tensor, grad: Tensor) -> Tensor:
+        """Step in the direction of steepest ascent of the norm: the sign of the gradient."""
+        return images.detach() + self.step_size * grad.sign()
+
+    def project(self, moved: Tensor, canvas: Tensor) -> Tensor:
+        """Project onto the budget around the canvas, then onto [0, 1]."""
         # The published order of expressions: another one moves results by a last bit, and a
         # last bit turns the sign of small gradients.
-        moved = images.detach() + self.step_size * grad.sign()
         delta = (moved - canvas).clamp(-self.eps, self.eps)
         return (canvas + delta).clamp(0, 1)
+
+    @property
+    def step_size(self) -> float:
+        """Size of a step in the norm's units, with the default filled in."""
+        return self.eps / 4 if self.step is None else self.step
+
+    @property
+    def gradients(self) -> int:
+        """Gradients of all restarts, every sample of a step counted; fewer with an early stop."""
+        return self.restarts * self.steps * self.samples
+
+    @property
+    def queries(self) -> int:
+        """A look at the last iterate of each restart; with an early stop, at rounded ones too."""
+        rounded = self.steps if self.stops_early and self.quantize else 0
+        return self.restarts * (rounded + self._compares_last)
+
+    @property
+    def stops_early(self) -> bool:
+        """Whether a fooled image is left as it is, as ``stop`` says."""
+        return self.stop == "success"
+
+    @property
+    def _compares_last(self) -> bool:
+        """Whether the last iterate of a restart is not the outcome as a matter of course."""
+        return self.keep == "best" or self.restarts > 1
+
+    def unbounded(self, size: int) -> Self:
+        """Return the attack over the whole range: from the image itself, in a single fine search."""
+        eps = full_range(self.norm, size)
+        return dataclasses.replace(
+            self,
+            eps=eps,
+            step=eps / UNBOUNDED_DIVISOR,
+            steps=max(UNBOUNDED_STEPS, self.steps),
+            random_start=False,
+            restarts=1,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PGDL2(PGD):
-    """Projected gradient descent in the Euclidean norm: steps along the gradient, not its sign."""
+    """Projected gradient descent in the L2 norm, white-box.
+
+    As :class:`PGD`, with the gradient ``g`` normalised and the projection onto a ball::
+
+        y = x_t + step * g / |g|,    x_{t+1} = clip(x + (y - x) * min(1, eps / |y - x|), 0, 1)
+
+    It starts in a direction drawn uniformly, at a length drawn uniformly from [0, eps]. Source: Madry
+    et al. 2018, section 2.1; step and start are those of torchattacks' PGDL2.
+    """
 
     name: ClassVar[str] = "pgd-l2"
     summary: ClassVar[str] = "projected gradient steps from a random start (L2)"
@@ -193,15 +195,22 @@ class PGDL2(PGD):
 
     eps: float = 1.0
 
-    def _begin(self, canvas: Tensor, seeds: Sequence[int]) -> Tensor:
+    def initial_point(self, canvas: Tensor, seeds: Sequence[int]) -> Tensor:
+        """Draw a point from the ball; the image itself without a random start."""
+        if not self.random_start:
+            return canvas
         return (canvas + ball_start(canvas, seeds, self.eps)).clamp(0, 1)
 
-    def _move(self, images: Tensor, canvas: Tensor, grad: Tensor) -> Tensor:
+    def gradient_step(self, images: Tensor, grad: Tensor) -> Tensor:
+        """Step in the direction of steepest ascent of the norm: the gradient at unit length."""
         length: Tensor = torch.linalg.vector_norm(grad.flatten(1), dim=1).reshape(-1, 1, 1, 1)
-        moved = images.detach() + self.step_size * (grad / (length + 1e-30))
-        delta = moved - canvas
-        factor = (self.eps / distance(moved, canvas, "l2").clamp_min(1e-30)).clamp_max(1)
-        return (canvas + delta * factor.reshape(-1, 1, 1, 1)).clamp(0, 1)
+        return images.detach() + self.step_size * (grad / (length + SMALLEST_LENGTH))
+
+    def project(self, moved: Tensor, canvas: Tensor) -> Tensor:
+        """Project onto the ball around the canvas, then onto [0, 1]."""
+        length = distance(moved, canvas, "l2").clamp_min(SMALLEST_LENGTH)
+        factor = (self.eps / length).clamp_max(1).reshape(-1, 1, 1, 1)
+        return (canvas + (moved - canvas) * factor).clamp(0, 1)
 
 
 ATTACKS = {"pgd": PGD, "pgd-l2": PGDL2}

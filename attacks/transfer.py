@@ -21,10 +21,11 @@ EACH = "each"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Transfer(Attack):
-    """An attack on a surrogate, whose pictures the target then scores.
+    """An attack on a surrogate in the L-inf norm, whose pictures the target then scores.
 
-    Whoever calls it hands in the *surrogate's* logit function; nothing else of the target's is used
-    but the canvas it sees.
+    Whoever calls it hands in the logit function of the *surrogate*; of the target, nothing but the
+    canvas is used. Source: Papernot et al. 2016, "Transferability in Machine Learning: from Phenomena
+    to Black-Box Attacks using Adversarial Samples".
 
     Attributes:
         surrogate: The detector whose gradient is taken; ``each`` stands for every detector of a run.
@@ -41,27 +42,37 @@ class Transfer(Attack):
     steps: int = 10
 
     def check(self) -> None:
-        """Checks the method and its parameters."""
+        """Check the method and its parameters."""
         choice(f"{self.name} method", self.method, METHODS)
         if not isinstance(self.surrogate, str) or not self.surrogate:
             raise ValueError(f"{self.name} surrogate must name a detector, got {self.surrogate!r}")
         self.inner()
 
     def inner(self) -> Attack:
-        """The attack on the surrogate."""
+        """Build the attack on the surrogate."""
         options: dict[str, Any] = {"eps": self.eps, "goal": self.goal, "quantize": self.quantize}
-        if self.method != "fgsm":
+        if METHODS[self.method].iterative:
             options["steps"] = self.steps
         return METHODS[self.method](**options)
 
     @property
-    def passes(self) -> int:
-        """What the method costs."""
-        return self.inner().passes
+    def gradients(self) -> int:
+        """Gradients of the surrogate that the method takes."""
+        return self.inner().gradients
+
+    @property
+    def queries(self) -> int:
+        """Queries of the surrogate that the method makes."""
+        return self.inner().queries
+
+    @property
+    def stops_early(self) -> bool:
+        """Whether the method leaves a fooled image as it is."""
+        return self.inner().stops_early
 
     @property
     def threat(self) -> ThreatModel:
-        """The threat model; the attacker knows the surrogate only."""
+        """Threat model of the method, by an attacker who knows the surrogate only."""
         inner = self.inner().threat
         return ThreatModel(
             inner.norm, inner.eps, inner.goal, inner.quantize, f"transfer from {self.surrogate}"
@@ -70,7 +81,7 @@ class Transfer(Attack):
     def perturb(
         self, logit_fn: LogitFn, canvas: Tensor, labels: Tensor, seeds: Sequence[int]
     ) -> Perturbed:
-        """Runs the method on the surrogate."""
+        """Run the method on the surrogate."""
         return self.inner().perturb(logit_fn, canvas, labels, seeds)
 
 

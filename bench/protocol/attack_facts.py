@@ -31,7 +31,7 @@ def attack_facts(condition: Condition) -> AttackFacts | None:
         goal=threat.goal,
         quantize=threat.quantize,
         knowledge=threat.knowledge,
-        steps=int(getattr(attack, "steps", 0)),
+        steps=attack.steps,
         stops_early=attack.stops_early,
     )
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from attacks.base import FORWARDS_PER_GRADIENT
 from bench.errors import BenchError
 from bench.inference.device import device_name
 from bench.inference.profiling import Stopwatch
@@ -28,8 +29,6 @@ if TYPE_CHECKING:
 _ROUNDS = 3
 # Images that are decoded, corrupted and fitted once, to learn what that costs here.
 _SAMPLE = 16
-# A gradient costs about as much as this many forward passes.
-GRADIENT = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +44,9 @@ class Estimate:
         stored: Units whose scores are stored already.
         decodes: Images that would be decoded.
         forwards: Images that would go through a network forwards: one an image, condition and
-            detector, and one a query of a black-box attack. Clean scores that come with a gradient
-            are none.
-        gradients: Gradients that would be taken, one an image and step; each counts as three passes.
+            detector, and one a query of an attack. Clean scores that come with a gradient are none.
+        gradients: Gradients that would be taken, as the attacks count them; each counts as three
+            passes. An attack that stops early takes fewer, and the few probes are left out.
         missing_weights: Why, for each detector that could not be built.
         device: Where the networks run.
         threads: CPU threads.
@@ -107,7 +106,7 @@ class Work:
 
     def passes(self, label: str) -> int:
         """Forward passes, with gradients counted as several."""
-        return self.forwards.get(label, 0) + GRADIENT * self.gradients.get(label, 0)
+        return self.forwards.get(label, 0) + FORWARDS_PER_GRADIENT * self.gradients.get(label, 0)
 
 
 def _passes(family: list[Condition]) -> tuple[int, int]:
@@ -117,10 +116,8 @@ def _passes(family: list[Condition]) -> tuple[int, int]:
         return len(family), 0
     if all(attack.shares_gradient for attack in attacks):
         return len(attacks), 1
-    climbs = [attack for attack in attacks if attack.needs_gradient]
-    asks = [attack for attack in attacks if not attack.needs_gradient]
-    gradients = sum(-(-attack.passes // GRADIENT) for attack in climbs)
-    return len(family) + sum(attack.passes for attack in asks), gradients
+    queries = sum(attack.queries for attack in attacks)
+    return len(family) + queries, sum(attack.gradients for attack in attacks)
 
 
 def estimate(prepared: Prepared, rates: Mapping[str, float] | None = None) -> Estimate:

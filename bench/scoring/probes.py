@@ -68,8 +68,9 @@ def probe(
         if attack.quantize:
             plain = logits_under(dataclasses.replace(attack, quantize=False))
             unrounded = plain.float().cpu().numpy().astype(np.float64)
-        if not attack.shares_gradient:
-            lifted = logits_under(_without_budget(attack, batch)) - target.threshold
+        if attack.iterative:
+            unlimited = attack.unbounded(batch[0].numel())
+            lifted = logits_under(unlimited) - target.threshold
             # What a small budget reaches, a large one reaches too.
             reached = _logits_of_images(rows, attacked, target) - target.threshold
             wrong = fooled(lifted, labels) | fooled(reached, labels)
@@ -102,17 +103,3 @@ def _probe_rows(
     of_one_shape.sort(key=lambda row: seed_for(0, "probe", records[row].sample_id))
     count = max(1, min(PROBES, len(of_one_shape) // 16))
     return np.asarray(sorted(of_one_shape[:count]), dtype=np.int64)
-
-
-def _without_budget(attack: Attack, batch: Tensor) -> Attack:
-    """The attack with the whole range to itself, in steps small enough to follow the gradient."""
-    eps = 1.0 if attack.norm == "linf" else float(np.sqrt(batch[0].numel()))
-    known = {field.name for field in dataclasses.fields(attack)}
-    changes: dict[str, Any] = {"eps": eps}
-    if {"step", "steps"} <= known:
-        changes |= {"step": eps / 50, "steps": max(25, int(getattr(attack, "steps", 1)))}
-    if "random_start" in known:
-        changes["random_start"] = False
-    if changes.get("random_start") is False and "restarts" in known:
-        changes["restarts"] = 1
-    return dataclasses.replace(attack, **changes)

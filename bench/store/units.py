@@ -237,14 +237,17 @@ def _unit_fingerprint(
 
 
 def weight(condition: Condition) -> int:
-    """Forward passes one image costs under a condition; a gradient counts as three."""
+    """Count the forward passes that one image costs under a condition, gradients counted as several.
+
+    The attack says what it costs; that it may share a gradient, and the probes, are left out.
+    """
     return 1 if condition.attack is None else 1 + condition.attack.passes
 
 
 def work(
     chunks: Sequence[Chunk], todo: Mapping[int, Sequence[Unit]], conditions: Mapping[str, Condition]
 ) -> int:
-    """Forward passes the units in ``todo`` (by chunk) cost together."""
+    """Count the forward passes that the units in ``todo`` (by chunk) cost together."""
     return sum(
         len(chunk.rows) * weight(conditions[unit.condition])
         for chunk in chunks

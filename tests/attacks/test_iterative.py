@@ -12,9 +12,9 @@ from attacks.base import NotAttackableError
 from attacks.budget import to_grid
 from attacks.ensemble import Ensemble
 from attacks.fgsm import FGSM
+from attacks.gradient import margin_loss as hurt
 from attacks.mifgsm import MIFGSM
 from attacks.pgd import PGD, PGDL2
-from attacks.search import hurt
 from attacks.square import Square
 
 EVERY = [

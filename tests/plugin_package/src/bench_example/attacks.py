@@ -19,6 +19,12 @@ class Nudge(Attack):
     name: ClassVar[str] = "nudge"
     summary: ClassVar[str] = "uniform brightness, the better of two directions"
     knowledge: ClassVar[str] = "black-box"
+    needs_gradient: ClassVar[bool] = False
+
+    @property
+    def queries(self) -> int:
+        """Logits that one image costs: those of the two candidates."""
+        return 2
 
     def perturb(
         self, logit_fn: LogitFn, canvas: Tensor, labels: Tensor, seeds: Sequence[int]
