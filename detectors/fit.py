@@ -7,11 +7,15 @@ made with.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from detectors.card import InputSpec
+if TYPE_CHECKING:
+    from detectors.card import InputSpec
+
 
 _FILTERS = {
     "nearest": Image.Resampling.NEAREST,
