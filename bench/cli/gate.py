@@ -68,7 +68,8 @@ def command(
         for path in gate_report.write(result, out):
             say(f"written: {path}")
     if github:
-        for line in gate_report.github(result):
+        gate_report.write_step_summary(result)
+        for line in gate_report.github_errors(result):
             say(line)
     say(f"gate: {result.decision}")
     raise typer.Exit(result.exit_code)

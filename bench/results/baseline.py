@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from bench.errors import BenchError, IncompleteError
-from bench.results.scores import Scored, load_run
+from bench.results.scores import ScoreTable, load_run
 from bench.store.rundir import RunSpec
 from bench.support.files import write_atomic, write_text
 from bench.version import __version__
@@ -41,7 +41,7 @@ def update(run: Path, folder: Path, reason: str) -> Path:
         Path of ``baseline.json``.
 
     Raises:
-        BenchError: In CI, without a reason, or where the run is no run.
+        BenchError: In CI, without a reason, or where the folder is no run.
         IncompleteError: The run is limited, or a cell of it has no result.
     """
     if os.environ.get("CI", "").lower() not in ("", "0", "false"):
@@ -51,73 +51,79 @@ def update(run: Path, folder: Path, reason: str) -> Path:
         )
     if not reason.strip():
         raise BenchError("say why the baseline moves: --reason 'retrained on ...'")
-    spec, scored = load_run(run)
-    if scored.limit is not None:
+    spec, scores = load_run(run)
+    if scores.limit is not None:
         raise IncompleteError(
-            f"{run} is a limited run ({scored.limit} images): make the baseline from a whole one"
+            f"{run} is a limited run ({scores.limit} images): make the baseline from a whole one"
         )
     rows = cell_rows(
-        scored.samples, scored.slices(), scored.columns, {}, scored.dataset,
-        threshold=scored.thresholds,
+        scores.samples, scores.slices(), scores.columns, {}, scores.dataset,
+        threshold=scores.thresholds,
     )  # fmt: skip
-    lacking = rows[(rows["status"] != "ok")]
-    if len(lacking) and not (lacking["status"] == "not attackable").all():
-        first = lacking[lacking["status"] != "not attackable"].iloc[0]
-        raise IncompleteError(
-            f"{len(lacking)} cells of {run} have no result, first {first['detector']} under "
-            f"{first['condition']}: {first['reason']}; finish the run first"
-        )
-    data = _pack(scored)
-    document = _document(spec, scored, reason.strip(), hashlib.sha256(data).hexdigest(), rows)
+    _check_finished(run, rows)
+    data = _pack(scores)
+    document = _document(spec, scores, reason.strip(), hashlib.sha256(data).hexdigest(), rows)
     write_atomic(folder / SCORES_NAME, lambda stream: stream.write(data))
     path = folder / BASELINE_NAME
     write_text(path, json.dumps(document, indent=1, allow_nan=False) + "\n")
     return path
 
 
+def _check_finished(run: Path, rows: pd.DataFrame) -> None:
+    """Refuse cells without a result, but for those that no gradient reaches: they will never have one."""
+    lacking = rows[rows["status"] != "ok"]
+    unfinished = lacking[lacking["status"] != "not attackable"]
+    if len(unfinished):
+        first = unfinished.iloc[0]
+        raise IncompleteError(
+            f"{len(lacking)} cells of {run} have no result, first {first['detector']} under "
+            f"{first['condition']}: {first['reason']}; finish the run first"
+        )
+
+
 def _document(
-    spec: RunSpec, scored: Scored, reason: str, digest: str, rows: pd.DataFrame
+    spec: RunSpec, scores: ScoreTable, reason: str, digest: str, rows: pd.DataFrame
 ) -> dict[str, Any]:
     return {
         "schema_version": SCHEMA_VERSION,
         "bench": __version__,
         "reason": reason,
         "suite": spec.suite.name,
-        "dataset": scored.dataset,
+        "dataset": scores.dataset,
         "manifest_digest": spec.manifest_digest,
-        "protocol": dict(scored.protocol),
-        "context": dict(scored.context),
-        "cuts": list(scored.cuts),
+        "protocol": dict(scores.protocol),
+        "context": dict(scores.context),
+        "cuts": list(scores.cuts),
         "detectors": [
             {
-                "label": d.label,
-                "identity": d.identity,
-                "weights_sha256": (d.card.get("weights") or {}).get("sha256", ""),
-                "threshold": scored.thresholds[d.label],
+                "label": detector.label,
+                "identity": detector.identity,
+                "weights_sha256": (detector.card.get("weights") or {}).get("sha256", ""),
+                "threshold": scores.thresholds[detector.label],
             }
-            for d in spec.detectors
+            for detector in spec.detectors
         ],
         "scores": {
             "file": SCORES_NAME,
             "sha256": digest,
-            "n_images": len(scored.samples),
+            "n_images": len(scores.samples),
             "columns": [
                 {
-                    "detector": c.detector,
-                    "condition": c.condition,
-                    "status": c.status,
-                    "reason": c.reason,
+                    "detector": column.detector,
+                    "condition": column.condition,
+                    "status": column.status,
+                    "reason": column.reason,
                 }
-                for c in scored.columns
+                for column in scores.columns
             ],
         },
-        "bad": dict(scored.bad),
+        "bad": dict(scores.bad),
         "cells": _cells(rows),
     }
 
 
-def load_baseline(path: Path) -> Scored:
-    """Read what ``update`` wrote.
+def load_baseline(path: Path) -> ScoreTable:
+    """Read the scores of a ``baseline.json`` and of the Parquet file beside it.
 
     Raises:
         BenchError: Unreadable, of another version, or its scores are not those it names.
@@ -129,11 +135,11 @@ def load_baseline(path: Path) -> Scored:
                 f"{path} has schema version {document['schema_version']}, this bench writes "
                 f"{SCHEMA_VERSION}: make it again with `bench baseline update`"
             )
-        scores = document["scores"]
-        data = (path.parent / Path(scores["file"]).name).read_bytes()
-        if hashlib.sha256(data).hexdigest() != scores["sha256"]:
+        stored = document["scores"]
+        data = (path.parent / Path(stored["file"]).name).read_bytes()
+        if hashlib.sha256(data).hexdigest() != stored["sha256"]:
             raise BenchError(
-                f"{path}: {scores['file']} is not the file it was made with: restore both"
+                f"{path}: {stored['file']} is not the file it was made with: restore both"
             )
         table = pq.read_table(io.BytesIO(data))
         return _unpack(path, document, table)
@@ -144,31 +150,32 @@ def load_baseline(path: Path) -> Scored:
         ) from error
 
 
-def _pack(scored: Scored) -> bytes:
-    samples = scored.samples.reindex(columns=list(_SAMPLES), fill_value="")
+def _pack(scores: ScoreTable) -> bytes:
+    """Write samples and logits as Parquet."""
+    samples = scores.samples.reindex(columns=list(_SAMPLES), fill_value="")
     table = pa.Table.from_pandas(samples, preserve_index=False)
     # Columns by number: names of detectors and conditions are data and stand in the JSON.
-    for at, column in enumerate(scored.columns):
-        table = table.append_column(f"logit_{at}", pa.array(column.logits, pa.float32()))
+    for index, column in enumerate(scores.columns):
+        table = table.append_column(f"logit_{index}", pa.array(column.logits, pa.float32()))
     buffer = io.BytesIO()
     pq.write_table(table.replace_schema_metadata(None), buffer, compression="zstd")
     return buffer.getvalue()
 
 
-def _unpack(path: Path, document: dict[str, Any], table: pa.Table) -> Scored:
+def _unpack(path: Path, document: dict[str, Any], table: pa.Table) -> ScoreTable:
     samples: pd.DataFrame = table.select(list(_SAMPLES)).to_pandas()
     columns = tuple(
         ScoreColumn(
-            detector=told["detector"],
-            condition=told["condition"],
-            logits=table[f"logit_{at}"].to_numpy().astype(np.float32),
-            status=told["status"],
-            reason=told["reason"],
+            detector=entry["detector"],
+            condition=entry["condition"],
+            logits=table[f"logit_{index}"].to_numpy().astype(np.float32),
+            status=entry["status"],
+            reason=entry["reason"],
         )
-        for at, told in enumerate(document["scores"]["columns"])
+        for index, entry in enumerate(document["scores"]["columns"])
     )
     pairing = document["protocol"]["pairing"]
-    return Scored(
+    return ScoreTable(
         name=str(path),
         protocol=document["protocol"],
         context=document["context"],
@@ -184,11 +191,12 @@ def _unpack(path: Path, document: dict[str, Any], table: pa.Table) -> Scored:
 
 
 def _cells(rows: pd.DataFrame) -> list[dict[str, Any]]:
-    found = []
+    """Give the cells' main metrics, for people who read the diff; the gate goes by the scores."""
+    cells = []
     for row in rows.to_dict("records"):
-        numbers = {
-            name: None if pd.isna(row[name]) else round(float(row[name]), 7) for name in _METRICS
+        name = {key: int(row[key]) if key.startswith("n_") else row[key] for key in _CELL}
+        metrics = {
+            key: None if pd.isna(row[key]) else round(float(row[key]), 7) for key in _METRICS
         }
-        head = {name: int(row[name]) if name.startswith("n_") else row[name] for name in _CELL}
-        found.append({**head, "status": row["status"], **numbers})
-    return found
+        cells.append({**name, "status": row["status"], **metrics})
+    return cells

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bench.errors import BenchError, NothingSelectedError
-from bench.results.pairing import Paired, load_scores, pair
-from bench.results.scores import Scored
+from bench.results.pairing import CellName, DetectorPair, PairedScores, load_scores, pair
+from bench.results.scores import ScoreTable
 from leaderboards.statistics.multiplicity import benjamini_hochberg, holm
 from leaderboards.statistics.paired_cells import METRICS, Tested, paired_tests
 
@@ -47,7 +47,7 @@ class Comparison:
     policy: str
     metric: str
     contrasts: tuple[Contrast, ...]
-    lacking: tuple[tuple[tuple[str, str, str, str], str], ...]
+    lacking: tuple[tuple[CellName, str], ...]
     notes: tuple[str, ...]
 
 
@@ -73,12 +73,14 @@ def compare(paths: Sequence[Path], metric: str = "auc") -> Comparison:
     (reference_run, reference), others = entries[0], entries[1:]
     labels = _labels(entries)
     tests: list[Tested] = []
-    lacking: list[tuple[tuple[str, str, str, str], str]] = []
+    lacking: list[tuple[CellName, str]] = []
     notes: list[str] = []
     for (run, name), label in zip(others, labels[1:], strict=True):
-        paired = pair(reference_run, run, [(reference, name)])
+        paired = pair(reference_run, run, [DetectorPair(reference, name)])
         tests += _renamed(paired, metric, label)
-        lacking += [((label, *key[1:]), reason) for key, reason in paired.lacking.items()]
+        lacking += [
+            (cell._replace(detector=label), reason) for cell, reason in paired.lacking.items()
+        ]
         notes += [
             f"{label}: {note}"
             for note in paired.notes
@@ -105,12 +107,12 @@ def compare(paths: Sequence[Path], metric: str = "auc") -> Comparison:
     )
 
 
-def _labels(entries: Sequence[tuple[Scored, str]]) -> list[str]:
+def _labels(entries: Sequence[tuple[ScoreTable, str]]) -> list[str]:
     """Detector names, with the run's folder where two runs use the same one."""
     names = [name for _, name in entries]
     return [name if names.count(name) == 1 else f"{name} ({run.name})" for run, name in entries]
 
 
-def _renamed(paired: Paired, metric: str, label: str) -> list[Tested]:
+def _renamed(paired: PairedScores, metric: str, label: str) -> list[Tested]:
     tests = paired_tests(paired.cells, metric, paired.strata, paired.clusters)
     return [replace(test, name=(label, *test.name[1:])) for test in tests]

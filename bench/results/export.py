@@ -15,20 +15,25 @@ from leaderboards.render.latex import render_latex
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """Texts by name, and the number of cells without a result."""
+    """A board in another format.
+
+    Attributes:
+        texts: Name of a format, or path below the model's repository, to its text.
+        incomplete: Number of cells without a result.
+    """
 
     texts: Mapping[str, str]
     incomplete: int
 
 
 def export(run: Path, form: str, metric: str = "auc") -> Exported:
-    """The board as ``latex``, ``csv``, ``md`` or ``json``.
+    """Render the board as ``latex``, ``csv``, ``md`` or ``json``.
 
     Raises:
         BenchError: If the folder is no run, or the board has no such metric.
     """
-    done = report(run)
-    board = done.board
+    built = report(run)
+    board = built.board
     try:
         text = {
             "latex": lambda: render_latex(board.rows, board.notes, board.extras, metric),
@@ -38,17 +43,17 @@ def export(run: Path, form: str, metric: str = "auc") -> Exported:
         }[form]()
     except ValueError as error:
         raise BenchError(f"--metric {metric}: {error}") from error
-    return Exported({form: text}, done.incomplete)
+    return Exported({form: text}, built.incomplete)
 
 
 def hugging_face(run: Path, detector: str | None, dataset_id: str | None) -> Exported:
-    """Files for a model's repository on the Hub.
+    """Make the files for a model's repository on the Hugging Face Hub.
 
     Raises:
         BenchError: If it is not clear whose model card it is, or there is nothing to report.
     """
-    done = report(run)
-    rows, notes = done.board.rows, done.board.notes
+    built = report(run)
+    rows, notes = built.board.rows, built.board.notes
     names = list(dict.fromkeys(rows["detector"]))
     if detector is None and len(names) > 1:
         raise BenchError(f"several detectors: choose one with --detector ({', '.join(names)})")
@@ -63,7 +68,7 @@ def hugging_face(run: Path, detector: str | None, dataset_id: str | None) -> Exp
         }
     except ValueError as error:
         raise BenchError(f"{error}; finish the run first") from error
-    return Exported(texts, done.incomplete)
+    return Exported(texts, built.incomplete)
 
 
 def write(texts: Mapping[str, str], folder: Path) -> list[Path]:

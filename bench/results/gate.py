@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
@@ -18,7 +18,8 @@ from bench.errors import (
     NothingSelectedError,
     nearest,
 )
-from bench.results.pairing import Paired, load_scores, pair
+from bench.results.pairing import CellName, PairedScores, load_scores, pair
+from bench.results.scores import ScoreTable
 from bench.support.toml import first_fault, parse_toml
 from leaderboards.gate import Decision, Rules, Verdict, floor_verdict, judge, outcome
 from leaderboards.statistics.metrics import Metrics, evaluate
@@ -38,7 +39,14 @@ FLOORED = tuple(
 
 
 class Primary(BaseModel):
-    """Which cells are gated; what is left out matches anything."""
+    """Cells that are gated; a key that is left out matches anything.
+
+    Attributes:
+        detector: The candidate's name of the detector.
+        generator: The slice's generator.
+        domain: The slice's domain.
+        condition: The condition's canonical spelling.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
@@ -47,10 +55,14 @@ class Primary(BaseModel):
     domain: str | None = None
     condition: str | None = None
 
-    def holds(self, name: tuple[str, str, str, str]) -> bool:
-        """Whether the cell of that name is one of them."""
-        wanted = (self.detector, self.generator, self.domain, self.condition)
-        return all(want in (None, have) for want, have in zip(wanted, name, strict=True))
+    def matches(self, cell: CellName) -> bool:
+        """Whether the cell of that name is gated."""
+        return (
+            self.detector in (None, cell.detector)
+            and self.generator in (None, cell.generator)
+            and self.domain in (None, cell.domain)
+            and self.condition in (None, cell.condition)
+        )
 
 
 class GateRules(BaseModel):
@@ -81,14 +93,14 @@ class GateRules(BaseModel):
 
     @field_validator("metric")
     @classmethod
-    def _known(cls, value: str) -> str:
+    def _check_metric(cls, value: str) -> str:
         if value not in METRICS:
             raise ValueError(f"no test for {value!r}: {nearest(value, METRICS)}")
         return value
 
     @field_validator("floors")
     @classmethod
-    def _bounded(cls, value: dict[str, float]) -> dict[str, float]:
+    def _check_floors(cls, value: dict[str, float]) -> dict[str, float]:
         for key, minimum in value.items():
             metric = key.partition("@")[0]
             if metric not in FLOORED:
@@ -99,7 +111,7 @@ class GateRules(BaseModel):
 
     @property
     def test(self) -> Rules:
-        """The statistical part."""
+        """The part of the rules that the statistical test goes by."""
         return Rules(
             metric=self.metric,
             margin=self.margin,
@@ -110,40 +122,47 @@ class GateRules(BaseModel):
         )
 
 
-@dataclass(frozen=True, slots=True)
+class Floor(NamedTuple):
+    """The verdict of one cell against an absolute floor of one metric."""
+
+    metric: str
+    verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class GateResult:
-    """What the gate says.
+    """The decision of a gate, and what it rests on.
 
     Attributes:
-        candidate: Where the candidate's scores come from.
-        baseline: Where the baseline's do.
+        candidate: Folder of the candidate's scores.
+        baseline: Folder or file of the baseline's scores.
         dataset: The data set's name.
-        policy: How the threshold came about.
-        rules: What was asked.
-        verdicts: One a cell, then a macro mean a detector.
-        floors: One a floor and cell; their names end in the metric.
+        threshold_policy: How the threshold came about, as the suite spells it.
+        rules: The rules that the verdicts follow.
+        verdicts: One a cell, then a macro mean a detector, then the cells without scores.
+        floors: One a floor and cell.
         notes: What a reader should know.
-        decision: The one word.
+        decision: The worst verdict that blocks.
     """
 
     candidate: str
     baseline: str
     dataset: str
-    policy: str
+    threshold_policy: str
     rules: GateRules
     verdicts: tuple[Verdict, ...]
-    floors: tuple[tuple[str, Verdict], ...]
+    floors: tuple[Floor, ...]
     notes: tuple[str, ...]
     decision: Decision
 
     @property
     def exit_code(self) -> int:
-        """0, 10, 11 or 12."""
+        """The process's exit code: 0, 10, 11 or 12."""
         return EXITS[self.decision]
 
 
 def load_rules(path: Path | None, overrides: Mapping[str, Any], floors: Sequence[str]) -> GateRules:
-    """``gate.toml`` with the command line on top.
+    """Read ``gate.toml``, and let the command line override it.
 
     Args:
         path: The file; ``None`` takes ``gate.toml`` of the working folder where there is one.
@@ -155,21 +174,19 @@ def load_rules(path: Path | None, overrides: Mapping[str, Any], floors: Sequence
     """
     if path is None and Path("gate.toml").is_file():
         path = Path("gate.toml")
-    given: dict[str, Any] = {}
-    if path is not None:
-        given = parse_toml(path, f"no rules at {path}: check the path")
-    given |= {key: value for key, value in overrides.items() if value is not None}
+    values = {} if path is None else parse_toml(path, f"no rules at {path}: check the path")
+    values |= {key: value for key, value in overrides.items() if value is not None}
     for item in floors:
         key, _, value = item.rpartition("=")
         try:
-            given.setdefault("floors", {})[key] = float(value)
+            values.setdefault("floors", {})[key] = float(value)
         except (ValueError, TypeError, AttributeError):
             raise BenchError(f"--min {item}: write METRIC=VALUE, for example auc=0.8") from None
     try:
-        return GateRules.model_validate(given)
+        return GateRules.model_validate(values)
     except ValidationError as error:
-        key, says = first_fault(error)
-        raise BenchError(f"{path or 'gate rules'}: {key}: {says}") from error
+        key, reason = first_fault(error)
+        raise BenchError(f"{path or 'gate rules'}: {key}: {reason}") from error
 
 
 def gate(candidate: Path, baseline: Path, rules: GateRules) -> GateResult:
@@ -177,64 +194,94 @@ def gate(candidate: Path, baseline: Path, rules: GateRules) -> GateResult:
 
     Args:
         candidate: A run's folder.
-        baseline: Another, or a ``baseline.json``.
-        rules: What is asked.
+        baseline: Another run's folder, or a ``baseline.json``.
+        rules: Metric, margins, gated cells and floors.
 
     Raises:
         NoBaselineError: There is no baseline.
         BenchError: The two cannot be compared.
         NothingSelectedError: No cell is gated.
     """
-    then = load_scores(baseline, role="baseline")
-    now = load_scores(candidate)
-    paired = pair(then, now)
-    cells, lacking = _primary(paired, rules)
+    before = load_scores(baseline, role="baseline")
+    after = load_scores(candidate)
+    paired = pair(before, after)
+    cells, lacking = _gated(paired, rules.primary)
     verdicts = judge(cells, rules.test, paired.strata, paired.clusters)
     verdicts += [
         Verdict(name=name, decision="INCOMPLETE", reason=reason) for name, reason in lacking.items()
     ]
-    floors = _floors(cells, rules)
-    notes = list(paired.notes)
-    for scored in (then, now):
-        if scored.limit is not None:
-            notes.append(f"{scored.name} is a limited run ({scored.limit} images): never a pass")
-    decision = outcome([*verdicts, *(verdict for _, verdict in floors)], rules.mode)
-    if decision != "FAIL" and any(scored.limit is not None for scored in (then, now)):
+    floors = _floors(cells, rules.floors)
+    limits = [_limit_note(scores) for scores in (before, after) if scores.limit is not None]
+    decision = outcome([*verdicts, *(floor.verdict for floor in floors)], rules.mode)
+    if limits and decision != "FAIL":
         decision = "INCOMPLETE"
     return GateResult(
-        now.name, then.name, now.dataset, str(now.protocol["threshold"]), rules,
-        tuple(verdicts), tuple(floors), tuple(notes), decision,
-    )  # fmt: skip
+        candidate=after.name,
+        baseline=before.name,
+        dataset=after.dataset,
+        threshold_policy=str(after.protocol["threshold"]),
+        rules=rules,
+        verdicts=tuple(verdicts),
+        floors=tuple(floors),
+        notes=(*paired.notes, *limits),
+        decision=decision,
+    )
 
 
-def _primary(
-    paired: Paired, rules: GateRules
-) -> tuple[list[PairedCell], dict[tuple[str, str, str, str], str]]:
-    def chosen(name: tuple[str, str, str, str]) -> bool:
-        return not rules.primary or any(one.holds(name) for one in rules.primary)
+def _limit_note(scores: ScoreTable) -> str:
+    return f"{scores.name} is a limited run ({scores.limit} images): never a pass"
 
-    names = [*(cell.name for cell in paired.cells), *paired.lacking]
-    for one in rules.primary:
-        if not any(one.holds(name) for name in names):
-            told = one.model_dump(exclude_none=True)
-            known = sorted({name[3] for name in names})
-            raise NothingSelectedError(f"no cell is {told}; conditions: {', '.join(known)}")
-    cells = [cell for cell in paired.cells if chosen(cell.name)]
-    lacking = {name: reason for name, reason in paired.lacking.items() if chosen(name)}
+
+def _gated(
+    paired: PairedScores, primary: Sequence[Primary]
+) -> tuple[list[PairedCell], dict[CellName, str]]:
+    """Select the cells that are gated, all where no primary cell is named.
+
+    Returns:
+        Cells scored by both, and the name of each other cell, to the reason.
+
+    Raises:
+        NothingSelectedError: A primary cell that does not exist, or no cell at all.
+    """
+    names = [*(CellName(*cell.name) for cell in paired.cells), *paired.lacking]
+    for rule in primary:
+        if not any(rule.matches(name) for name in names):
+            conditions = sorted({name.condition for name in names})
+            raise NothingSelectedError(
+                f"no cell is {rule.model_dump(exclude_none=True)}; conditions: {', '.join(conditions)}"
+            )
+
+    def is_gated(name: CellName) -> bool:
+        return not primary or any(rule.matches(name) for rule in primary)
+
+    cells = [cell for cell in paired.cells if is_gated(CellName(*cell.name))]
+    lacking = {name: reason for name, reason in paired.lacking.items() if is_gated(name)}
     if not cells and not lacking:
         raise NothingSelectedError("there is no cell to gate: the suite has none in common")
     return cells, lacking
 
 
-def _floors(cells: Sequence[PairedCell], rules: GateRules) -> list[tuple[str, Verdict]]:
-    found: list[tuple[str, Verdict]] = []
-    for key, minimum in rules.floors.items():
+def _floors(cells: Sequence[PairedCell], minima: Mapping[str, float]) -> list[Floor]:
+    """Hold each gated cell against the floors for its condition.
+
+    Args:
+        cells: The gated cells.
+        minima: ``metric`` or ``metric@condition`` to the least value.
+
+    Raises:
+        NothingSelectedError: A floor under a condition that no gated cell has.
+    """
+    floors: list[Floor] = []
+    for key, minimum in minima.items():
         metric, _, condition = key.partition("@")
-        wanted = [c for c in cells if (condition or CLEAN) in ("*", c.name[3])]
-        if not wanted:
-            raise NothingSelectedError(f"floor {key}: no gated cell under {condition or CLEAN!r}")
-        for cell in wanted:
-            m = evaluate(cell.labels, cell.candidate[cell.rows], cell.thresholds[1]).as_dict()
-            value, lo = float(m[metric]), float(m[f"{metric}_lo"])
-            found.append((metric, floor_verdict(cell.name, value, lo, minimum, cell.counts)))
-    return found
+        condition = condition or CLEAN
+        chosen = [c for c in cells if condition in ("*", CellName(*c.name).condition)]
+        if not chosen:
+            raise NothingSelectedError(f"floor {key}: no gated cell under {condition!r}")
+        for cell in chosen:
+            _, threshold = cell.thresholds
+            metrics = evaluate(cell.labels, cell.candidate[cell.rows], threshold).as_dict()
+            value, lower = float(metrics[metric]), float(metrics[f"{metric}_lo"])
+            verdict = floor_verdict(cell.name, value, lower, minimum, cell.counts)
+            floors.append(Floor(metric, verdict))
+    return floors

@@ -5,17 +5,20 @@ from __future__ import annotations
 import json
 import math
 import os
+from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 
 from bench.errors import OutputError
 from bench.results.gate import GateResult
 from bench.support.files import write_text
 from bench.version import __version__
+from leaderboards.gate import Decision
 from leaderboards.render import gate as render
 from leaderboards.render.text import escape
 
-NAMES = {"md": "gate.md", "json": "gate.json", "junit": "gate.junit.xml"}
-_SAID = {
+FILE_NAMES = {"md": "gate.md", "json": "gate.json", "junit": "gate.junit.xml"}
+_MEANINGS: Mapping[Decision, str] = {
     "PASS": "no regression found",
     "FAIL": "regression",
     "INCONCLUSIVE": "not enough to tell",
@@ -24,20 +27,21 @@ _SAID = {
 
 
 def to_markdown(result: GateResult) -> str:
-    """For people: the word, the rules, a table of verdicts, floors, notes."""
+    """Render the decision, the rules, a table of verdicts, floors and notes for people."""
     rules = result.rules
-    counts = {v: sum(x.decision == v for x in result.verdicts) for v in _SAID}
+    counts = Counter(verdict.decision for verdict in result.verdicts)
+    n_tests = sum(not math.isnan(verdict.p) for verdict in result.verdicts)
     lines = [
-        f"# Gate: {result.decision} ({_SAID[result.decision]})",
+        f"# Gate: {result.decision} ({_MEANINGS[result.decision]})",
         "",
         f"{escape(result.candidate)} against {escape(result.baseline)}, on {escape(result.dataset)}: "
-        + ", ".join(f"{n} {word}" for word, n in counts.items() if n)
+        + ", ".join(f"{counts[word]} {word}" for word in _MEANINGS if counts[word])
         + ".",
         "",
         f"Mode {rules.mode}; metric {rules.metric}, margin {rules.margin:g}, level {rules.level:g} "
-        f"(Holm over {sum(not math.isnan(v.p) for v in result.verdicts)} tests); "
-        f"threshold {escape(result.policy)}"
-        + (" (ORACLE: fitted on the scored images)" if result.policy == "oracle" else "")
+        f"(Holm over {n_tests} tests); "
+        f"threshold {escape(result.threshold_policy)}"
+        + (" (ORACLE: fitted on the scored images)" if result.threshold_policy == "oracle" else "")
         + ".",
         "",
         *render.verdict_table(result.verdicts, rules.metric),
@@ -55,7 +59,7 @@ def to_markdown(result: GateResult) -> str:
 
 
 def to_json(result: GateResult) -> str:
-    """For programs; names verbatim, undefined as null."""
+    """Render the result for programs; names verbatim, undefined numbers as null."""
     document = {
         "schema_version": 1,
         "bench": __version__,
@@ -64,19 +68,22 @@ def to_json(result: GateResult) -> str:
         "candidate": result.candidate,
         "baseline": result.baseline,
         "dataset": result.dataset,
-        "threshold_policy": result.policy,
+        "threshold_policy": result.threshold_policy,
         "rules": result.rules.model_dump(mode="json"),
         "verdicts": [render.verdict_record(v) for v in result.verdicts],
-        "floors": [{"metric": m, **render.verdict_record(v)} for m, v in result.floors],
+        "floors": [
+            {"metric": floor.metric, **render.verdict_record(floor.verdict)}
+            for floor in result.floors
+        ],
         "notes": list(result.notes),
     }
     return json.dumps(document, indent=2, allow_nan=False) + "\n"
 
 
 def to_junit(result: GateResult) -> str:
-    """For CI systems: a test case a gated cell."""
-    cases = [(result.rules.metric, v) for v in result.verdicts]
-    cases += [(f"{metric} floor", v) for metric, v in result.floors]
+    """Render the result as JUnit XML, a test case a gated cell, for CI systems."""
+    cases = [(result.rules.metric, verdict) for verdict in result.verdicts]
+    cases += [(f"{floor.metric} floor", floor.verdict) for floor in result.floors]
     return render.junit(cases, "bench gate")
 
 
@@ -84,31 +91,35 @@ def write(result: GateResult, folder: Path) -> list[Path]:
     """Write all three documents into a folder."""
     texts = {"md": to_markdown(result), "json": to_json(result), "junit": to_junit(result)}
     for kind, text in texts.items():
-        write_text(folder / NAMES[kind], text)
-    return [folder / NAMES[kind] for kind in texts]
+        write_text(folder / FILE_NAMES[kind], text)
+    return [folder / FILE_NAMES[kind] for kind in texts]
 
 
-def github_error(message: str) -> str:
-    """The one ``::error`` line of a gate that could not judge at all."""
-    return render.github_error("bench gate", message)
-
-
-def github(result: GateResult) -> list[str]:
-    """Append the step summary, where GitHub asks for one, and give the ``::error`` lines to print.
+def write_step_summary(result: GateResult) -> None:
+    """Append the Markdown to GitHub's step summary, where there is one; cut to what GitHub accepts.
 
     Raises:
         OutputError: The summary cannot be written.
     """
     path = os.environ.get("GITHUB_STEP_SUMMARY")
-    if path:
-        try:
-            used = Path(path).stat().st_size if Path(path).exists() else 0
-            with Path(path).open("a", encoding="utf-8") as stream:
-                stream.write(render.trimmed(to_markdown(result), render.SUMMARY_BYTES - used))
-        except OSError as error:
-            raise OutputError(f"cannot write the step summary {path} ({error.strerror})") from error
+    if not path:
+        return
+    try:
+        used = Path(path).stat().st_size if Path(path).exists() else 0
+        with Path(path).open("a", encoding="utf-8") as stream:
+            stream.write(render.trimmed(to_markdown(result), render.SUMMARY_BYTES - used))
+    except OSError as error:
+        raise OutputError(f"cannot write the step summary {path} ({error.strerror})") from error
+
+
+def github_errors(result: GateResult) -> list[str]:
+    """Render ``::error`` lines for what does not pass; none where the gate as a whole passes."""
     if result.exit_code == 0:
         return []
-    everything = [*result.verdicts, *(v for _, v in result.floors)]
-    blocking = [v for v in everything if v.decision != "PASS"]
-    return render.github_errors(blocking)
+    verdicts = [*result.verdicts, *(floor.verdict for floor in result.floors)]
+    return render.github_errors([v for v in verdicts if v.decision != "PASS"])
+
+
+def github_error(message: str) -> str:
+    """Render the one ``::error`` line of a gate that could not judge at all."""
+    return render.github_error("bench gate", message)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -13,107 +13,152 @@ from numpy.typing import NDArray
 
 from bench.errors import BenchError, NoBaselineError, NothingSelectedError
 from bench.results.baseline import BASELINE_NAME, load_baseline
-from bench.results.scores import Scored, load_run
+from bench.results.scores import ScoreTable, load_run
 from leaderboards import ScoreColumn
 from leaderboards.statistics.paired import cluster_codes
 from leaderboards.statistics.paired_cells import PairedCell
 
-_SHOWN = 3
+_MOST_NAMED = 3  # images or conditions that a message names before it says "..."
+
+
+class DetectorPair(NamedTuple):
+    """Names of the two detectors that are held against each other."""
+
+    baseline: str
+    candidate: str
+
+
+class CellName(NamedTuple):
+    """What tells a cell of a comparison from the others; ``detector`` is the candidate's name."""
+
+    detector: str
+    generator: str
+    domain: str
+    condition: str
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Paired:
-    """Cells that both have scored, and those that one of them lacks.
+class PairedScores:
+    """The cells that both sets of scores have, and those that one of them lacks.
 
     Attributes:
-        cells: Scored by both.
-        lacking: Name of each cell that is not, to the reason.
+        cells: Cells scored by both.
+        lacking: Name of each other cell, to the reason.
         strata: (n,) codes of images gathered apart, for resampling.
         clusters: (n,) codes of dependent images; None where the data name none.
         notes: What differs and may explain a change.
     """
 
     cells: tuple[PairedCell, ...]
-    lacking: Mapping[tuple[str, str, str, str], str]
+    lacking: Mapping[CellName, str]
     strata: NDArray[np.int64]
     clusters: NDArray[np.int64] | None
     notes: tuple[str, ...]
 
 
-def load_scores(path: Path, *, role: str = "run") -> Scored:
-    """The scores of a run's folder, of a baseline's folder, or of a ``baseline.json``.
+class _ColumnPair(NamedTuple):
+    """The scores of two detectors under one condition; the candidate may not have been run under it."""
+
+    detectors: DetectorPair
+    condition: str
+    baseline: ScoreColumn
+    candidate: ScoreColumn | None
+
+
+def load_scores(path: Path, *, role: str = "run") -> ScoreTable:
+    """Read the scores of a run's folder, of a baseline's folder, or of a ``baseline.json``.
+
+    Args:
+        path: The folder or file.
+        role: ``baseline`` where the scores are to be the bar; a missing one is then told apart.
 
     Raises:
         NoBaselineError: There is nothing where the baseline should be.
         BenchError: What is there cannot be read.
     """
-    if path.is_dir() and (path / BASELINE_NAME).is_file() and not (path / "run.json").exists():
-        path = path / BASELINE_NAME
+    is_run = (path / "run.json").is_file()
     if path.is_file():
         return load_baseline(path)
-    if role == "baseline" and not (path / "run.json").is_file():
+    if (path / BASELINE_NAME).is_file() and not is_run:
+        return load_baseline(path / BASELINE_NAME)
+    if role == "baseline" and not is_run:
         raise NoBaselineError(
             f"no baseline at {path}: make one with `bench baseline update RUN --to FOLDER --reason ...`"
         )
-    return load_run(path)[1]
+    return load_run(path).scores
 
 
 def pair(
-    baseline: Scored, candidate: Scored, detectors: Sequence[tuple[str, str]] | None = None
-) -> Paired:
+    baseline: ScoreTable, candidate: ScoreTable, detectors: Sequence[DetectorPair] | None = None
+) -> PairedScores:
     """Pair cells by detector, slice and condition, and images by sample id.
 
     Args:
-        baseline: What was.
-        candidate: What is.
-        detectors: (baseline's, candidate's) names to hold against each other; by default the same
-            names, or the one detector each has.
+        baseline: The scores that are the bar.
+        candidate: The scores to hold against it.
+        detectors: Whom to hold against whom; by default the same names, or the one detector that
+            each has.
 
     Raises:
         BenchError: Other images, labels, contents or another protocol: the difference is shown.
         NothingSelectedError: No detector in common.
     """
-    _same_protocol(baseline, candidate)
-    candidate = _aligned(baseline, candidate)
-    pairs = _detectors(baseline, candidate) if detectors is None else list(detectors)
-    then = {(c.detector, c.condition): c for c in baseline.columns}
-    now = {(c.detector, c.condition): c for c in candidate.columns}
+    _check_protocol(baseline, candidate)
+    candidate = _reordered(candidate, baseline)
+    pairs = _same_detectors(baseline, candidate) if detectors is None else list(detectors)
+    slices = baseline.slices()
     cells: list[PairedCell] = []
-    lacking: dict[tuple[str, str, str, str], str] = {}
-    cuts = baseline.slices()
-    for old, new in pairs:
-        for condition in dict.fromkeys(c.condition for c in baseline.columns if c.detector == old):
-            if _never_attackable(then.get((old, condition)), now.get((new, condition))):
+    lacking: dict[CellName, str] = {}
+    for columns in _column_pairs(baseline, candidate, pairs):
+        old, new = columns.detectors
+        for piece in slices:
+            name = CellName(new, piece.generator, piece.domain, columns.condition)
+            reason = _lacking(columns, piece.rows)
+            if columns.candidate is None or reason:
+                lacking[name] = reason
                 continue
-            for cut in cuts:
-                name = (new, cut.generator, cut.domain, condition)
-                reasons = [
-                    f"{side}: {why}"
-                    for side, column in (
-                        ("baseline", then.get((old, condition))),
-                        ("candidate", now.get((new, condition))),
-                    )
-                    if (why := _unscored(column, cut.rows))
-                ]
-                if reasons:
-                    lacking[name] = "; ".join(reasons)
-                    continue
-                cells.append(
-                    PairedCell(
-                        name, cut.rows, cut.labels,
-                        then[old, condition].logits, now[new, condition].logits,
-                        (baseline.thresholds[old], candidate.thresholds[new]),
-                    )
-                )  # fmt: skip
+            cells.append(
+                PairedCell(
+                    name=name,
+                    rows=piece.rows,
+                    labels=piece.labels,
+                    baseline=columns.baseline.logits,
+                    candidate=columns.candidate.logits,
+                    thresholds=(baseline.thresholds[old], candidate.thresholds[new]),
+                )
+            )
     samples = baseline.samples
     strata = pd.factorize(samples["label"].astype(str) + "\0" + samples["generator"])[0]
     clusters = cluster_codes(list(samples["group"]))
-    return Paired(tuple(cells), lacking, strata, clusters, _notes(baseline, candidate, pairs))
+    return PairedScores(tuple(cells), lacking, strata, clusters, _notes(baseline, candidate, pairs))
 
 
-def _never_attackable(*columns: ScoreColumn | None) -> bool:
-    """Nothing to lose: neither ever had a usable gradient."""
-    return all(column is not None and column.status == "not attackable" for column in columns)
+def _column_pairs(
+    baseline: ScoreTable, candidate: ScoreTable, pairs: Sequence[DetectorPair]
+) -> Iterator[_ColumnPair]:
+    """Pair columns under every condition of the baseline; what neither can be attacked under is left out."""
+    candidates = {(column.detector, column.condition): column for column in candidate.columns}
+    for detectors in pairs:
+        for column in baseline.columns:
+            if column.detector != detectors.baseline:
+                continue
+            other = candidates.get((detectors.candidate, column.condition))
+            # Nothing to lose where neither ever had a usable gradient.
+            if not (_not_attackable(column) and _not_attackable(other)):
+                yield _ColumnPair(detectors, column.condition, column, other)
+
+
+def _not_attackable(column: ScoreColumn | None) -> bool:
+    return column is not None and column.status == "not attackable"
+
+
+def _lacking(columns: _ColumnPair, rows: NDArray[np.int64]) -> str:
+    """Say which side has no scores for the rows, and why; empty where both have them all."""
+    reasons = {
+        "baseline": _unscored(columns.baseline, rows),
+        "candidate": _unscored(columns.candidate, rows),
+    }
+    return "; ".join(f"{side}: {reason}" for side, reason in reasons.items() if reason)
 
 
 def _unscored(column: ScoreColumn | None, rows: NDArray[np.int64]) -> str:
@@ -125,82 +170,93 @@ def _unscored(column: ScoreColumn | None, rows: NDArray[np.int64]) -> str:
     return f"{missing} of {rows.size} images are unscored" if missing else ""
 
 
-def _same_protocol(baseline: Scored, candidate: Scored) -> None:
-    keys = sorted({*baseline.protocol, *candidate.protocol})
-    for key in keys:
-        then, now = baseline.protocol.get(key), candidate.protocol.get(key)
-        if then != now:
+def _check_protocol(baseline: ScoreTable, candidate: ScoreTable) -> None:
+    for key in sorted({*baseline.protocol, *candidate.protocol}):
+        before, after = baseline.protocol.get(key), candidate.protocol.get(key)
+        if before != after:
             raise BenchError(
-                f"another protocol, {key}: {_told(then, now)} in {baseline.name}, "
-                f"{_told(now, then)} in {candidate.name}; numbers of unlike protocols are not compared: "
-                "run the same suite on the same data, or move the baseline"
+                f"another protocol, {key}: {_difference(before, after)} in {baseline.name}, "
+                f"{_difference(after, before)} in {candidate.name}; numbers of unlike protocols are not "
+                "compared: run the same suite on the same data, or move the baseline"
             )
 
 
-def _told(value: Any, other: Any) -> str:
-    """What ``value`` has that ``other`` lacks, where both are lists; else the value."""
+def _difference(value: Any, other: Any) -> str:
+    """Name what ``value`` has that ``other`` lacks, where both are lists; else the whole value."""
     if isinstance(value, list) and isinstance(other, list):
         extra = [str(item) for item in value if item not in other]
-        return ", ".join(extra[:_SHOWN]) or "nothing more"
+        return ", ".join(extra[:_MOST_NAMED]) or "nothing more"
     return repr(value)
 
 
-def _aligned(baseline: Scored, candidate: Scored) -> Scored:
-    """The candidate in the baseline's order of images."""
-    then, now = (s.samples.set_index("sample_id") for s in (baseline, candidate))
-    gone, new = then.index.difference(now.index), now.index.difference(then.index)
-    if len(gone) or len(new):
+def _reordered(candidate: ScoreTable, baseline: ScoreTable) -> ScoreTable:
+    """Put the candidate into the baseline's order of images, once it is sure that they are the same.
+
+    Raises:
+        BenchError: An image that only one has, or that has another label, generator or content.
+    """
+    before = baseline.samples.set_index("sample_id")
+    after = candidate.samples.set_index("sample_id")
+    gone, added = before.index.difference(after.index), after.index.difference(before.index)
+    if len(gone) or len(added):
         raise BenchError(
-            f"other images: {_some('only in ' + baseline.name, gone)}; "
-            f"{_some('only in ' + candidate.name, new)}; score the same images, or move the baseline"
+            f"other images: {_count('only in ' + baseline.name, gone)}; "
+            f"{_count('only in ' + candidate.name, added)}; score the same images, or move the baseline"
         )
-    now = now.loc[then.index]
-    for column, what in (("label", "label"), ("generator", "generator"), ("sha256", "content")):
-        if column not in now.columns or column not in then.columns:
-            continue
-        told = (then[column] != now[column]) & (then[column] != "") & (now[column] != "")
-        if told.any():
-            first = str(then.index[told.to_numpy()][0])
-            raise BenchError(
-                f"{int(told.sum())} images have another {what} than in {baseline.name}, first {first!r}: "
-                f"{then.loc[first, column]!r} then, {now.loc[first, column]!r} now"
-            )
-    order = (
-        candidate.samples.reset_index().set_index("sample_id").loc[then.index, "index"].to_numpy()
-    )
+    order = after.index.get_indexer(before.index)
+    after = after.iloc[order]
+    for column, noun in (("label", "label"), ("generator", "generator"), ("sha256", "content")):
+        if column in before.columns and column in after.columns:
+            _check_equal(before[column], after[column], noun, baseline.name)
     columns = tuple(replace(column, logits=column.logits[order]) for column in candidate.columns)
-    return replace(candidate, samples=now.reset_index(), columns=columns)
+    return replace(candidate, samples=after.reset_index(), columns=columns)
 
 
-def _some(title: str, names: pd.Index) -> str:
-    shown = ", ".join(repr(str(name)) for name in names[:_SHOWN])
-    return f"{len(names)} {title}" + (
-        f" ({shown}{', ...' if len(names) > _SHOWN else ''})" if shown else ""
-    )
+def _check_equal(before: pd.Series, after: pd.Series, noun: str, baseline: str) -> None:
+    """Refuse images whose facts differ; an empty value is unknown and differs from nothing."""
+    differs = (before != after) & (before != "") & (after != "")
+    if differs.any():
+        first = str(before.index[differs.to_numpy()][0])
+        raise BenchError(
+            f"{int(differs.sum())} images have another {noun} than in {baseline}, first {first!r}: "
+            f"{before[first]!r} then, {after[first]!r} now"
+        )
 
 
-def _detectors(baseline: Scored, candidate: Scored) -> list[tuple[str, str]]:
+def _count(title: str, names: pd.Index) -> str:
+    """Count images and name the first few of them."""
+    if names.empty:
+        return f"0 {title}"
+    first = ", ".join(repr(str(name)) for name in names[:_MOST_NAMED])
+    return f"{len(names)} {title} ({first}{', ...' if len(names) > _MOST_NAMED else ''})"
+
+
+def _same_detectors(baseline: ScoreTable, candidate: ScoreTable) -> list[DetectorPair]:
     common = [name for name in baseline.detectors if name in candidate.detectors]
     if not common and len(baseline.detectors) == len(candidate.detectors) == 1:
-        return [(baseline.detectors[0], candidate.detectors[0])]
+        return [DetectorPair(baseline.detectors[0], candidate.detectors[0])]
     if not common:
         raise NothingSelectedError(
             f"no detector in common: {', '.join(baseline.detectors)} in {baseline.name}, "
             f"{', '.join(candidate.detectors)} in {candidate.name}"
         )
     # A detector that was dropped is a hole in the gate, not a pass.
-    return [(name, name) for name in baseline.detectors]
+    return [DetectorPair(name, name) for name in baseline.detectors]
 
 
 def _notes(
-    baseline: Scored, candidate: Scored, pairs: Sequence[tuple[str, str]]
+    baseline: ScoreTable, candidate: ScoreTable, pairs: Sequence[DetectorPair]
 ) -> tuple[str, ...]:
-    notes = [
-        f"{key}: {then} then, {candidate.context.get(key)} now"
-        for key, then in baseline.context.items()
-        if candidate.context.get(key) != then
+    changed = [
+        f"{key}: {value} then, {candidate.context.get(key)} now"
+        for key, value in baseline.context.items()
+        if candidate.context.get(key) != value
     ]
-    notes += [f"{new} is held against {old}" for old, new in pairs if old != new]
-    known = {new for _, new in pairs}
-    notes += [f"not gated, no baseline: {d}" for d in candidate.detectors if d not in known]
-    return tuple(notes)
+    renamed = [
+        f"{names.candidate} is held against {names.baseline}"
+        for names in pairs
+        if names.candidate != names.baseline
+    ]
+    gated = {names.candidate for names in pairs}
+    left_out = [f"not gated, no baseline: {d}" for d in candidate.detectors if d not in gated]
+    return (*changed, *renamed, *left_out)

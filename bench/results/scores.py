@@ -6,10 +6,10 @@ and comparisons all start from this.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -18,11 +18,11 @@ from numpy.typing import NDArray
 
 from bench.datasets import REAL
 from bench.errors import NothingSelectedError
-from bench.results.attack_checks import black_box_hint, check_columns
-from bench.store.rundir import ConditionRecord, RunDir, RunSpec
+from bench.results.attack_checks import black_box_hint, failed_checks
+from bench.store.rundir import ConditionRecord, Failure, RunDir, RunSpec
 from bench.store.shards import ATTACK_COLUMNS, ShardDamagedError, Store
 from leaderboards import CLEAN, Axis, ScoreColumn, Slice, Status, slices
-from leaderboards.tables.attacks import AttackScores, Check
+from leaderboards.tables.attacks import AttackScores, Check, check_attacks
 
 _AXES: dict[str, tuple[Axis, ...]] = {
     "generator": ("generator",),
@@ -33,21 +33,21 @@ _AXES: dict[str, tuple[Axis, ...]] = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Scored:
-    """Scores and what one must know to compare them.
+class ScoreTable:
+    """The scores of a run or of a baseline, and what one must know to compare them with others.
 
     Attributes:
-        name: Where they come from, for messages.
-        protocol: What must agree for two sets of scores to be comparable, key to value.
+        name: Where the scores come from, for messages.
+        protocol: What must agree for two tables to be comparable, key to value.
         context: What may explain a difference without forbidding the comparison.
         dataset: The data set's name.
-        limit: Images asked for, where the run was limited.
+        limit: Number of images asked for, where the run was limited; else None.
         cuts: The suite's slices, ``generator``, ``domain``, ...
         pairing: Generator to its real sources.
         samples: One row an image: sample_id, label, generator, domain, group, sha256.
         columns: One a detector and condition, aligned with the samples.
-        thresholds: Detector to logit.
-        bad: Images left out, with the reason.
+        thresholds: Detector to the logit above which an image is called fake.
+        bad: Path of each image left out, to the reason.
         checks: The honesty checks of every attack.
     """
 
@@ -65,34 +65,83 @@ class Scored:
     checks: tuple[Check, ...] = ()
 
     def slices(self) -> list[Slice]:
-        """Every cut the suite names; a cut by domain is left out where no domains are named.
+        """Cut the samples as the suite asks; a cut by domain is left out where no domain is named.
 
         Raises:
-            NothingSelectedError: If nothing is left.
+            NothingSelectedError: If no cut or no fake image is left.
         """
-        return _slices(self.samples, self)
+        has_domains = bool((self.samples["domain"] != "").any())
+        cuts = [cut for cut in self.cuts if has_domains or "domain" not in cut]
+        if not cuts:
+            raise NothingSelectedError(
+                f"the suite cuts by domain, and {self.dataset} names no domains: use "
+                "--layout domains, or a manifest with a domain column"
+            )
+        if self.samples.empty or (self.samples["label"] == REAL).all():
+            raise NothingSelectedError(
+                f"{self.dataset} has no fake image left to score in split {self.protocol['split']!r}"
+            )
+        return [piece for cut in cuts for piece in slices(self.samples, self.pairing, _AXES[cut])]
 
     @property
     def detectors(self) -> list[str]:
-        """In board order."""
+        """Names of the detectors, in board order."""
         return list(dict.fromkeys(column.detector for column in self.columns))
 
 
-@dataclass(slots=True)
-class _Gathered:
-    """The shards of one detector under one condition, in manifest order."""
+class ScoredRun(NamedTuple):
+    """A run read back from its folder: the request as it was resolved, and the scores there are."""
 
-    logit: NDArray[np.float32]
-    attack: dict[str, NDArray[np.float32]]
-    changed: bool = False
-    missing: int = 0
-    bad: dict[str, str] = field(default_factory=dict)
+    spec: RunSpec
+    scores: ScoreTable
 
 
-_Found = tuple[str, ConditionRecord, _Gathered, Status, str]
+@dataclass(frozen=True, slots=True, eq=False)
+class _StoredScores:
+    """The shards of one detector under one condition, put together.
+
+    Attributes:
+        logits: (n,) float32 in manifest order; nan where no shard holds the image.
+        attack: Attack column to (n,) float32, likewise.
+        changed: Whether the condition changed a pixel of any image.
+        missing: Number of units without a readable shard.
+        bad: Path of each image that could not be decoded, to the reason.
+    """
+
+    logits: NDArray[np.float32]
+    attack: Mapping[str, NDArray[np.float32]]
+    changed: bool
+    missing: int
+    bad: Mapping[str, str]
 
 
-def load_run(folder: Path) -> tuple[RunSpec, Scored]:
+@dataclass(frozen=True, slots=True, eq=False)
+class _ConditionScores:
+    """The stored scores of one detector under one condition, and whether they can be believed."""
+
+    detector: str
+    record: ConditionRecord
+    stored: _StoredScores
+    status: Status
+    reason: str
+
+    def column(self, keep: NDArray[np.bool_]) -> ScoreColumn:
+        """Restrict the scores to the images that are kept, (n,) bool, as a board needs them."""
+        attack = self.stored.attack if self.record.attack else None
+        return ScoreColumn(
+            detector=self.detector,
+            condition=self.record.spelled,
+            logits=self.stored.logits[keep],
+            status=self.status,
+            reason=self.reason,
+            linf=attack["linf"][keep] if attack else None,
+            l2=attack["l2"][keep] if attack else None,
+            steps=attack["steps"][keep] if attack else None,
+            ranked=self.record.facts is None or not self.record.facts.stops_early,
+        )
+
+
+def load_run(folder: Path) -> ScoredRun:
     """Read a run's request and all the scores it has.
 
     Raises:
@@ -100,39 +149,15 @@ def load_run(folder: Path) -> tuple[RunSpec, Scored]:
     """
     run = RunDir(folder)
     spec, samples = run.spec(), run.manifest().to_pandas()
-    store, units = Store(run.store(spec)), run.units().to_pandas()
-    failures = {(f.detector, f.condition): f for f in run.failures()}
-    chosen = spec.thresholds
-    unknown = 0.0 if spec.suite.policy.kind == "zero" else np.nan
-    thresholds = {
-        d.label: chosen[d.label].value if d.label in chosen else unknown for d in spec.detectors
-    }
-    columns: list[_Found] = []
-    facts = {c.spelled: c.facts for c in spec.conditions if c.facts is not None}
-    bad: dict[str, str] = {}
-    for (detector, condition), part in units.groupby(["detector", "condition"], sort=False):
-        gathered = _gather(store, part, len(samples))
-        bad |= gathered.bad
-        record = next(c for c in spec.conditions if c.spelled == condition)
-        status, reason = _status(record, gathered)
-        if failure := failures.get((detector, condition)):
-            status, reason = failure.status, failure.reason
-            if status == "not attackable":
-                reason += black_box_hint(record.facts, facts)
-        elif np.isnan(thresholds[detector]):
-            status, reason = "failed", "its threshold is not chosen yet: run the same command again"
-        columns.append((detector, record, gathered, status, reason))
+    thresholds = _thresholds(spec)
+    conditions = _read_conditions(run, spec, len(samples), thresholds)
+    bad = {path: reason for scores in conditions for path, reason in scores.stored.bad.items()}
     keep = ~samples["sample_id"].isin(bad).to_numpy()
-    columns, checks = _checked(columns, samples, keep, thresholds)
-    scored = Scored(
+    checks = _check_attacks(conditions, samples["label"].to_numpy(), keep, thresholds)
+    conditions = _marked(conditions, failed_checks(checks))
+    scores = ScoreTable(
         name=str(folder),
-        protocol={
-            "slices": list(spec.suite.slices),
-            "conditions": [record.resolved for record in spec.conditions],
-            "threshold": spec.suite.threshold,
-            "split": spec.split,
-            "pairing": {name: list(sources) for name, sources in spec.pairing.items()},
-        },
+        protocol=_protocol(spec),
         context={"seed": spec.seed, "precision": spec.precision, "device": spec.device,
                  "bench": spec.versions["bench"], "torch": spec.versions["torch"]},
         dataset=spec.dataset,
@@ -140,107 +165,145 @@ def load_run(folder: Path) -> tuple[RunSpec, Scored]:
         cuts=tuple(spec.suite.slices),
         pairing=spec.pairing,
         samples=samples[keep].reset_index(drop=True),
-        columns=tuple(_column(*column, keep=keep) for column in columns),
+        columns=tuple(scores.column(keep) for scores in conditions),
         thresholds=thresholds,
         bad=bad,
         checks=tuple(checks),
     )  # fmt: skip
-    return spec, scored
+    return ScoredRun(spec, scores)
 
 
-def _gather(store: Store, part: pd.DataFrame, n: int) -> _Gathered:
-    blank = np.full(n, np.nan, dtype=np.float32)
-    found = _Gathered(blank, {name: blank.copy() for name in ATTACK_COLUMNS})
-    for unit in part.itertuples(index=False):
+def _thresholds(spec: RunSpec) -> dict[str, float]:
+    """Detector to threshold; nan where the policy has not chosen one yet."""
+    default = 0.0 if spec.suite.policy.kind == "zero" else np.nan
+    return {
+        detector.label: spec.thresholds[detector.label].value
+        if detector.label in spec.thresholds
+        else default
+        for detector in spec.detectors
+    }
+
+
+def _protocol(spec: RunSpec) -> dict[str, Any]:
+    return {
+        "slices": list(spec.suite.slices),
+        "conditions": [record.resolved for record in spec.conditions],
+        "threshold": spec.suite.threshold,
+        "split": spec.split,
+        "pairing": {name: list(sources) for name, sources in spec.pairing.items()},
+    }
+
+
+def _read_conditions(
+    run: RunDir, spec: RunSpec, n_images: int, thresholds: Mapping[str, float]
+) -> list[_ConditionScores]:
+    """Read the stored scores of every detector under every condition, in the order of the plan."""
+    store, units = Store(run.store(spec)), run.units().to_pandas()
+    records = {record.spelled: record for record in spec.conditions}
+    failures = {(failure.detector, failure.condition): failure for failure in run.failures()}
+    conditions = []
+    for (detector, condition), part in units.groupby(["detector", "condition"], sort=False):
+        record = records[condition]
+        stored = _read_shards(store, part, n_images)
+        if failure := failures.get((detector, condition)):
+            status, reason = _failure_status(failure, record, spec)
+        elif np.isnan(thresholds[detector]):
+            status = "failed"
+            reason = "its threshold is not chosen yet: run the same command again"
+        else:
+            status, reason = _stored_status(stored, record)
+        conditions.append(_ConditionScores(detector, record, stored, status, reason))
+    return conditions
+
+
+def _read_shards(store: Store, units: pd.DataFrame, n_images: int) -> _StoredScores:
+    logits = np.full(n_images, np.nan, dtype=np.float32)
+    attack = {name: logits.copy() for name in ATTACK_COLUMNS}
+    bad: dict[str, str] = {}
+    changed, missing = False, 0
+    for unit in units.itertuples(index=False):
         try:
             shard = store.read(str(unit.fingerprint))
         except (FileNotFoundError, ShardDamagedError):
-            found.missing += 1
+            missing += 1
             continue
         rows = slice(unit.start, unit.stop)
-        found.logit[rows] = shard["logit"].to_numpy()
-        for name, values in found.attack.items():
+        logits[rows] = shard["logit"].to_numpy()
+        for name, values in attack.items():
             values[rows] = shard[name].to_numpy()
-        found.changed |= bool(pc.any(shard["changed"]).as_py())
+        changed |= bool(pc.any(shard["changed"]).as_py())
         reasons = zip(shard["sample_id"].to_pylist(), shard["bad"].to_pylist(), strict=True)
-        found.bad |= {sample: reason for sample, reason in reasons if reason is not None}
-    return found
+        bad |= {sample: reason for sample, reason in reasons if reason is not None}
+    return _StoredScores(logits, attack, changed, missing, bad)
 
 
-def _status(record: ConditionRecord, found: _Gathered) -> tuple[Status, str]:
-    if found.missing:
-        return "incomplete", f"{found.missing} units are not scored yet: run the same command again"
-    if record.must_change and not found.changed:
+def _failure_status(failure: Failure, record: ConditionRecord, spec: RunSpec) -> tuple[Status, str]:
+    if failure.status != "not attackable":
+        return failure.status, failure.reason
+    attacks = {c.spelled: c.facts for c in spec.conditions if c.facts is not None}
+    return failure.status, failure.reason + black_box_hint(record.facts, attacks)
+
+
+def _stored_status(stored: _StoredScores, record: ConditionRecord) -> tuple[Status, str]:
+    if stored.missing:
+        return (
+            "incomplete",
+            f"{stored.missing} units are not scored yet: run the same command again",
+        )
+    if record.must_change and not stored.changed:
         return "failed", "the corruption left every pixel of every image as it was"
     return "ok", ""
 
 
-def _column(
-    detector: str,
-    record: ConditionRecord,
-    found: _Gathered,
-    status: Status,
-    reason: str,
-    *,
+def _check_attacks(
+    conditions: Iterable[_ConditionScores],
+    labels: NDArray[np.int64],
     keep: NDArray[np.bool_],
-) -> ScoreColumn:
-    return ScoreColumn(
-        detector=detector,
-        condition=record.spelled,
-        logits=found.logit[keep],
-        status=status,
-        reason=reason,
-        **{
-            name: found.attack[name][keep] if record.attack else None
-            for name in ("linf", "l2", "steps")
-        },
-        ranked=record.facts is None or not record.facts.stops_early,
-    )
+    thresholds: Mapping[str, float],
+) -> list[Check]:
+    """Check every attack that is wholly scored and has clean scores beside it.
 
-
-def _checked(
-    columns: list[_Found],
-    samples: pd.DataFrame,
-    keep: NDArray[np.bool_],
-    threshold: Mapping[str, float],
-) -> tuple[list[_Found], list[Check]]:
-    """The columns, those marked whose attack fails a check; and every check."""
-    clean = {c[0]: c[2].logit[keep] for c in columns if c[1].spelled == CLEAN and c[3] == "ok"}
-    scores = [
+    Args:
+        conditions: Scores of every detector under every condition.
+        labels: (n,) 1 = AI-generated.
+        keep: (n,) which images count.
+        thresholds: Detector to threshold.
+    """
+    complete = [scores for scores in conditions if scores.status == "ok"]
+    clean = {
+        scores.detector: scores.stored.logits[keep]
+        for scores in complete
+        if scores.record.spelled == CLEAN
+    }
+    attacks = [
         AttackScores(
-            detector=detector,
-            condition=record.spelled,
-            facts=record.facts,
-            clean=clean[detector],
-            logits=found.logit[keep],
-            attacked=~np.isnan(found.attack["linf"][keep]),
-            grad_zero=found.attack["grad_zero"][keep],
-            unbounded=found.attack["unbounded"][keep],
-            unrounded=found.attack["unrounded"][keep],
+            detector=scores.detector,
+            condition=scores.record.spelled,
+            facts=scores.record.facts,
+            clean=clean[scores.detector],
+            logits=scores.stored.logits[keep],
+            attacked=~np.isnan(scores.stored.attack["linf"][keep]),
+            grad_zero=scores.stored.attack["grad_zero"][keep],
+            unbounded=scores.stored.attack["unbounded"][keep],
+            unrounded=scores.stored.attack["unrounded"][keep],
         )
-        for detector, record, found, status, _ in columns
-        if record.facts is not None and status == "ok" and detector in clean
+        for scores in complete
+        if scores.record.facts is not None and scores.detector in clean
     ]
-    checks, reasons = check_columns(samples["label"].to_numpy()[keep], scores, threshold)
-    marked: list[_Found] = [
-        (d, record, found, "attack unreliable", reasons[d, record.spelled])
-        if (d, record.spelled) in reasons
-        else (d, record, found, status, reason)
-        for d, record, found, status, reason in columns
-    ]
-    return marked, checks
+    return check_attacks(labels[keep], attacks, thresholds)
 
 
-def _slices(samples: pd.DataFrame, scored: Scored) -> list[Slice]:
-    named = bool((samples["domain"] != "").any())
-    wanted = [cut for cut in scored.cuts if named or "domain" not in cut]
-    if not wanted:
-        raise NothingSelectedError(
-            f"the suite cuts by domain, and {scored.dataset} names no domains: use "
-            "--layout domains, or a manifest with a domain column"
+def _marked(
+    conditions: Sequence[_ConditionScores], failed: Mapping[tuple[str, str], str]
+) -> list[_ConditionScores]:
+    """Mark what must not be believed, given (detector, condition) to the checks that failed."""
+    return [
+        replace(
+            scores,
+            status="attack unreliable",
+            reason=failed[scores.detector, scores.record.spelled],
         )
-    if samples.empty or (samples["label"] == REAL).all():
-        raise NothingSelectedError(
-            f"{scored.dataset} has no fake image left to score in split {scored.protocol['split']!r}"
-        )
-    return [cut for name in wanted for cut in slices(samples, scored.pairing, _AXES[name])]
+        if (scores.detector, scores.record.spelled) in failed
+        else scores
+        for scores in conditions
+    ]

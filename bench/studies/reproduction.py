@@ -17,7 +17,7 @@ from bench.inference.detector import DetectorRequest, resolve
 from bench.pictures.activation_maps import draw_maps
 from bench.pictures.verdicts import SURE, draw_confusion, draw_gallery, pick
 from bench.protocol.suite import load_suite
-from bench.results.scores import Scored, load_run
+from bench.results.scores import ScoreTable, load_run
 from bench.runs.request import RunRequest
 from bench.runs.runner import execute
 from bench.store.rundir import RunDir
@@ -93,7 +93,7 @@ def reproduce(
 
 def _run(
     study: Recipe, done: list[Trained], base: TrainRequest, out: Path, progress: Progress
-) -> Scored:
+) -> ScoreTable:
     """The study's suite over the test images, with all its networks."""
     first = done[0]
     if not len(first.split.test):
@@ -122,7 +122,7 @@ def _run(
         ),
         progress,
     )
-    return load_run(out)[1]
+    return load_run(out).scores
 
 
 def _test_split(first: Trained) -> str:
@@ -132,7 +132,7 @@ def _test_split(first: Trained) -> str:
     return "test" if "test" in used else "val"
 
 
-def _figures(study: Recipe, one: Trained, run: Scored, budget: str) -> Figures:
+def _figures(study: Recipe, one: Trained, run: ScoreTable, budget: str) -> Figures:
     card = json.loads(weights_file(one).with_suffix(".json").read_text(encoding="utf-8"))
     data = TrainingData.model_validate(card["training_data"])
     label = weights_file(one).stem
@@ -171,11 +171,11 @@ def _figures(study: Recipe, one: Trained, run: Scored, budget: str) -> Figures:
     )
 
 
-def _clean(run: Scored, label: str) -> Any:
+def _clean(run: ScoreTable, label: str) -> Any:
     return next(c.logits for c in run.columns if c.detector == label and c.condition == "clean")
 
 
-def _draw(one: Trained, run: Scored, records: list[ImageRecord], folder: Path) -> None:
+def _draw(one: Trained, run: ScoreTable, records: list[ImageRecord], folder: Path) -> None:
     label = weights_file(one).stem
     logits, threshold = _clean(run, label), run.thresholds[label]
     labels = run.samples["label"].to_numpy()
