@@ -37,6 +37,7 @@ class Blur(Corruption):
         {"sigma": 3.0},
         {"sigma": 5.0},
     )
+    draws: ClassVar[bool] = False
 
     sigma: float = 1.0
 

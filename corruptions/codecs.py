@@ -39,6 +39,7 @@ class Webp(Corruption):
         {"quality": 50},
         {"quality": 30},
     )
+    draws: ClassVar[bool] = False
 
     quality: int = 75
     method: int = 4
@@ -77,6 +78,7 @@ class Avif(Corruption):
         {"quality": 45},
         {"quality": 30},
     )
+    draws: ClassVar[bool] = False
 
     quality: int = 75
     subsampling: str = "4:2:0"

@@ -39,6 +39,7 @@ class Brightness(Corruption):
         {"factor": 2.0},
         {"factor": 3.0},
     )
+    draws: ClassVar[bool] = False
 
     factor: float | None = None
     value: float | None = None
@@ -95,6 +96,7 @@ class Contrast(Corruption):
         {"factor": 0.2},
         {"factor": 0.05},
     )
+    draws: ClassVar[bool] = False
 
     factor: float = 0.5
 
@@ -137,6 +139,7 @@ class Saturation(Corruption):
         {"factor": 0.2},
         {"factor": 0.0},
     )
+    draws: ClassVar[bool] = False
 
     factor: float = 0.5
 
@@ -178,6 +181,7 @@ class Gamma(Corruption):
         {"gamma": 2.5},
         {"gamma": 3.5},
     )
+    draws: ClassVar[bool] = False
 
     gamma: float = 1.5
 
@@ -202,6 +206,7 @@ class Grayscale(Corruption):
     summary: ClassVar[str] = "luma in all three channels; has one strength"
     severities: ClassVar[tuple[Mapping[str, Any], ...]] = ({}, {}, {}, {}, {})
     one_strength: ClassVar[bool] = True
+    draws: ClassVar[bool] = False
 
     @property
     def may_be_identity(self) -> bool:
@@ -233,6 +238,7 @@ class Posterize(Corruption):
         {"bits": 3},
         {"bits": 2},
     )
+    draws: ClassVar[bool] = False
 
     bits: int = 4
 

@@ -119,6 +119,7 @@ class Letterbox(Corruption):
         {"ratio": 2.0},
         {"ratio": 3.0},
     )
+    draws: ClassVar[bool] = False
 
     ratio: float = 1.5
     side: str = "height"

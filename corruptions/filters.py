@@ -36,6 +36,7 @@ class Pixelate(Corruption):
         {"scale": 0.3},
         {"scale": 0.25},
     )
+    draws: ClassVar[bool] = False
 
     scale: float = 0.5
 
@@ -75,6 +76,7 @@ class Sharpen(Corruption):
         {"amount": 3.0},
         {"amount": 5.0},
     )
+    draws: ClassVar[bool] = False
 
     amount: float = 1.0
     sigma: float = 1.0
@@ -117,6 +119,7 @@ class Median(Corruption):
         {"size": 9},
         {"size": 11},
     )
+    draws: ClassVar[bool] = False
 
     size: int = 3
 

@@ -43,6 +43,7 @@ class Rotate(Corruption):
         {"angle": 4.0},
         {"angle": 8.0},
     )
+    draws: ClassVar[bool] = False
 
     angle: float = 2.0
     kernel: str = "bilinear"
@@ -89,6 +90,7 @@ class Flip(Corruption):
     summary: ClassVar[str] = "left and right, or top and bottom, exchanged; has one strength"
     severities: ClassVar[tuple[Mapping[str, Any], ...]] = ({}, {}, {}, {}, {})
     one_strength: ClassVar[bool] = True
+    draws: ClassVar[bool] = False
 
     axis: str = "horizontal"
 

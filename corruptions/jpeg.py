@@ -39,6 +39,7 @@ class Jpeg(Corruption):
         {"quality": 50},
         {"quality": 30},
     )
+    draws: ClassVar[bool] = False
 
     quality: int = 75
     subsampling: str = "4:2:0"

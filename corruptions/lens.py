@@ -40,6 +40,7 @@ class DefocusBlur(Corruption):
         {"radius": 6},
         {"radius": 10},
     )
+    draws: ClassVar[bool] = False
 
     radius: int = 4
     alias: float = 0.5

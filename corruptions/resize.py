@@ -47,6 +47,7 @@ class Resize(Corruption):
         {"scale": 0.25},
         {"scale": 0.125},
     )
+    draws: ClassVar[bool] = False
 
     scale: float | None = None
     size: int | None = None

@@ -45,6 +45,7 @@ class Screenshot(Corruption):
         {"scale": 0.5},
         {"scale": 0.35},
     )
+    draws: ClassVar[bool] = False
 
     scale: float = 0.8
     frame: float = 0.03
@@ -95,6 +96,7 @@ class Overlay(Corruption):
         {"size": 0.2},
         {"size": 0.3},
     )
+    draws: ClassVar[bool] = False
 
     size: float = 0.1
     opacity: float = 0.8

@@ -137,6 +137,7 @@ class Upload(Corruption):
         {"platform": "instagram"},
         {"platform": "whatsapp"},
     )
+    draws: ClassVar[bool] = False
 
     platform: str = "facebook"
     times: int = 1
