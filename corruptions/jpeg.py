@@ -49,7 +49,7 @@ class Jpeg(Corruption):
         choice("jpeg subsampling", self.subsampling, SUBSAMPLINGS)
 
     def apply(self, image: Image, _rng: np.random.Generator, /) -> Image:
-        """Encodes and decodes in memory.
+        """Encode and decode in memory.
 
         Raises:
             ValueError: A side is longer than a JPEG can hold.
