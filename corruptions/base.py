@@ -31,8 +31,8 @@ class Corruption(ABC):
     """The name in a condition, such as ``jpeg``."""
     summary: ClassVar[str]
     """One line for listings."""
-    severities: ClassVar[tuple[Mapping[str, Any], ...]]
-    """Five sets of parameter overrides, mild to harsh."""
+    severities: ClassVar[tuple[Mapping[str, Any], ...]] = ()
+    """Five sets of parameter overrides, mild to harsh; every corruption that is offered has them."""
     draws: ClassVar[bool] = True
     """False where no parameters make it use its generator: results are then the same for every seed."""
     one_strength: ClassVar[bool] = False

@@ -34,7 +34,7 @@ def look_up(image: Image, tables: NDArray[np.uint8]) -> Image:
     """Replace every level of (H, W, 3) uint8 by its entry of a table.
 
     Args:
-        image: The picture.
+        image: Picture to change, left as it is.
         tables: (256,) uint8 for all channels, or (256, 3) with one table a channel.
     """
     per_channel = tables if tables.ndim == 1 else tables[None]
