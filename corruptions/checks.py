@@ -9,7 +9,7 @@ from numbers import Integral, Real
 
 
 def whole(where: str, value: object, low: int, high: int) -> int:
-    """Check a whole number, and return it as an ``int`` in ``[low, high]``.
+    """Read the value as an ``int`` in ``[low, high]``.
 
     Args:
         where: What the value is, such as ``"jpeg quality"``; opens the message.
@@ -30,7 +30,7 @@ def whole(where: str, value: object, low: int, high: int) -> int:
 
 
 def real(where: str, value: object, low: float, high: float) -> float:
-    """Check a number, and return it as a ``float`` in ``[low, high]``: ``1`` and ``1.0`` are one parameter.
+    """Read the value as a ``float`` in ``[low, high]``, so that ``1`` and ``1.0`` are one parameter.
 
     Raises:
         ValueError: Not a finite number, or outside the range.
@@ -46,7 +46,7 @@ def real(where: str, value: object, low: float, high: float) -> float:
 
 
 def choice(where: str, value: object, options: Iterable[str]) -> str:
-    """Check that a value is one of the options, and return it.
+    """Return the value, where it is one of the options.
 
     Raises:
         ValueError: It is not; the message lists them and names the nearest.
@@ -54,13 +54,13 @@ def choice(where: str, value: object, options: Iterable[str]) -> str:
     names = list(options)
     if isinstance(value, str) and value in names:
         return value
-    nearest = difflib.get_close_matches(str(value).lower(), names, n=1, cutoff=0.5)
-    hint = f"; did you mean {nearest[0]!r}?" if nearest else ""
+    near = difflib.get_close_matches(str(value).lower(), names, n=1, cutoff=0.5)
+    hint = f"; did you mean {near[0]!r}?" if near else ""
     raise ValueError(f"{where} must be one of {', '.join(names)}, got {value!r}{hint}")
 
 
 def flag(where: str, value: object) -> bool:
-    """Check that a value is ``True`` or ``False``, and return it.
+    """Return the value, where it is ``True`` or ``False``.
 
     Raises:
         ValueError: It is anything else, ``0`` and ``1`` included.
