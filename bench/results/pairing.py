@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -60,17 +60,16 @@ class _ColumnPair(NamedTuple):
     """The scores of two detectors under one condition; the candidate may not have been run under it."""
 
     detectors: DetectorPair
-    condition: str
     baseline: ScoreColumn
     candidate: ScoreColumn | None
 
 
-def load_scores(path: Path, *, role: str = "run") -> ScoreTable:
+def load_scores(path: Path, *, role: Literal["run", "baseline"] = "run") -> ScoreTable:
     """Read the scores of a run's folder, of a baseline's folder, or of a ``baseline.json``.
 
     Args:
-        path: The folder or file.
-        role: ``baseline`` where the scores are to be the bar; a missing one is then told apart.
+        path: Folder or file.
+        role: What the scores are for: a baseline that does not exist is an error of its own.
 
     Raises:
         NoBaselineError: There is nothing where the baseline should be.
@@ -112,7 +111,7 @@ def pair(
     for columns in _column_pairs(baseline, candidate, pairs):
         old, new = columns.detectors
         for piece in slices:
-            name = CellName(new, piece.generator, piece.domain, columns.condition)
+            name = CellName(new, piece.generator, piece.domain, columns.baseline.condition)
             reason = _lacking(columns, piece.rows)
             if columns.candidate is None or reason:
                 lacking[name] = reason
@@ -136,7 +135,7 @@ def pair(
 def _column_pairs(
     baseline: ScoreTable, candidate: ScoreTable, pairs: Sequence[DetectorPair]
 ) -> Iterator[_ColumnPair]:
-    """Pair columns under every condition of the baseline; what neither can be attacked under is left out."""
+    """Pair columns under every condition of the baseline, but for attacks that neither side allows."""
     candidates = {(column.detector, column.condition): column for column in candidate.columns}
     for detectors in pairs:
         for column in baseline.columns:
@@ -145,7 +144,7 @@ def _column_pairs(
             other = candidates.get((detectors.candidate, column.condition))
             # Nothing to lose where neither ever had a usable gradient.
             if not (_not_attackable(column) and _not_attackable(other)):
-                yield _ColumnPair(detectors, column.condition, column, other)
+                yield _ColumnPair(detectors, column, other)
 
 
 def _not_attackable(column: ScoreColumn | None) -> bool:
