@@ -32,8 +32,8 @@ def export(run: Path, form: str, metric: str = "auc") -> Exported:
     Raises:
         BenchError: If the folder is no run, or the board has no such metric.
     """
-    built = report(run)
-    board = built.board
+    board_report = report(run)
+    board = board_report.board
     try:
         text = {
             "latex": lambda: render_latex(board.rows, board.notes, board.extras, metric),
@@ -43,7 +43,7 @@ def export(run: Path, form: str, metric: str = "auc") -> Exported:
         }[form]()
     except ValueError as error:
         raise BenchError(f"--metric {metric}: {error}") from error
-    return Exported({form: text}, built.incomplete)
+    return Exported({form: text}, board_report.incomplete)
 
 
 def hugging_face(run: Path, detector: str | None, dataset_id: str | None) -> Exported:
@@ -52,8 +52,8 @@ def hugging_face(run: Path, detector: str | None, dataset_id: str | None) -> Exp
     Raises:
         BenchError: If it is not clear whose model card it is, or there is nothing to report.
     """
-    built = report(run)
-    rows, notes = built.board.rows, built.board.notes
+    board_report = report(run)
+    rows, notes = board_report.board.rows, board_report.board.notes
     names = list(dict.fromkeys(rows["detector"]))
     if detector is None and len(names) > 1:
         raise BenchError(f"several detectors: choose one with --detector ({', '.join(names)})")
@@ -68,7 +68,7 @@ def hugging_face(run: Path, detector: str | None, dataset_id: str | None) -> Exp
         }
     except ValueError as error:
         raise BenchError(f"{error}; finish the run first") from error
-    return Exported(texts, built.incomplete)
+    return Exported(texts, board_report.incomplete)
 
 
 def write(texts: Mapping[str, str], folder: Path) -> list[Path]:
