@@ -1,13 +1,13 @@
-"""What can be named: listings and facts for people and scripts."""
+"""Listings and facts of everything that can be named, for people and scripts."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from bench import registry
 from bench.datasets import pocket_root
@@ -21,15 +21,17 @@ from detectors import zoo
 from detectors.card import card_beside, read_card
 from detectors.network import Architecture
 
+Row = dict[str, Any]
 
-def rows(kind: str) -> list[dict[str, Any]]:
-    """One row a name.
+
+def rows(kind: str) -> list[Row]:
+    """List the names of one kind, a row each.
 
     Args:
         kind: ``detectors``, ``suites``, ``corruptions``, ``attacks``, ``layouts``, ``recipes``
             or ``datasets``.
     """
-    listings: dict[str, Callable[[], list[dict[str, Any]]]] = {
+    listings: dict[str, Callable[[], list[Row]]] = {
         "detectors": _detectors,
         "suites": _suites,
         "corruptions": lambda: _plugins(registry.corruptions()),
@@ -42,72 +44,78 @@ def rows(kind: str) -> list[dict[str, Any]]:
 
 
 def facts(name: str) -> dict[str, Any]:
-    """Everything known of one name.
+    """Gather everything there is to know of one name, its kind first.
 
     Raises:
-        BenchError: If nothing is called so; suggests the nearest.
+        BenchError: If nothing has that name; suggests the nearest.
     """
-    if name == POCKET:
-        return _dataset_facts()
-    if name in registry.suites():
-        suite = load_suite(name)
-        return {"kind": "suite", **suite.model_dump()}
-    if name in registry.recipes():
-        return {"kind": "recipe", **load_recipe(name).model_dump(mode="json")}
-    for kind, table in (("corruption", registry.corruptions()), ("attack", registry.attacks())):
-        if name in table:
-            return _plugin_facts(kind, name, table[name])
-    if name in layouts():
-        return _layout_facts(name)
-    if name in registry.detectors() or name in zoo.weights():
-        return _detector_facts(name)
-    known = [
-        *registry.detectors(),
-        *zoo.weights(),
-        *registry.suites(),
-        *registry.corruptions(),
-        *registry.attacks(),
-        *layouts(),
-        *registry.recipes(),
-        POCKET,
+    kinds = _kinds()
+    for kind in kinds:
+        if name in kind.names():
+            return kind.facts(name)
+    names = [name for kind in kinds for name in kind.names()]
+    raise BenchError(f"nothing is called {name!r}: {nearest(name, names)}")
+
+
+class _Kind(NamedTuple):
+    """One kind of thing: its names, and the facts of one of them; nothing is imported before it is called."""
+
+    names: Callable[[], Collection[str]]
+    facts: Callable[[str], dict[str, Any]]
+
+
+def _kinds() -> list[_Kind]:
+    """List the kinds, the quick ones first: detectors and attacks import torch."""
+    return [
+        _Kind(lambda: [POCKET], lambda _: _dataset_facts()),
+        _Kind(registry.suites, _suite_facts),
+        _Kind(registry.recipes, _recipe_facts),
+        _Kind(registry.corruptions, _corruption_facts),
+        _Kind(registry.attacks, _attack_facts),
+        _Kind(layouts, _layout_facts),
+        _Kind(lambda: [*registry.detectors(), *zoo.weights()], _detector_facts),
     ]
-    raise BenchError(f"nothing is called {name!r}: {nearest(name, known)}")
 
 
-def _detectors() -> list[dict[str, Any]]:
+def _detectors() -> list[Row]:
     shipped = zoo.weights()
-    listed = [
+    architectures = [
         {
             "name": name,
             "weights": next(
                 (tag for tag in shipped if zoo.find(name) == shipped[tag]), "none shipped"
             ),
-            "summary": found.summary
-            if isinstance(found, Architecture)
-            else (found.__doc__ or "").split("\n")[0],
+            "summary": _summary(detector),
         }
-        for name, found in registry.detectors().items()
+        for name, detector in registry.detectors().items()
     ]
-    defaults = {row["weights"] for row in listed}
-    tagged = [
-        {"name": name, "weights": name, "summary": f"trained on {_trained_on(path)}"}
+    defaults = {row["weights"] for row in architectures}
+    further_weights = [
+        {"name": name, "weights": name, "summary": f"trained on {_training_data(path)}"}
         for name, path in shipped.items()
         if name not in defaults
     ]
     return [
-        *listed,
-        *tagged,
+        *architectures,
+        *further_weights,
         {"name": "timm/<model>", "weights": "--weights FILE", "summary": "any classifier of timm"},
         {"name": "path/to/file.py:Name", "weights": "its own", "summary": "your own code"},
     ]
 
 
-def _trained_on(weights: Path) -> str:
+def _summary(detector: Any) -> str:
+    """Sum up an architecture, or a detector's class of a plug-in, in one line."""
+    if isinstance(detector, Architecture):
+        return detector.summary
+    return (detector.__doc__ or "").split("\n")[0]
+
+
+def _training_data(weights: Path) -> str:
     data = read_card(card_beside(weights)).training_data
     return "unknown data" if data is None else f"{data.dataset}: {', '.join(data.generators)}"
 
 
-def _suites() -> list[dict[str, Any]]:
+def _suites() -> list[Row]:
     return [
         {"name": name, "conditions": len(suite.parsed), "description": suite.description}
         for name in registry.suites()
@@ -115,17 +123,11 @@ def _suites() -> list[dict[str, Any]]:
     ]
 
 
-def _layouts() -> list[dict[str, Any]]:
-    return [{"name": name, "summary": found.summary} for name, found in layouts().items()]
+def _layouts() -> list[Row]:
+    return [{"name": name, "summary": layout.summary} for name, layout in layouts().items()]
 
 
-def _layout_facts(name: str) -> dict[str, Any]:
-    layout = layouts()[name]
-    facts = {"kind": "layout", "name": name, "summary": layout.summary}
-    return facts if layout.card is None else {**facts, "card": dataclasses.asdict(layout.card)}
-
-
-def _recipes() -> list[dict[str, Any]]:
+def _recipes() -> list[Row]:
     return [
         {
             "name": name,
@@ -138,14 +140,14 @@ def _recipes() -> list[dict[str, Any]]:
     ]
 
 
-def _datasets() -> list[dict[str, Any]]:
+def _datasets() -> list[Row]:
     return [{"name": POCKET, "summary": "embedded smoke-test set", "path": str(pocket_root())}]
 
 
-def _plugins(table: Any) -> list[dict[str, Any]]:
+def _plugins(plugins: Mapping[str, type[Any]]) -> list[Row]:
     return [
         {"name": name, "parameters": ", ".join(_parameters(plugin)), "summary": plugin.summary}
-        for name, plugin in table.items()
+        for name, plugin in plugins.items()
     ]
 
 
@@ -153,51 +155,76 @@ def _parameters(plugin: type[Any]) -> list[str]:
     return [f"{field.name}={spell_value(field.default)}" for field in dataclasses.fields(plugin)]
 
 
-def _plugin_facts(kind: str, name: str, plugin: type[Any]) -> dict[str, Any]:
-    found: dict[str, Any] = {"kind": kind, "name": name, "summary": plugin.summary}
-    found["parameters"] = {
+def _suite_facts(name: str) -> dict[str, Any]:
+    return {"kind": "suite", **load_suite(name).model_dump()}
+
+
+def _recipe_facts(name: str) -> dict[str, Any]:
+    return {"kind": "recipe", **load_recipe(name).model_dump(mode="json")}
+
+
+def _layout_facts(name: str) -> dict[str, Any]:
+    layout = layouts()[name]
+    facts = {"kind": "layout", "name": name, "summary": layout.summary}
+    return facts if layout.card is None else {**facts, "card": dataclasses.asdict(layout.card)}
+
+
+def _attack_facts(name: str) -> dict[str, Any]:
+    return {"kind": "attack", "name": name, **_plugin_facts(registry.attacks()[name])}
+
+
+def _corruption_facts(name: str) -> dict[str, Any]:
+    corruption = registry.corruptions()[name]
+    facts = {"kind": "corruption", "name": name, **_plugin_facts(corruption)}
+    if corruption.severities:
+        facts["severities"] = [
+            {"severity": severity, **parameters}
+            for severity, parameters in enumerate(corruption.severities, start=1)
+        ]
+    if table := corruption.table():
+        facts["table"] = table
+    return facts
+
+
+def _plugin_facts(plugin: type[Any]) -> dict[str, Any]:
+    parameters = {
         field.name: None if field.default is None else spell_value(field.default)
         for field in dataclasses.fields(plugin)
     }
-    if severities := getattr(plugin, "severities", None):
-        found["severities"] = [{"severity": i, **s} for i, s in enumerate(severities, start=1)]
-    # What a parameter's values stand for, where a plug-in has a table of it (platforms of upload).
-    if table := getattr(plugin, "table", None):
-        found["table"] = table()
-    return found
+    return {"summary": plugin.summary, "parameters": parameters}
 
 
 def _detector_facts(name: str) -> dict[str, Any]:
     weights = zoo.find(name)
-    found = registry.detectors().get(name.partition(".")[0])
+    detector = registry.detectors().get(name.partition(".")[0])
     if weights is not None:
         card = read_card(card_beside(weights))
-        counted = _parameter_facts(found, card.outputs, card.input.size)
-        return {"kind": "detector", **card.model_dump(mode="json"), **counted}
-    if isinstance(found, Architecture):
+        parameters = _parameter_facts(detector, card.outputs, card.input.size)
+        return {"kind": "detector", **card.model_dump(mode="json"), **parameters}
+    if isinstance(detector, Architecture):
         return {
             "kind": "detector",
             "name": name,
-            "summary": found.summary,
-            "reference": found.reference,
-            "input": found.input.model_dump(mode="json"),
-            **_parameter_facts(found, 1, found.input.size),
+            "summary": detector.summary,
+            "reference": detector.reference,
+            "input": detector.input.model_dump(mode="json"),
+            **_parameter_facts(detector, 1, detector.input.size),
             "weights": "none shipped: pass --weights FILE",
         }
-    return {"kind": "detector", "name": name, "summary": found.__doc__ or ""}
+    return {"kind": "detector", "name": name, "summary": detector.__doc__ or ""}
 
 
-def _parameter_facts(found: object, outputs: int, side: int | None) -> dict[str, str]:
-    """How many numbers the network learns, beside what its paper says."""
-    if not isinstance(found, Architecture):
+def _parameter_facts(detector: object, outputs: int, side: int | None) -> dict[str, str]:
+    """Count the numbers that a network learns, beside what its paper says."""
+    if not isinstance(detector, Architecture):
         return {}
     import torch  # noqa: PLC0415
 
     with torch.device("meta"):  # shapes only: nothing is allocated or drawn
-        network = found.network(outputs, side)
+        network = detector.network(outputs, side)
     count = sum(parameter.numel() for parameter in network.parameters())
     facts = {"parameters": f"{count:,} with {outputs} output{'s' if outputs > 1 else ''}"}
-    return facts | ({"parameters in its paper": found.paper_size} if found.paper_size else {})
+    return facts | ({"parameters in its paper": detector.paper_size} if detector.paper_size else {})
 
 
 def _dataset_facts() -> dict[str, Any]:

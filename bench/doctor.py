@@ -1,4 +1,4 @@
-"""Whether this installation is what it should be."""
+"""A check of this installation: packages, libraries, devices, embedded data, cache."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ PACKAGES = ("bench", "detectors", "attacks", "corruptions", "leaderboards")
 
 @dataclass(slots=True)
 class Diagnosis:
-    """What was found.
+    """Facts and problems of an installation.
 
     Attributes:
-        facts: Name to value, for printing.
+        facts: Name of a fact to its value, for printing.
         problems: One sentence each, with the way out; empty where all is well.
     """
 
@@ -32,55 +32,64 @@ class Diagnosis:
 
 def diagnose() -> Diagnosis:
     """Look at packages, libraries, devices, embedded data and the cache."""
-    found = Diagnosis()
-    _packages(found)
-    found.facts |= provenance.versions()
-    found.problems += [
-        f"{name} is not installed: pip install detector-bench"
-        for name, version in found.facts.items()
-        if version == "absent"
-    ]
-    found.facts["codecs"] = ", ".join(f"{k} {v}" for k, v in codec_versions().items())
-    _devices(found)
-    _data(found)
-    return found
+    diagnosis = Diagnosis()
+    _check_packages(diagnosis)
+    _check_libraries(diagnosis)
+    _list_devices(diagnosis)
+    _check_embedded_data(diagnosis)
+    _check_cache(diagnosis)
+    return diagnosis
 
 
-def _packages(found: Diagnosis) -> None:
+def _check_packages(diagnosis: Diagnosis) -> None:
     home = Path(__file__).resolve().parent.parent
     for name in PACKAGES:
         spec = importlib.util.find_spec(name)
         origin = Path(spec.origin).resolve() if spec and spec.origin else None
-        found.facts[f"package {name}"] = str(origin.parent) if origin else "missing"
+        diagnosis.facts[f"package {name}"] = str(origin.parent) if origin else "missing"
         if origin is None or origin.parent.parent != home:
-            found.problems.append(
+            diagnosis.problems.append(
                 f"package {name!r} comes from {origin or 'nowhere'}, not from this installation "
                 f"({home}): another folder or distribution of that name hides it; install bench into "
                 "an environment of its own, or leave the folder that holds it"
             )
 
 
-def _devices(found: Diagnosis) -> None:
+def _check_libraries(diagnosis: Diagnosis) -> None:
+    versions = provenance.versions()
+    diagnosis.facts |= versions
+    diagnosis.problems += [
+        f"{name} is not installed: pip install detector-bench"
+        for name, version in versions.items()
+        if version == "absent"
+    ]
+    diagnosis.facts["codecs"] = ", ".join(f"{k} {v}" for k, v in codec_versions().items())
+
+
+def _list_devices(diagnosis: Diagnosis) -> None:
     import torch  # noqa: PLC0415  (3 s: only when asked)
 
-    found.facts["python executable"] = sys.executable
-    found.facts["cpu"] = (
+    diagnosis.facts["python executable"] = sys.executable
+    diagnosis.facts["cpu"] = (
         f"{torch.backends.cpu.get_cpu_capability()}, {torch.get_num_threads()} threads"
     )
     count = torch.cuda.device_count()
-    found.facts["cuda devices"] = (
+    diagnosis.facts["cuda devices"] = (
         ", ".join(torch.cuda.get_device_name(i) for i in range(count)) if count else "none"
     )
 
 
-def _data(found: Diagnosis) -> None:
+def _check_embedded_data(diagnosis: Diagnosis) -> None:
     files = sorted(pocket_root().glob("*.parquet"))
-    found.facts["embedded data"] = f"{len(files)} files in {pocket_root()}"
+    diagnosis.facts["embedded data"] = f"{len(files)} files in {pocket_root()}"
     if not files:
-        found.problems.append("the embedded data set is missing: install bench again")
+        diagnosis.problems.append("the embedded data set is missing: install bench again")
+
+
+def _check_cache(diagnosis: Diagnosis) -> None:
     cache = default_cache_dir()
-    found.facts["cache"] = str(cache)
+    diagnosis.facts["cache"] = str(cache)
     try:
         ensure_writable(cache)
     except OutputError as error:
-        found.facts["cache"] += f" (not used: {error})"
+        diagnosis.facts["cache"] += f" (not used: {error})"

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Any, ClassVar, Self, final
+from typing import Any, ClassVar, NoReturn, Self, cast, final
 
 import numpy as np
 from numpy.typing import NDArray
 
 Image = NDArray[np.uint8]
+
+_EXPECTED = "a height x width x 3 uint8 array that is not empty"
 
 
 class Corruption(ABC):
@@ -19,7 +21,8 @@ class Corruption(ABC):
     parameters (``int | float | str | bool | None``, each with a default), checked in
     ``__post_init__`` with ``ValueError``. It owns the idea (:meth:`apply`); this class owns what
     must hold for all of them: images keep their type and layout, the caller's array is never
-    written to, and randomness comes from the generator that was handed in and from nowhere else.
+    written to, and randomness comes from the generator that is handed in and from nowhere else,
+    and only where :attr:`draws` says so.
     """
 
     __slots__ = ()
@@ -28,8 +31,10 @@ class Corruption(ABC):
     """The name in a condition, such as ``jpeg``."""
     summary: ClassVar[str]
     """One line for listings."""
-    severities: ClassVar[tuple[Mapping[str, Any], ...]]
-    """Five sets of parameter overrides, mild to harsh."""
+    severities: ClassVar[tuple[Mapping[str, Any], ...]] = ()
+    """Five sets of parameter overrides, mild to harsh; every corruption that is offered has them."""
+    draws: ClassVar[bool] = True
+    """False where no parameters make it use its generator: results are then the same for every seed."""
     one_strength: ClassVar[bool] = False
     """True where there is nothing to turn up (a flip): its five severities are then the same."""
 
@@ -49,8 +54,13 @@ class Corruption(ABC):
         return ""
 
     @classmethod
+    def table(cls) -> list[dict[str, str]]:
+        """List what the values of a parameter stand for, a row each; empty where values say it."""
+        return []
+
+    @classmethod
     def at_severity(cls, severity: int) -> Self:
-        """This corruption with the parameters of one of its five severities.
+        """Make this corruption with the parameters of one of its five severities.
 
         Args:
             severity: 1 (mild) to 5 (harsh).
@@ -66,26 +76,29 @@ class Corruption(ABC):
 
     @final
     def __call__(self, image: Image, rng: np.random.Generator) -> Image:
-        """The corrupted image.
+        """Corrupt an image.
 
         Args:
             image: Height x width x 3, uint8, RGB; left untouched.
             rng: The only source of randomness; seed it per image and results do not depend on
-                the order in which images are worked on.
+                the order in which images are worked on. Left untouched where :attr:`draws` is
+                false.
 
         Returns:
             Height x width x 3, uint8, RGB, C-contiguous, sharing no memory with the input; the
             size may differ where :attr:`keeps_size` is false.
 
         Raises:
-            ValueError: The input or the output is not such an image.
+            ValueError: The input or the output is not such an image, or the corruption draws though
+                it declares that it does not.
         """
         _check(image, f"{self.name} works on")
         # One decoded image feeds many conditions: a corruption that writes into it would spoil
         # the ones after it, so it gets a view that refuses.
         view = image.view()
         view.flags.writeable = False
-        out = self.apply(view, rng)
+        source = rng if self.draws else cast(np.random.Generator, _NoGenerator(self.name))
+        out = self.apply(view, source)
         _check(out, f"{self.name} must return")
         if self.keeps_size and out.shape != image.shape:
             raise ValueError(
@@ -96,15 +109,27 @@ class Corruption(ABC):
 
     @abstractmethod
     def apply(self, image: Image, rng: np.random.Generator, /) -> Image:
-        """The corrupted image; the arrays are as in :meth:`__call__`, the input is read-only."""
+        """Corrupt an image; the arrays are as in :meth:`__call__`, the input is read-only."""
+
+
+class _NoGenerator:
+    """Stands for the generator of a corruption that declares not to use one, and refuses every use."""
+
+    __slots__ = ("_corruption",)
+
+    def __init__(self, corruption: str) -> None:
+        self._corruption = corruption
+
+    def __getattr__(self, name: str) -> NoReturn:
+        raise ValueError(
+            f"{self._corruption} declares draws = False and drew (rng.{name}): leave draws at True, or "
+            "do without the generator"
+        )
 
 
 def _check(image: object, where: str) -> None:
-    """Raises ``ValueError`` unless the image is H x W x 3 uint8 and not empty."""
+    """Raise ``ValueError`` unless the image is H x W x 3 uint8 and not empty."""
     if not isinstance(image, np.ndarray):
-        raise ValueError(f"{where} {_WANTED}, got {type(image).__name__}")
+        raise ValueError(f"{where} {_EXPECTED}, got {type(image).__name__}")
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or image.size == 0:
-        raise ValueError(f"{where} {_WANTED}, got shape {image.shape} and type {image.dtype}")
-
-
-_WANTED = "a height x width x 3 uint8 array that is not empty"
+        raise ValueError(f"{where} {_EXPECTED}, got shape {image.shape} and type {image.dtype}")

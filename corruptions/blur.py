@@ -21,11 +21,13 @@ LARGEST_SIGMA = 100.0
 class Blur(Corruption):
     """Separable Gaussian blur, the kernel sampled out to at least 4 sigma, the border repeated.
 
-    Pillow's own GaussianBlur is a chain of box filters, up to 19 levels off; OpenCV's default
-    border is up to 45 levels off.
+    A tap ``i`` px from the centre weighs ``exp(-i^2 / (2 sigma^2))``, normalised to a sum of 1, up
+    to ``i = ceil(4 sigma)``. Within one level of scipy's ``gaussian_filter(mode="nearest")``.
+    Pillow's own GaussianBlur is a chain of box filters, up to 19 levels off; OpenCV's default border
+    is up to 45 levels off.
 
     Attributes:
-        sigma: Standard deviation of the kernel in px.
+        sigma: Standard deviation of the kernel in px, 0 to 100.
     """
 
     name: ClassVar[str] = "blur"
@@ -37,6 +39,7 @@ class Blur(Corruption):
         {"sigma": 3.0},
         {"sigma": 5.0},
     )
+    draws: ClassVar[bool] = False
 
     sigma: float = 1.0
 
@@ -49,7 +52,7 @@ class Blur(Corruption):
         return self.sigma < 0.3
 
     def apply(self, image: Image, _rng: np.random.Generator, /) -> Image:
-        """Blurs down the columns, then along the rows, a block of rows at a time."""
+        """Blur down the columns, then along the rows, a block of rows at a time."""
         weights = half_kernel(self.sigma)
         radius = len(weights) - 1
         if radius == 0:
@@ -61,20 +64,20 @@ class Blur(Corruption):
         block = max(1, BLOCK_BYTES // (4 * width * channels))
         for top in range(0, height, block):
             bottom = min(top + block, height)
-            part = rows[top : bottom + 2 * radius].astype(np.float32)
-            down = _convolve(part, weights, (bottom - top, width * channels), axis=0, stride=1)
-            wide = np.pad(
+            padded = rows[top : bottom + 2 * radius].astype(np.float32)
+            down = _convolve(padded, weights, (bottom - top, width * channels), axis=0, stride=1)
+            widened = np.pad(
                 down.reshape(bottom - top, width, channels),
                 ((0, 0), (radius, radius), (0, 0)),
                 mode="edge",
             ).reshape(bottom - top, (width + 2 * radius) * channels)
-            across = _convolve(wide, weights, down.shape, axis=1, stride=channels)
+            across = _convolve(widened, weights, down.shape, axis=1, stride=channels)
             out[top:bottom] = np.rint(across, out=across)
         return out.reshape(image.shape)
 
 
 def half_kernel(sigma: float) -> NDArray[np.float32]:
-    """Weights of the centre and of one side, float32; the whole kernel sums to 1.
+    """Compute the weights of the centre and of one side, float32; the whole kernel sums to 1.
 
     The radius is ``ceil(4 sigma)``; sigma 0 gives the centre alone.
     """
@@ -93,7 +96,7 @@ def _convolve(
     axis: int,
     stride: int,
 ) -> NDArray[np.float32]:
-    """A symmetric convolution of a padded 2-D array along an axis, ``stride`` items a tap.
+    """Convolve a padded 2-D array with a symmetric kernel along an axis, ``stride`` items a tap.
 
     Plain multiplications and additions in one order: the same bits on every machine, which a BLAS
     or an FFT does not promise.

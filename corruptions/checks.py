@@ -9,7 +9,7 @@ from numbers import Integral, Real
 
 
 def whole(where: str, value: object, low: int, high: int) -> int:
-    """The value as an ``int`` in ``[low, high]``.
+    """Read the value as an ``int`` in ``[low, high]``.
 
     Args:
         where: What the value is, such as ``"jpeg quality"``; opens the message.
@@ -30,7 +30,7 @@ def whole(where: str, value: object, low: int, high: int) -> int:
 
 
 def real(where: str, value: object, low: float, high: float) -> float:
-    """The value as a ``float`` in ``[low, high]``, so that ``1`` and ``1.0`` are one parameter.
+    """Read the value as a ``float`` in ``[low, high]``, so that ``1`` and ``1.0`` are one parameter.
 
     Raises:
         ValueError: Not a finite number, or outside the range.
@@ -46,21 +46,21 @@ def real(where: str, value: object, low: float, high: float) -> float:
 
 
 def choice(where: str, value: object, options: Iterable[str]) -> str:
-    """The value, where it is one of the options.
+    """Return the value, where it is one of the options.
 
     Raises:
         ValueError: It is not; the message lists them and names the nearest.
     """
-    known = list(options)
-    if isinstance(value, str) and value in known:
+    names = list(options)
+    if isinstance(value, str) and value in names:
         return value
-    near = difflib.get_close_matches(str(value).lower(), known, n=1, cutoff=0.5)
+    near = difflib.get_close_matches(str(value).lower(), names, n=1, cutoff=0.5)
     hint = f"; did you mean {near[0]!r}?" if near else ""
-    raise ValueError(f"{where} must be one of {', '.join(known)}, got {value!r}{hint}")
+    raise ValueError(f"{where} must be one of {', '.join(names)}, got {value!r}{hint}")
 
 
 def flag(where: str, value: object) -> bool:
-    """The value, where it is ``True`` or ``False``.
+    """Return the value, where it is ``True`` or ``False``.
 
     Raises:
         ValueError: It is anything else, ``0`` and ``1`` included.

@@ -23,7 +23,7 @@ LONGEST_AVIF_SIDE = 65_535  # 16 bits a side in an AV1 sequence header
 class Webp(Corruption):
     """Lossy WebP by Pillow's libwebp, equal bit for bit to saving and opening with Pillow.
 
-    Chroma is always 4:2:0: the lossy format knows nothing else.
+    Chroma is always 4:2:0: the lossy format has nothing else (RFC 9649).
 
     Attributes:
         quality: 0 (worst) to 100, on libwebp's scale, which is not JPEG's.
@@ -39,6 +39,7 @@ class Webp(Corruption):
         {"quality": 50},
         {"quality": 30},
     )
+    draws: ClassVar[bool] = False
 
     quality: int = 75
     method: int = 4
@@ -48,7 +49,7 @@ class Webp(Corruption):
         object.__setattr__(self, "method", whole("webp method", self.method, 0, 6))
 
     def apply(self, image: Image, _rng: np.random.Generator, /) -> Image:
-        """Encodes and decodes in memory.
+        """Encode and decode in memory.
 
         Raises:
             ValueError: A side is longer than a WebP can hold, or this Pillow has no WebP.
@@ -77,6 +78,7 @@ class Avif(Corruption):
         {"quality": 45},
         {"quality": 30},
     )
+    draws: ClassVar[bool] = False
 
     quality: int = 75
     subsampling: str = "4:2:0"
@@ -88,7 +90,7 @@ class Avif(Corruption):
         object.__setattr__(self, "speed", whole("avif speed", self.speed, 0, 10))
 
     def apply(self, image: Image, _rng: np.random.Generator, /) -> Image:
-        """Encodes and decodes in memory, on one thread: images are spread over threads already.
+        """Encode and decode in memory, on one thread: images are spread over threads already.
 
         Raises:
             ValueError: A side is longer than an AVIF can hold, or this Pillow has no AVIF.
@@ -105,7 +107,7 @@ class Avif(Corruption):
 
 
 def _round_trip(image: Image, codec: str, longest: int, **options: Any) -> Image:
-    """The image saved with Pillow and opened again, RGB."""
+    """Save an image with Pillow and open it again, as RGB."""
     if not features.check(codec.lower()):
         raise ValueError(f"this Pillow is built without {codec}: install Pillow's own wheel")
     height, width = image.shape[:2]

@@ -21,13 +21,14 @@ LEVELS = np.arange(256, dtype=np.float64)
 class Brightness(Corruption):
     """Multiplied values, or a shift of HSV's value; give one of the two.
 
-    ``factor`` is torchvision's and Pillow's brightness: every channel times the factor. ``value`` is
-    ImageNet-C's: HSV's value plus a constant, hue and saturation kept, so a pixel's channels grow in
-    proportion and black becomes gray.
+    ``factor`` is torchvision's and Pillow's brightness: every channel v of 0 to 255 becomes
+    ``v * factor``, clipped and rounded, within one level of theirs.
+    ``value`` is ImageNet-C's (Hendrycks and Dietterich 2019): HSV's value plus a constant, hue and
+    saturation kept, so a pixel's channels grow in proportion and black becomes gray.
 
     Attributes:
-        factor: 1 keeps the picture; 1.3 where neither is given.
-        value: Added to HSV's value, in units of [0, 1], in place of ``factor``.
+        factor: Multiplier, 0 to 100; 1 keeps the picture; 1.3 where neither is given.
+        value: Added to HSV's value, -1 to 1 in units of [0, 1], in place of ``factor``.
     """
 
     name: ClassVar[str] = "brightness"
@@ -39,6 +40,7 @@ class Brightness(Corruption):
         {"factor": 2.0},
         {"factor": 3.0},
     )
+    draws: ClassVar[bool] = False
 
     factor: float | None = None
     value: float | None = None
@@ -52,8 +54,8 @@ class Brightness(Corruption):
         if self.value is not None:
             object.__setattr__(self, "value", real("brightness value", self.value, -1.0, 1.0))
         else:
-            wanted = 1.3 if self.factor is None else self.factor
-            object.__setattr__(self, "factor", real("brightness factor", wanted, 0.0, 100.0))
+            factor = 1.3 if self.factor is None else self.factor
+            object.__setattr__(self, "factor", real("brightness factor", factor, 0.0, 100.0))
 
     @property
     def may_be_identity(self) -> bool:
@@ -63,9 +65,9 @@ class Brightness(Corruption):
         return self.factor is not None and abs(self.factor - 1) < 1 / 64
 
     def apply(self, image: Image, _rng: np.random.Generator, /) -> Image:
-        """One table for all channels, or one factor a pixel."""
+        """Look values up in one table for all channels, or multiply each pixel by its own ratio."""
         if self.factor is not None:
-            return _through(image, LEVELS * self.factor)
+            return _look_up(image, LEVELS * self.factor)
         assert self.value is not None
         top = np.maximum(np.maximum(image[..., 0], image[..., 1]), image[..., 2])
         shifted = np.clip(LEVELS + self.value * 255, 0, 255)
@@ -82,8 +84,12 @@ class Brightness(Corruption):
 class Contrast(Corruption):
     """Distances from each channel's mean over the picture, times a factor, as in ImageNet-C.
 
+    A value v becomes ``mean + (v - mean) * factor``, clipped and rounded, with the mean of its
+    channel (Hendrycks and Dietterich 2019; Pillow's and torchvision's contrast turn on the mean
+    luma).
+
     Attributes:
-        factor: 1 keeps the picture, 0 leaves its mean colour.
+        factor: Multiplier, 0 to 100; 1 keeps the picture, 0 leaves its mean colour.
     """
 
     name: ClassVar[str] = "contrast"
@@ -95,6 +101,7 @@ class Contrast(Corruption):
         {"factor": 0.2},
         {"factor": 0.05},
     )
+    draws: ClassVar[bool] = False
 
     factor: float = 0.5
 
@@ -107,7 +114,7 @@ class Contrast(Corruption):
         return abs(self.factor - 1) < 1 / 64
 
     def apply(self, image: Image, _rng: np.random.Generator, /) -> Image:
-        """One table a channel; sums are whole numbers, so the mean is exact."""
+        """Look values up in one table a channel; sums are whole numbers, so the mean is exact."""
         height, width = image.shape[:2]
         # Whole rows are added first: long runs of memory, many times faster than a channel at a time.
         rows = image.reshape(height, -1).sum(axis=0, dtype=np.uint32)
@@ -122,10 +129,11 @@ class Contrast(Corruption):
 class Saturation(Corruption):
     """Distances from the pixel's luma, times a factor, as Pillow's and torchvision's saturation.
 
-    Luma is Pillow's (ITU-R BT.601, rounded to a whole level).
+    A value v becomes ``luma + (v - luma) * factor``, clipped and rounded. Luma is Pillow's (ITU-R
+    BT.601, rounded to a whole level).
 
     Attributes:
-        factor: 1 keeps the picture, 0 leaves gray, above 1 exaggerates.
+        factor: Multiplier, 0 to 100; 1 keeps the picture, 0 leaves gray, above 1 exaggerates.
     """
 
     name: ClassVar[str] = "saturation"
@@ -137,6 +145,7 @@ class Saturation(Corruption):
         {"factor": 0.2},
         {"factor": 0.0},
     )
+    draws: ClassVar[bool] = False
 
     factor: float = 0.5
 
@@ -149,7 +158,7 @@ class Saturation(Corruption):
         return True
 
     def apply(self, image: Image, _rng: np.random.Generator, /) -> Image:
-        """A blend of the picture and its luma."""
+        """Blend the picture with its luma."""
         luma = luma_of(image)
         gray = luma * np.float32(1 - self.factor)
         out = np.empty_like(image)
@@ -165,8 +174,10 @@ class Saturation(Corruption):
 class Gamma(Corruption):
     """A power of the value: v becomes ``255 * (v / 255) ** gamma``, rounded.
 
+    The formula is torchvision's ``adjust_gamma`` without its gain.
+
     Attributes:
-        gamma: 1 keeps the picture, above 1 darkens it.
+        gamma: Exponent, 0.01 to 100; 1 keeps the picture, above 1 darkens it.
     """
 
     name: ClassVar[str] = "gamma"
@@ -178,6 +189,7 @@ class Gamma(Corruption):
         {"gamma": 2.5},
         {"gamma": 3.5},
     )
+    draws: ClassVar[bool] = False
 
     gamma: float = 1.5
 
@@ -190,8 +202,8 @@ class Gamma(Corruption):
         return abs(self.gamma - 1) < 1 / 64
 
     def apply(self, image: Image, _rng: np.random.Generator, /) -> Image:
-        """One table for all channels."""
-        return _through(image, 255 * (LEVELS / 255) ** self.gamma)
+        """Look values up in one table for all channels."""
+        return _look_up(image, 255 * (LEVELS / 255) ** self.gamma)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -202,6 +214,7 @@ class Grayscale(Corruption):
     summary: ClassVar[str] = "luma in all three channels; has one strength"
     severities: ClassVar[tuple[Mapping[str, Any], ...]] = ({}, {}, {}, {}, {})
     one_strength: ClassVar[bool] = True
+    draws: ClassVar[bool] = False
 
     @property
     def may_be_identity(self) -> bool:
@@ -209,7 +222,7 @@ class Grayscale(Corruption):
         return True
 
     def apply(self, image: Image, _rng: np.random.Generator, /) -> Image:
-        """Luma by Pillow, three times."""
+        """Write Pillow's luma into all three channels."""
         luma, out = luma_of(image), np.empty_like(image)
         for channel in range(3):
             out[..., channel] = luma
@@ -233,6 +246,7 @@ class Posterize(Corruption):
         {"bits": 3},
         {"bits": 2},
     )
+    draws: ClassVar[bool] = False
 
     bits: int = 4
 
@@ -245,16 +259,17 @@ class Posterize(Corruption):
         return self.bits == 8
 
     def apply(self, image: Image, _rng: np.random.Generator, /) -> Image:
-        """Masks the low bits."""
+        """Mask the low bits of every value."""
         return image & np.uint8(256 - 2 ** (8 - self.bits))
 
 
 def luma_of(image: Image) -> NDArray[np.uint8]:
-    """H x W luma of an H x W x 3 image, ITU-R BT.601, rounded as Pillow does."""
+    """Compute the H x W luma of an H x W x 3 image, ITU-R BT.601, rounded as Pillow does."""
     return np.asarray(PILImage.fromarray(image).convert("L"))
 
 
-def _through(image: Image, values: NDArray[np.float64]) -> Image:
+def _look_up(image: Image, values: NDArray[np.float64]) -> Image:
+    """Replace every level by its entry of (256,) ``values``, clipped and rounded."""
     table = _table(values)
     return opencv.look_up(image, table) if opencv.available() else table.take(image)
 

@@ -19,14 +19,15 @@ BAR_SIDES = ("height", "width", "both")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Crop(Corruption):
-    """A rectangle of the picture, by default as it is, with ``back`` resized to the full size.
+    """A rectangle of the picture, kept at its size or, with ``back``, resized to the full size.
 
     Sides are ``floor(side * fraction + 0.5)`` px, or ``size`` px (never more than the picture has),
     and at least 1 px. The centre leaves the odd pixel on the right and at the bottom.
 
     Attributes:
-        fraction: Share of each side kept; 0.8 where neither ``fraction`` nor ``size`` is given.
-        size: Both sides in px, in place of ``fraction``.
+        fraction: Share of each side kept, 0.01 to 1; 0.8 where neither ``fraction`` nor ``size`` is
+            given.
+        size: Both sides in px, 1 to 2^20, in place of ``fraction``.
         anchor: ``centre``, ``random`` (uniform over positions), or a corner such as ``top-left``.
         back: Resize the rectangle to the original size.
         kernel: Pillow's kernel for that: ``nearest``, ``box``, ``bilinear``, ``bicubic``,
@@ -34,7 +35,7 @@ class Crop(Corruption):
     """
 
     name: ClassVar[str] = "crop"
-    summary: ClassVar[str] = "centre, random or corner crop, resized back where told"
+    summary: ClassVar[str] = "centre, random or corner crop, resized back on request"
     severities: ClassVar[tuple[Mapping[str, Any], ...]] = (
         {"fraction": 0.95},
         {"fraction": 0.9},
@@ -58,8 +59,8 @@ class Crop(Corruption):
         if self.size is not None:
             object.__setattr__(self, "size", whole("crop size", self.size, 1, 2**20))
         else:
-            wanted = 0.8 if self.fraction is None else self.fraction
-            object.__setattr__(self, "fraction", real("crop fraction", wanted, 0.01, 1.0))
+            fraction = 0.8 if self.fraction is None else self.fraction
+            object.__setattr__(self, "fraction", real("crop fraction", fraction, 0.01, 1.0))
         choice("crop anchor", self.anchor, ANCHORS)
         flag("crop back", self.back)
         choice("crop kernel", self.kernel, KERNELS)
@@ -75,7 +76,7 @@ class Crop(Corruption):
         return self.fraction is None or self.fraction > 15 / 16
 
     def apply(self, image: Image, rng: np.random.Generator, /) -> Image:
-        """Cuts, then resizes where ``back`` says so."""
+        """Cut the rectangle out; resize it by Pillow where ``back`` says so."""
         height, width = image.shape[:2]
         if self.size is not None:
             rows, columns = min(self.size, height), min(self.size, width)
@@ -105,7 +106,7 @@ class Letterbox(Corruption):
     The barred side becomes ``floor(side * ratio + 0.5)`` px; the odd pixel goes right or below.
 
     Attributes:
-        ratio: New side over old side, at least 1.
+        ratio: New side over old side, 1 to 10.
         side: ``height`` (bars above and below), ``width`` (left and right) or ``both``.
         level: Gray level of the bars, 0 (black) to 255.
     """
@@ -119,6 +120,7 @@ class Letterbox(Corruption):
         {"ratio": 2.0},
         {"ratio": 3.0},
     )
+    draws: ClassVar[bool] = False
 
     ratio: float = 1.5
     side: str = "height"
@@ -140,7 +142,7 @@ class Letterbox(Corruption):
         return self.ratio < 17 / 16
 
     def apply(self, image: Image, _rng: np.random.Generator, /) -> Image:
-        """Pads with one level."""
+        """Pad with one gray level."""
         height, width = image.shape[:2]
         tall = height if self.side == "width" else int(height * self.ratio + 0.5)
         wide = width if self.side == "height" else int(width * self.ratio + 0.5)

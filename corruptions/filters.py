@@ -21,10 +21,11 @@ from corruptions.ranks import median
 class Pixelate(Corruption):
     """Down and back up with Pillow's box kernel, as in ImageNet-C.
 
-    The small side is ``floor(side * scale)`` px and at least 1 px.
+    The small side is ``floor(side * scale)`` px and at least 1 px. On squares of 224 px equal bit for
+    bit to ImageNet-C's (Hendrycks and Dietterich 2019), which knows no other size.
 
     Attributes:
-        scale: Small side over side.
+        scale: Small side over side, 0.001 to 1.
     """
 
     name: ClassVar[str] = "pixelate"
@@ -36,6 +37,7 @@ class Pixelate(Corruption):
         {"scale": 0.3},
         {"scale": 0.25},
     )
+    draws: ClassVar[bool] = False
 
     scale: float = 0.5
 
@@ -48,7 +50,7 @@ class Pixelate(Corruption):
         return self.scale == 1
 
     def apply(self, image: Image, _rng: np.random.Generator, /) -> Image:
-        """Two box resamplings by Pillow."""
+        """Resample twice by Pillow with a box kernel."""
         height, width = image.shape[:2]
         small = max(1, int(width * self.scale)), max(1, int(height * self.scale))
         picture = PILImage.fromarray(image).resize(small, PILImage.Resampling.BOX)
@@ -59,11 +61,12 @@ class Pixelate(Corruption):
 class Sharpen(Corruption):
     """Unsharp mask: the picture plus its difference from its Gaussian blur, times an amount.
 
-    The blur is ``blur`` of this package, rounded to whole levels first.
+    A value v becomes ``v + amount * (v - blurred)``, clipped and rounded. The blur is ``blur`` of this
+    package, rounded to whole levels first.
 
     Attributes:
-        amount: Share of the difference added.
-        sigma: Of the Gaussian, in px.
+        amount: Share of the difference added, 0 to 100.
+        sigma: Standard deviation of the Gaussian in px, 0 to 100.
     """
 
     name: ClassVar[str] = "sharpen"
@@ -75,6 +78,7 @@ class Sharpen(Corruption):
         {"amount": 3.0},
         {"amount": 5.0},
     )
+    draws: ClassVar[bool] = False
 
     amount: float = 1.0
     sigma: float = 1.0
@@ -89,7 +93,7 @@ class Sharpen(Corruption):
         return self.amount < 0.1 or self.sigma < 0.3
 
     def apply(self, image: Image, rng: np.random.Generator, /) -> Image:
-        """The picture + amount * (picture - blurred), clipped and rounded."""
+        """Add the scaled difference from the blurred picture."""
         blurred = Blur(sigma=self.sigma)(image, rng)
         values = np.subtract(image, blurred, dtype=np.float32)
         values *= np.float32(self.amount)
@@ -105,7 +109,7 @@ class Median(Corruption):
     Equal bit for bit to scipy's ``median_filter(mode="nearest")`` and to OpenCV's ``medianBlur``.
 
     Attributes:
-        size: Side of the window in px, odd.
+        size: Side of the window in px, odd, 3 to 15.
     """
 
     name: ClassVar[str] = "median"
@@ -117,6 +121,7 @@ class Median(Corruption):
         {"size": 9},
         {"size": 11},
     )
+    draws: ClassVar[bool] = False
 
     size: int = 3
 
@@ -130,7 +135,7 @@ class Median(Corruption):
         object.__setattr__(self, "size", size)
 
     def apply(self, image: Image, _rng: np.random.Generator, /) -> Image:
-        """A sorting network over shifted pictures; OpenCV where it is installed: the same pixels."""
+        """Run a sorting network over shifted pictures; OpenCV where it is installed: the same pixels."""
         if opencv.available():
             return opencv.median(image, self.size)
         return median(image, self.size)

@@ -43,6 +43,7 @@ class Rotate(Corruption):
         {"angle": 4.0},
         {"angle": 8.0},
     )
+    draws: ClassVar[bool] = False
 
     angle: float = 2.0
     kernel: str = "bilinear"
@@ -57,7 +58,7 @@ class Rotate(Corruption):
         return abs(self.angle) < 0.25 or (self.kernel == "nearest" and abs(self.angle) < 4)
 
     def apply(self, image: Image, _rng: np.random.Generator, /) -> Image:
-        """Pads by how far a corner reaches, then reads every pixel of the result from there."""
+        """Pad by how far a corner reaches, then read every pixel of the result from there."""
         height, width = image.shape[:2]
         turn = math.radians(self.angle)
         cosine, sine = math.cos(turn), math.sin(turn)
@@ -79,7 +80,7 @@ class Rotate(Corruption):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Flip(Corruption):
-    """The mirror image.
+    """The mirror image, left to right or upside down.
 
     Attributes:
         axis: ``horizontal`` swaps left and right, ``vertical`` top and bottom.
@@ -89,6 +90,7 @@ class Flip(Corruption):
     summary: ClassVar[str] = "left and right, or top and bottom, exchanged; has one strength"
     severities: ClassVar[tuple[Mapping[str, Any], ...]] = ({}, {}, {}, {}, {})
     one_strength: ClassVar[bool] = True
+    draws: ClassVar[bool] = False
 
     axis: str = "horizontal"
 
@@ -96,7 +98,7 @@ class Flip(Corruption):
         choice("flip axis", self.axis, AXES)
 
     def apply(self, image: Image, _rng: np.random.Generator, /) -> Image:
-        """Reversed rows, or columns a channel at a time: numpy is four times faster so.
+        """Reverse the rows, or the columns a channel at a time: numpy is four times faster so.
 
         OpenCV, where it is installed, gives the same pixels faster still.
         """

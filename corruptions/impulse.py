@@ -23,7 +23,8 @@ class ShotNoise(Corruption):
     ImageNet-C (Hendrycks and Dietterich 2019), whose constant is ``photons``.
 
     Attributes:
-        photons: Mean count of full white; the standard deviation there is ``1 / sqrt(photons)``.
+        photons: Mean count of full white, 0.1 to 1e6; the standard deviation there is
+            ``1 / sqrt(photons)`` in units of [0, 1].
     """
 
     name: ClassVar[str] = "shot-noise"
@@ -48,7 +49,7 @@ class ShotNoise(Corruption):
         return self.photons > 250_000
 
     def apply(self, image: Image, rng: np.random.Generator, /) -> Image:
-        """Draws one count a pixel and channel, in memory order."""
+        """Draw one count a pixel and channel, in memory order."""
         mean = (np.arange(256) * (self.photons / 255))[image]
         values = rng.poisson(mean).astype(np.float32)
         values *= np.float32(255 / self.photons)
@@ -87,7 +88,7 @@ class SaltPepper(Corruption):
         return self.amount < 0.001
 
     def apply(self, image: Image, rng: np.random.Generator, /) -> Image:
-        """Draws one uniform value a pixel and channel, in memory order."""
+        """Draw one uniform value a pixel and channel, in memory order."""
         drawn = rng.random(image.shape, dtype=np.float32)
         out = image.copy()
         out[drawn < self.amount] = 0
@@ -99,8 +100,11 @@ class SaltPepper(Corruption):
 class Speckle(Corruption):
     """Multiplicative Gaussian noise: v becomes ``v + v * normal(0, sigma)``, clipped and rounded.
 
+    Independent for every pixel and channel, as ImageNet-C's ``speckle_noise`` (Hendrycks and
+    Dietterich 2019).
+
     Attributes:
-        sigma: Standard deviation relative to the value.
+        sigma: Standard deviation relative to the value, 0 to 10.
     """
 
     name: ClassVar[str] = "speckle"
@@ -124,7 +128,7 @@ class Speckle(Corruption):
         return self.sigma < 0.002
 
     def apply(self, image: Image, rng: np.random.Generator, /) -> Image:
-        """Draws one value a pixel and channel, in memory order."""
+        """Draw one value a pixel and channel, in memory order."""
         values = rng.standard_normal(image.shape, dtype=np.float32)
         values *= np.float32(self.sigma)
         values += 1

@@ -39,6 +39,7 @@ class Jpeg(Corruption):
         {"quality": 50},
         {"quality": 30},
     )
+    draws: ClassVar[bool] = False
 
     quality: int = 75
     subsampling: str = "4:2:0"
@@ -48,7 +49,7 @@ class Jpeg(Corruption):
         choice("jpeg subsampling", self.subsampling, SUBSAMPLINGS)
 
     def apply(self, image: Image, _rng: np.random.Generator, /) -> Image:
-        """Encodes and decodes in memory.
+        """Encode and decode in memory.
 
         Raises:
             ValueError: A side is longer than a JPEG can hold.

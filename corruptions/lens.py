@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,8 +27,8 @@ class DefocusBlur(Corruption):
     it is not.
 
     Attributes:
-        radius: Of the disk, in px.
-        alias: Standard deviation of the Gaussian that softens the rim, in px.
+        radius: Radius of the disk in px, 1 to 100.
+        alias: Standard deviation in px of the Gaussian that softens the rim, 0 to 10.
     """
 
     name: ClassVar[str] = "defocus-blur"
@@ -40,6 +40,7 @@ class DefocusBlur(Corruption):
         {"radius": 6},
         {"radius": 10},
     )
+    draws: ClassVar[bool] = False
 
     radius: int = 4
     alias: float = 0.5
@@ -50,19 +51,26 @@ class DefocusBlur(Corruption):
         object.__setattr__(self, "alias", real("defocus-blur alias", self.alias, 0.0, 10.0))
 
     def apply(self, image: Image, _rng: np.random.Generator, /) -> Image:
-        """Whole-number sums of runs of pixels, a run a row of the disk; then the softening."""
-        soft = _rim(self.radius, self.alias)
-        spare = len(soft) // 2
-        summed, count = _disk_sums(image, self.radius, spare)
-        summed *= np.float32(1 / count)
+        """Sum whole numbers over runs of pixels, a run a row of the disk; then soften."""
+        rim = _rim(self.radius, self.alias)
+        sums = _disk_sums(image, self.radius, margin=len(rim) // 2)
+        means = sums.values * np.float32(1 / sums.n_pixels)
         height, width = image.shape[:2]
-        down = np.zeros((height, *summed.shape[1:]), dtype=np.float32)
-        for i, weight in enumerate(soft):
-            down += summed[i : i + height] * weight
+        down = np.zeros((height, *means.shape[1:]), dtype=np.float32)
+        for i, weight in enumerate(rim):
+            down += means[i : i + height] * weight
         across = np.zeros(image.shape, dtype=np.float32)
-        for i, weight in enumerate(soft):
+        for i, weight in enumerate(rim):
             across += down[:, i : i + width] * weight
         return np.rint(across).astype(np.uint8)
+
+
+class Tap(NamedTuple):
+    """One tap of a motion blur: rows down, columns right, and its share of the result."""
+
+    down: int
+    right: int
+    weight: np.float32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,9 +81,10 @@ class MotionBlur(Corruption):
     ``exp(-i^2 / (2 sigma^2))``.
 
     Attributes:
-        radius: Half the number of taps.
-        sigma: Standard deviation along the line, in px.
-        angle: Degrees; None draws one an image, uniform in -45 to 45, as ImageNet-C does.
+        radius: Half the number of taps, 1 to 100.
+        sigma: Standard deviation along the line in px, 0.1 to 1000.
+        angle: Degrees, -180 to 180; None draws one an image, uniform in -45 to 45, as ImageNet-C
+            does.
     """
 
     name: ClassVar[str] = "motion-blur"
@@ -106,12 +115,12 @@ class MotionBlur(Corruption):
         return self.sigma < 0.3
 
     def apply(self, image: Image, rng: np.random.Generator, /) -> Image:
-        """One shifted addition a tap, a block of rows at a time."""
+        """Add the picture once a tap, shifted and weighted, a block of rows at a time."""
         angle = rng.uniform(-45, 45) if self.angle is None else self.angle
         taps = self.taps(math.radians(angle))
         height, width = image.shape[:2]
-        reach_y = max(abs(y) for y, _, _ in taps)
-        reach_x = max(abs(x) for _, x, _ in taps)
+        reach_y = max(abs(tap.down) for tap in taps)
+        reach_x = max(abs(tap.right) for tap in taps)
         padded = np.pad(image, ((reach_y, reach_y), (reach_x, reach_x), (0, 0)), mode="edge")
         rows = padded.reshape(height + 2 * reach_y, -1)
         out = np.empty((height, width * 3), dtype=np.uint8)
@@ -121,50 +130,57 @@ class MotionBlur(Corruption):
             part = rows[top : bottom + 2 * reach_y].astype(np.float32)
             total = np.zeros((bottom - top, width * 3), dtype=np.float32)
             scaled = np.empty_like(total)
-            for y, x, weight in taps:
-                at_y, at_x = reach_y + y, 3 * (reach_x + x)
-                source = part[at_y : at_y + bottom - top, at_x : at_x + width * 3]
-                total += np.multiply(source, weight, out=scaled)
+            for tap in taps:
+                row, column = reach_y + tap.down, 3 * (reach_x + tap.right)
+                shifted = part[row : row + bottom - top, column : column + width * 3]
+                total += np.multiply(shifted, tap.weight, out=scaled)
             out[top:bottom] = np.rint(total, out=total)
         return out.reshape(image.shape)
 
-    def taps(self, angle: float) -> list[tuple[int, int, np.float32]]:
-        """(rows down, columns right, weight) of every tap; weights sum to 1.
+    def taps(self, angle: float) -> list[Tap]:
+        """Lay the taps along a line; their weights sum to 1.
 
         Args:
-            angle: In radians.
+            angle: Angle of the line in radians, clockwise from the right.
         """
         weights = np.exp(-0.5 * (np.arange(2 * self.radius + 1) / self.sigma) ** 2)
         weights /= weights.sum()
         return [
-            (round(i * math.sin(angle)), round(i * math.cos(angle)), np.float32(weight))
+            Tap(round(i * math.sin(angle)), round(i * math.cos(angle)), np.float32(weight))
             for i, weight in enumerate(weights)
         ]
 
 
 def _rim(radius: int, alias: float) -> NDArray[np.float32]:
-    """The softening Gaussian's weights along one side; its width is ImageNet-C's."""
+    """Compute the softening Gaussian's weights along one side; its width is ImageNet-C's."""
     half = 1 if radius <= 8 else 2
-    away = np.arange(-half, half + 1)
+    distance = np.arange(-half, half + 1)
     weights: NDArray[np.float64] = (
-        np.exp(-0.5 * (away / alias) ** 2) if alias else 1.0 * (away == 0)
+        np.exp(-0.5 * (distance / alias) ** 2) if alias else 1.0 * (distance == 0)
     )
     weights /= weights.sum()
     return weights.astype(np.float32)
 
 
-def _disk_sums(image: Image, radius: int, spare: int) -> tuple[NDArray[np.float32], int]:
-    """Sums over the disk, for the picture and ``spare`` px around it; and the disk's pixel count.
+class _DiskSums(NamedTuple):
+    """Sums over a disk around every pixel, and the number of pixels of the disk."""
+
+    values: NDArray[np.float32]
+    n_pixels: int
+
+
+def _disk_sums(image: Image, radius: int, margin: int) -> _DiskSums:
+    """Sum over a disk around every pixel of the picture and of ``margin`` px around it.
 
     Running sums along the rows give a run of any length in one subtraction, so the cost grows with
     the radius, not with the disk's area; whole numbers make them exact.
     """
-    reach = radius + spare
+    reach = radius + margin
     padded = np.pad(image, ((reach, reach), (reach, reach), (0, 0)), mode="edge")
     tall, wide = padded.shape[:2]
     running = np.zeros((tall, wide + 1, 3), dtype=np.int32)
     np.cumsum(padded, axis=1, dtype=np.int32, out=running[:, 1:])
-    height, width = image.shape[0] + 2 * spare, image.shape[1] + 2 * spare
+    height, width = image.shape[0] + 2 * margin, image.shape[1] + 2 * margin
     halves = [math.isqrt(radius * radius - y * y) for y in range(radius + 1)]
     count = sum((1 if y == 0 else 2) * (2 * half + 1) for y, half in enumerate(halves))
     flat = running.reshape(tall, -1)
@@ -179,7 +195,7 @@ def _disk_sums(image: Image, radius: int, spare: int) -> tuple[NDArray[np.float3
             total += rows[:, 3 * (radius + half + 1) :][:, : width * 3]
             total -= rows[:, 3 * (radius - half) :][:, : width * 3]
         out[top:bottom] = total
-    return out.reshape(height, width, 3), count
+    return _DiskSums(out.reshape(height, width, 3), count)
 
 
 CORRUPTIONS = {"defocus-blur": DefocusBlur, "motion-blur": MotionBlur}

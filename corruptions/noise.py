@@ -16,8 +16,11 @@ from corruptions.checks import real
 class Noise(Corruption):
     """White Gaussian noise, independent for every pixel and channel, clipped and rounded.
 
+    A value v of 0 to 255 becomes ``v + normal(0, 255 sigma)``.
+
     Attributes:
-        sigma: Standard deviation before clipping, in units of [0, 1] (``0.05`` is 12.75 levels).
+        sigma: Standard deviation before clipping, 0 to 1 in units of [0, 1] (``0.05`` is 12.75
+            levels).
     """
 
     name: ClassVar[str] = "noise"
@@ -41,7 +44,7 @@ class Noise(Corruption):
         return self.sigma < 0.001
 
     def apply(self, image: Image, rng: np.random.Generator, /) -> Image:
-        """Draws one value a pixel and channel, in memory order."""
+        """Draw one value a pixel and channel, in memory order."""
         values = rng.standard_normal(image.shape, dtype=np.float32)
         values *= np.float32(self.sigma * 255)
         values += image

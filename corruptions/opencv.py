@@ -21,21 +21,26 @@ except ImportError:
 
 
 def available() -> bool:
-    """Whether OpenCV can be used."""
+    """Say whether OpenCV is installed."""
     return _cv2 is not None
 
 
 def median(image: Image, size: int) -> Image:
-    """The median over ``size`` x ``size`` px of (H, W, 3) uint8, the border repeated."""
+    """Take the median over ``size`` x ``size`` px of (H, W, 3) uint8, the border repeated."""
     return np.asarray(_cv2.medianBlur(np.ascontiguousarray(image), size))
 
 
 def look_up(image: Image, tables: NDArray[np.uint8]) -> Image:
-    """(H, W, 3) uint8 through one (256,) table, or through one a channel, (256, 3)."""
+    """Replace every level of (H, W, 3) uint8 by its entry of a table.
+
+    Args:
+        image: Picture to change, left as it is.
+        tables: (256,) uint8 for all channels, or (256, 3) with one table a channel.
+    """
     per_channel = tables if tables.ndim == 1 else tables[None]
     return np.asarray(_cv2.LUT(np.ascontiguousarray(image), per_channel))
 
 
 def mirror(image: Image) -> Image:
-    """(H, W, 3) uint8 with left and right exchanged."""
+    """Exchange left and right of (H, W, 3) uint8."""
     return np.asarray(_cv2.flip(np.ascontiguousarray(image), 1))

@@ -19,20 +19,27 @@ CACHE_BYTES = 2**21  # what a core's cache holds: all wires of a block of rows
 
 
 class Comparator(NamedTuple):
-    """Two wires; the smaller value goes to ``low``, the larger to ``high``, where they are wanted."""
+    """Two wires of a network: the smaller value goes to ``low``, the larger to ``high``.
+
+    Attributes:
+        low: Index of the first wire.
+        high: Index of the second wire.
+        uses_low: Whether the median depends on the smaller value.
+        uses_high: Whether the median depends on the larger value.
+    """
 
     low: int
     high: int
-    want_low: bool
-    want_high: bool
+    uses_low: bool
+    uses_high: bool
 
 
 def median(image: Plane, size: int) -> Plane:
-    """The median over ``size`` x ``size`` pixels, channel by channel, the border repeated.
+    """Take the median over ``size`` x ``size`` pixels, channel by channel, the border repeated.
 
     Args:
         image: H x W x 3, uint8.
-        size: Odd.
+        size: Side of the window in px, odd.
     """
     height, width, channels = image.shape
     reach = size // 2
@@ -54,30 +61,30 @@ def median(image: Plane, size: int) -> Plane:
 
 
 def _run(network: tuple[Comparator, ...], wires: list[Plane]) -> list[Plane]:
-    """The wires after the network; the arrays that came in are not written to.
+    """Send wires through a network; the arrays that come in are not written to.
 
     Buffers go round: an array made here is written again once no wire holds it.
     """
     wires = list(wires)
-    mine = [False] * len(wires)
+    owned = [False] * len(wires)
     spare: list[Plane] = []
-    for low, high, want_low, want_high in network:
+    for low, high, uses_low, uses_high in network:
         a, b = wires[low], wires[high]
-        if want_low and want_high:
+        if uses_low and uses_high:
             small = np.minimum(a, b, out=spare.pop() if spare else None)
-            large = np.maximum(a, b, out=b if mine[high] else (a if mine[low] else None))
-            if mine[high] and mine[low]:
+            large = np.maximum(a, b, out=b if owned[high] else (a if owned[low] else None))
+            if owned[high] and owned[low]:
                 spare.append(a)
             wires[low], wires[high] = small, large
-            mine[low] = mine[high] = True
+            owned[low] = owned[high] = True
             continue
-        kept, pick = (low, np.minimum) if want_low else (high, np.maximum)
-        target = a if mine[low] else (b if mine[high] else None)
+        kept, pick = (low, np.minimum) if uses_low else (high, np.maximum)
+        target = a if owned[low] else (b if owned[high] else None)
         wires[kept] = pick(a, b, out=target)
-        if mine[low] and mine[high]:
+        if owned[low] and owned[high]:
             spare.append(b)
-        mine[low] = mine[high] = False
-        mine[kept] = True
+        owned[low] = owned[high] = False
+        owned[kept] = True
     return wires
 
 
@@ -88,15 +95,14 @@ def _column_network(size: int) -> tuple[Comparator, ...]:
 
 @functools.cache
 def _merge_network(size: int) -> tuple[Comparator, ...]:
-    """From ``size`` sorted runs of ``size`` wires to the median on wire ``size * size // 2``."""
+    """Merge ``size`` sorted runs of ``size`` wires, up to the median on wire ``size * size // 2``."""
     runs = [list(range(i * size, (i + 1) * size)) for i in range(size)]
     pairs: list[tuple[int, int]] = []
     while len(runs) > 1:
         merged = []
         for i in range(0, len(runs) - 1, 2):
-            both = runs[i] + runs[i + 1]
             pairs += _merge(runs[i], runs[i + 1])
-            merged.append(both)
+            merged.append(runs[i] + runs[i + 1])
         runs = merged + ([runs[-1]] if len(runs) % 2 else [])
     order = runs[0]
     # Wires are named in the order in which the last merge leaves them: ascending along ``order``.
@@ -104,7 +110,7 @@ def _merge_network(size: int) -> tuple[Comparator, ...]:
 
 
 def _sort(wires: list[int]) -> list[tuple[int, int]]:
-    """Batcher's odd-even merge sort of any number of wires."""
+    """List the comparators of Batcher's odd-even merge sort, for any number of wires (Batcher 1968)."""
     if len(wires) < 2:
         return []
     half = len(wires) // 2
@@ -113,10 +119,11 @@ def _sort(wires: list[int]) -> list[tuple[int, int]]:
 
 
 def _merge(left: list[int], right: list[int]) -> list[tuple[int, int]]:
-    """Batcher's odd-even merge of two sorted runs of any lengths; ascending along left + right.
+    """List the comparators of Batcher's odd-even merge of two sorted runs; ascending along left + right.
 
-    Both runs are thought of as padded to one power of two, ``left`` with smallest values in front,
-    ``right`` with largest ones behind: padding never moves, so its comparators are left out.
+    Both runs may have any length: they are thought of as padded to one power of two, ``left`` with
+    smallest values in front, ``right`` with largest ones behind. Padding never moves, so its
+    comparators are left out.
     """
     length = 1
     while length < max(len(left), len(right)):
@@ -133,9 +140,9 @@ def _merge_whole(wires: list[int | None]) -> list[tuple[int | None, int | None]]
     return [*even, *odd, *zip(wires[1:-1:2], wires[2::2], strict=True)]
 
 
-def _pruned(pairs: list[tuple[int, int]], wanted: set[int]) -> tuple[Comparator, ...]:
-    """The comparators that the wanted wires depend on, in order."""
-    needed, kept = set(wanted), []
+def _pruned(pairs: list[tuple[int, int]], outputs: set[int]) -> tuple[Comparator, ...]:
+    """Keep the comparators that the output wires depend on, in order."""
+    needed, kept = set(outputs), []
     for low, high in reversed(pairs):
         if low in needed or high in needed:
             kept.append(Comparator(low, high, low in needed, high in needed))

@@ -28,18 +28,19 @@ MOST_PIXELS = 2**28  # about 800 MB of RGB: a long thin image can grow without b
 class Resize(Corruption):
     """Resampling by Pillow, whose kernels widen when they shrink (no aliasing but for nearest).
 
-    A new side is ``floor(side * factor + 0.5)`` px and at least 1 px. With ``size`` the short side
-    becomes exactly that and the long one keeps the aspect, whether that shrinks or enlarges.
+    Equal bit for bit to Pillow's ``Image.resize``, once or twice. A new side is
+    ``floor(side * factor + 0.5)`` px and at least 1 px. With ``size`` the short side becomes exactly
+    that and the long one keeps the aspect, whether that shrinks or enlarges.
 
     Attributes:
-        scale: Factor on both sides; 0.5 where neither ``scale`` nor ``size`` is given.
-        size: Short side in px, in place of ``scale``.
+        scale: Factor on both sides, 0.001 to 16; 0.5 where neither ``scale`` nor ``size`` is given.
+        size: Short side in px, 1 to 16384, in place of ``scale``.
         back: Return to the original size with the same kernel.
         kernel: ``nearest``, ``box``, ``bilinear``, ``bicubic`` or ``lanczos``.
     """
 
     name: ClassVar[str] = "resize"
-    summary: ClassVar[str] = "down (or up) by a factor or to a short side, and back unless told not"
+    summary: ClassVar[str] = "down (or up) by a factor or to a short side, and back by default"
     severities: ClassVar[tuple[Mapping[str, Any], ...]] = (
         {"scale": 0.75},
         {"scale": 0.5},
@@ -47,6 +48,7 @@ class Resize(Corruption):
         {"scale": 0.25},
         {"scale": 0.125},
     )
+    draws: ClassVar[bool] = False
 
     scale: float | None = None
     size: int | None = None
@@ -61,8 +63,8 @@ class Resize(Corruption):
         if self.size is not None:
             object.__setattr__(self, "size", whole("resize size", self.size, 1, LONGEST_SIZE))
         else:
-            wanted = 0.5 if self.scale is None else self.scale
-            scale = real("resize scale", wanted, SMALLEST_SCALE, LARGEST_SCALE)
+            scale = 0.5 if self.scale is None else self.scale
+            scale = real("resize scale", scale, SMALLEST_SCALE, LARGEST_SCALE)
             object.__setattr__(self, "scale", scale)
         flag("resize back", self.back)
         choice("resize kernel", self.kernel, KERNELS)
@@ -83,7 +85,7 @@ class Resize(Corruption):
         return self.back and self.scale > 1 and self.kernel in ("nearest", "box")
 
     def apply(self, image: Image, _rng: np.random.Generator, /) -> Image:
-        """Resamples once or, with ``back``, twice.
+        """Resample once or, with ``back``, twice.
 
         Raises:
             ValueError: The image would grow past what memory should hold.
@@ -102,7 +104,7 @@ class Resize(Corruption):
         return np.array(out, dtype=np.uint8)
 
     def target(self, width: int, height: int) -> tuple[int, int]:
-        """Width and height in px that an image of this width and height is resized to."""
+        """Compute the width and height in px that an image of this width and height is resized to."""
         factor = self.size / min(width, height) if self.size is not None else self.scale
         assert factor is not None
         return max(1, int(width * factor + 0.5)), max(1, int(height * factor + 0.5))

@@ -19,7 +19,7 @@ MARKS = ("text", "logo")
 POSITIONS = ("centre", "top-left", "top-right", "bottom-left", "bottom-right")
 LONGEST_TEXT = 40
 MARGIN = 0.04  # of the short side
-FINER = 4  # the logo is drawn so many times larger, then averaged down
+OVERSAMPLING = 4  # the logo is drawn so many times larger, then averaged down
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,8 +30,8 @@ class Screenshot(Corruption):
     every side, and at least 1 px each.
 
     Attributes:
-        scale: Window's side over the picture's.
-        frame: Width of the frame over the window's short side.
+        scale: Window's side over the picture's, 0.01 to 4.
+        frame: Width of the frame over the window's short side, 0 to 1.
         level: Gray level of the frame, 0 to 255.
         kernel: Pillow's kernel: ``nearest``, ``box``, ``bilinear``, ``bicubic`` or ``lanczos``.
     """
@@ -45,6 +45,7 @@ class Screenshot(Corruption):
         {"scale": 0.5},
         {"scale": 0.35},
     )
+    draws: ClassVar[bool] = False
 
     scale: float = 0.8
     frame: float = 0.03
@@ -63,13 +64,13 @@ class Screenshot(Corruption):
         return False
 
     def apply(self, image: Image, _rng: np.random.Generator, /) -> Image:
-        """One resampling by Pillow, then the frame."""
+        """Resample once by Pillow, then add the frame."""
         height, width = image.shape[:2]
         wide, tall = (max(1, int(side * self.scale + 0.5)) for side in (width, height))
         frame = max(1, int(min(wide, tall) * self.frame + 0.5))
         out = np.full((tall + 2 * frame, wide + 2 * frame, 3), self.level, dtype=np.uint8)
-        shown = PILImage.fromarray(image).resize((wide, tall), KERNELS[self.kernel])
-        out[frame : frame + tall, frame : frame + wide] = np.asarray(shown)
+        window = PILImage.fromarray(image).resize((wide, tall), KERNELS[self.kernel])
+        out[frame : frame + tall, frame : frame + wide] = np.asarray(window)
         return out
 
 
@@ -77,11 +78,13 @@ class Screenshot(Corruption):
 class Overlay(Corruption):
     """A mark of one gray level blended over the picture: a line of text, or a ring with a bar.
 
+    Under a mark of coverage c in [0, 1] a value v becomes ``v + (level - v) * c * opacity``, rounded.
+
     Attributes:
-        size: Height of the mark over the picture's short side.
+        size: Height of the mark over the picture's short side, 0.01 to 1.
         opacity: 0 (nothing) to 1 (opaque).
         mark: ``text`` or ``logo``.
-        text: Letters, digits, spaces and ``. _ - @`` only, in Pillow's own font.
+        text: Up to 40 letters, digits, spaces and ``. _ - @``, in Pillow's own font.
         position: ``centre`` or a corner such as ``bottom-right``, 4 % of the short side inside.
         level: Gray level of the mark, 0 to 255.
     """
@@ -95,6 +98,7 @@ class Overlay(Corruption):
         {"size": 0.2},
         {"size": 0.3},
     )
+    draws: ClassVar[bool] = False
 
     size: float = 0.1
     opacity: float = 0.8
@@ -124,7 +128,7 @@ class Overlay(Corruption):
         return self.opacity < 1 / 32
 
     def apply(self, image: Image, _rng: np.random.Generator, /) -> Image:
-        """Blends where the mark is; what sticks out is cut off."""
+        """Blend where the mark is; what sticks out is cut off."""
         height, width = image.shape[:2]
         short = min(height, width)
         side = max(1, int(short * self.size + 0.5))
@@ -149,7 +153,7 @@ class Overlay(Corruption):
 
 
 def _line(text: str, height: int) -> NDArray[np.uint8]:
-    """Coverage, 0 to 255, of a line of text whose ink is about ``height`` px high."""
+    """Draw a line of text whose ink is about ``height`` px high, as coverage of 0 to 255."""
     font = ImageFont.load_default(size=max(4, round(height * 1.3)))
     left, top, right, bottom = font.getbbox(text)
     wide, tall = max(1, round(right - left)), max(1, round(bottom - top))
@@ -159,11 +163,11 @@ def _line(text: str, height: int) -> NDArray[np.uint8]:
 
 
 def _logo(side: int) -> NDArray[np.uint8]:
-    """Coverage, 0 to 255, of a ring with a bar across, ``side`` px square."""
-    large = side * FINER
+    """Draw a ring with a bar across, ``side`` px square, as coverage of 0 to 255."""
+    large = side * OVERSAMPLING
     mask = PILImage.new("L", (large, large))
     draw = ImageDraw.Draw(mask)
-    stroke = max(FINER, large // 6)
+    stroke = max(OVERSAMPLING, large // 6)
     draw.ellipse((0, 0, large - 1, large - 1), outline=255, width=stroke)
     middle = large // 2
     draw.rectangle((0, middle - stroke // 2, large - 1, middle + stroke // 2 - 1), fill=255)

@@ -29,12 +29,12 @@ class Platform:
     """Parameters of one platform's delivery of a photograph.
 
     Attributes:
-        codec: The encoder.
+        codec: Encoder with its parameters.
         max_side: Longest side in px; larger pictures are shrunk to it.
-        max_pixels: Largest number of pixels, likewise.
-        kernel: Pillow's kernel for that.
-        sourced: What rests on a source, and on which.
-        assumed: What does not.
+        max_pixels: Largest number of pixels; larger pictures are shrunk to it.
+        kernel: Pillow's kernel for shrinking.
+        sourced: Parameters that rest on a source, with the source.
+        assumed: Parameters without a source.
     """
 
     codec: Jpeg | Webp
@@ -56,7 +56,7 @@ class Platform:
         return f"{limit}, JPEG quality {self.codec.quality}, {self.codec.subsampling}"
 
     def scale(self, width: int, height: int) -> float:
-        """The factor by which a picture of this size is shrunk; 1 where it fits."""
+        """Compute the factor by which a picture of this size in px is shrunk; 1 where it fits."""
         sides = math.inf if self.max_side is None else self.max_side / max(width, height)
         area = math.inf
         if self.max_pixels is not None:
@@ -124,8 +124,8 @@ class Upload(Corruption):
     """A platform's chain: shrink to its maximum, never enlarge, then encode; once or several times.
 
     Attributes:
-        platform: A row of ``PLATFORMS``.
-        times: How often the picture is uploaded, downloaded and uploaded again.
+        platform: A row of ``PLATFORMS``, such as ``facebook``.
+        times: Number of uploads of the picture as last downloaded, 1 to 10.
     """
 
     name: ClassVar[str] = "upload"
@@ -137,6 +137,7 @@ class Upload(Corruption):
         {"platform": "instagram"},
         {"platform": "whatsapp"},
     )
+    draws: ClassVar[bool] = False
 
     platform: str = "facebook"
     times: int = 1
@@ -158,23 +159,28 @@ class Upload(Corruption):
 
     @classmethod
     def table(cls) -> list[dict[str, str]]:
-        """One row a platform: its chain, what rests on a source, what is assumed."""
+        """List the platforms, a row each: its chain, what rests on a source, what is assumed."""
         return [
-            {"platform": name, "chain": p.chain, "sourced": p.sourced, "assumed": p.assumed}
-            for name, p in PLATFORMS.items()
+            {
+                "platform": name,
+                "chain": platform.chain,
+                "sourced": platform.sourced,
+                "assumed": platform.assumed,
+            }
+            for name, platform in PLATFORMS.items()
         ]
 
     def apply(self, image: Image, rng: np.random.Generator, /) -> Image:
-        """Shrinks where need be and encodes, ``times`` times."""
-        chosen = PLATFORMS[self.platform]
+        """Shrink where need be and encode, ``times`` times."""
+        platform = PLATFORMS[self.platform]
         for _ in range(self.times):
             height, width = image.shape[:2]
-            scale = chosen.scale(width, height)
+            scale = platform.scale(width, height)
             if scale < 1:
                 wide, tall = (max(1, int(side * scale + 0.5)) for side in (width, height))
-                shrunk = PILImage.fromarray(image).resize((wide, tall), KERNELS[chosen.kernel])
+                shrunk = PILImage.fromarray(image).resize((wide, tall), KERNELS[platform.kernel])
                 image = np.array(shrunk, dtype=np.uint8)
-            image = chosen.codec(image, rng)
+            image = platform.codec(image, rng)
         return image
 
 

@@ -76,6 +76,11 @@ class Condition:
         return any(getattr(step.plugin, "draws", True) for step in self.steps)
 
     @property
+    def corruptions(self) -> tuple[Corruption, ...]:
+        """The chain's corruptions, those before the attack first."""
+        return tuple(typing.cast("Corruption", s.plugin) for s in self.steps if not s.is_attack)
+
+    @property
     def before(self) -> tuple[Step, ...]:
         """Corruptions of the source image."""
         return self.steps[: self._split()]
@@ -114,7 +119,7 @@ def parse(text: str) -> Condition:
             "pgd(aware=true)+jpeg(quality=75)"
         )
     for step in condition.after:
-        if not getattr(step.plugin, "keeps_size", True):
+        if not typing.cast("Corruption", step.plugin).keeps_size:
             raise BenchError(
                 f"condition {text!r}: {step.name} after an attack changes the canvas's size; "
                 "put it before the attack, or bring it back to size"

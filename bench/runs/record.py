@@ -58,9 +58,8 @@ def run_spec(prepared: Prepared, settled: Settled) -> RunSpec:
 def _condition_record(
     condition: Condition, severity: Mapping[str, tuple[str, int]]
 ) -> ConditionRecord:
-    corruptions = [*condition.before, *condition.after]
     series, strength = severity.get(str(condition), ("", 0))
-    remarks = [remark for step in corruptions if (remark := getattr(step.plugin, "as_done", ""))]
+    remarks = [corruption.as_done for corruption in condition.corruptions if corruption.as_done]
     return ConditionRecord(
         spelled=str(condition),
         resolved=": ".join([condition.resolved, *(["; then ".join(remarks)] if remarks else [])]),
@@ -68,5 +67,5 @@ def _condition_record(
         strength=strength,
         attack=condition.attack is not None,
         facts=attack_facts(condition),
-        must_change=any(not getattr(step.plugin, "may_be_identity", False) for step in corruptions),
+        must_change=any(not corruption.may_be_identity for corruption in condition.corruptions),
     )

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def save_png(figure: Figure, path: Path) -> None:
-    """Write a figure of pictures.
+    """Write a figure of pictures as PNG, 110 dots an inch.
 
     Raises:
         OutputError: The place cannot be written.
@@ -22,7 +22,7 @@ def save_png(figure: Figure, path: Path) -> None:
 
 
 def save_svg(figure: Figure, path: Path) -> None:
-    """Write a figure of lines and words, without the date.
+    """Write a figure of lines and words as SVG, without the date.
 
     Raises:
         OutputError: The place cannot be written.
@@ -31,7 +31,7 @@ def save_svg(figure: Figure, path: Path) -> None:
 
 
 def check_sheet(path: Path) -> None:
-    """Refuse a contact sheet under a name that does not say PNG.
+    """Refuse to write a contact sheet under a name that does not say PNG.
 
     Raises:
         BenchError: The name does not end in .png.

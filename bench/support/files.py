@@ -14,14 +14,15 @@ from bench.errors import OutputError
 
 
 def write_atomic(path: Path, fill: Callable[[BinaryIO], object]) -> None:
-    """Write ``path`` through ``fill``, then give it its name: write, fsync, rename.
+    """Write a file that appears under its name only when it is whole: write, fsync, rename.
 
     Args:
-        path: The final name; its folder is made if need be.
-        fill: Receives a binary stream and writes the content to it.
+        path: Final name of the file; its folder is made if need be.
+        fill: Function that writes the content to the binary stream it is given.
 
     Raises:
-        OutputError: If the place cannot be written (permissions, full disk); nothing is left behind.
+        OutputError: If the place cannot be written (permissions, full disk); nothing is left
+            behind.
     """
     with writable(path):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -50,15 +51,19 @@ def _sync_folder(folder: Path) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write UTF-8 text atomically, newlines as they are."""
+    """Write UTF-8 text, newlines as they are, into a file that appears only when whole.
+
+    Raises:
+        OutputError: If the place cannot be written; nothing is left behind.
+    """
     write_atomic(path, lambda stream: stream.write(text.encode()))
 
 
 def ensure_writable(folder: Path) -> None:
-    """Make ``folder`` and prove that a file can be written in it, before hours of work.
+    """Make a folder and prove that a file can be written in it, before hours of work.
 
     Raises:
-        OutputError: If it cannot.
+        OutputError: If the folder cannot be made or written.
     """
     with writable(folder):
         folder.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Who is told how long work goes on: the CLI draws a bar, the Python API stays silent."""
+"""Listeners to long work: the CLI draws a bar, the Python API stays silent."""
 
 from __future__ import annotations
 
@@ -6,26 +6,26 @@ from typing import Protocol
 
 
 class Progress(Protocol):
-    """A listener to long work."""
+    """What a listener to long work must offer; one task runs at a time."""
 
     def note(self, text: str) -> None:
-        """One remark for a person."""
+        """Pass a remark on to a person."""
 
     def start(self, task: str, total: int) -> None:
-        """A task of ``total`` steps begins."""
+        """Begin a task of ``total`` steps, under a name for a person."""
 
     def advance(self, steps: int = 1) -> None:
-        """So many steps of the current task are done."""
+        """Count further steps of the current task as finished."""
 
 
 class Silent:
-    """A progress that says nothing."""
+    """A listener that shows nothing."""
 
     def note(self, text: str) -> None:
-        """Say nothing."""
+        """Drop a remark without a word."""
 
     def start(self, task: str, total: int) -> None:
-        """Say nothing."""
+        """Begin a task without a word."""
 
     def advance(self, steps: int = 1) -> None:
-        """Say nothing."""
+        """Count further steps without a word."""

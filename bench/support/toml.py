@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
@@ -17,26 +17,31 @@ def read_toml(path: str | Path, model: type[Model], missing: str) -> Model:
     """Read a TOML file into its schema.
 
     Args:
-        path: The file, as errors are to name it.
-        model: The schema.
-        missing: What to say where there is no such file.
+        path: Path of the file, as errors are to name it.
+        model: Pydantic model that the values must fit.
+        missing: Message for a file that does not exist.
 
     Raises:
-        BenchError: If it is missing, no TOML, or does not fit; names the file and the first key at fault.
+        BenchError: If the file is missing, is no TOML, or does not fit; names it and the first key at
+            fault.
     """
     values = parse_toml(path, missing)
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        key, says = first_fault(error)
-        raise BenchError(f"{path}: {key}: {says}") from error
+        key, reason = first_fault(error)
+        raise BenchError(f"{path}: {key}: {reason}") from error
 
 
 def parse_toml(path: str | Path, missing: str) -> dict[str, Any]:
-    """The values of a TOML file, not yet checked.
+    """Read the values of a TOML file, unchecked.
+
+    Args:
+        path: Path of the file, as errors are to name it.
+        missing: Message for a file that does not exist.
 
     Raises:
-        BenchError: If it is missing (says ``missing``) or no TOML.
+        BenchError: If the file is missing, or is no TOML.
     """
     try:
         return tomllib.loads(Path(path).read_text(encoding="utf-8"))
@@ -46,7 +51,14 @@ def parse_toml(path: str | Path, missing: str) -> dict[str, Any]:
         raise BenchError(f"{path} cannot be read as TOML: {error}") from error
 
 
-def first_fault(error: ValidationError) -> tuple[str, str]:
-    """The first key at fault, dotted, and what is wrong with it."""
+class Fault(NamedTuple):
+    """A key that does not fit its schema, dotted, and what is wrong with its value."""
+
+    key: str
+    reason: str
+
+
+def first_fault(error: ValidationError) -> Fault:
+    """Name the first key at fault of a failed validation."""
     first = error.errors()[0]
-    return ".".join(str(part) for part in first["loc"]), first["msg"]
+    return Fault(".".join(str(part) for part in first["loc"]), first["msg"])

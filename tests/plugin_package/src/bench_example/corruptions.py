@@ -18,6 +18,7 @@ class ChannelSwap(Corruption):
     summary: ClassVar[str] = "red and blue exchanged"
     severities: ClassVar = ({}, {}, {}, {}, {})
     one_strength: ClassVar[bool] = True
+    draws: ClassVar[bool] = False
 
     def apply(self, image: Image, rng: np.random.Generator) -> Image:
         """(H, W, 3) uint8 RGB to BGR."""
