@@ -19,6 +19,7 @@ from bench.store.rundir import RunDir
 from bench.support.files import ensure_writable, write_atomic
 
 if TYPE_CHECKING:
+    from bench.protocol.suite import Suite
     from bench.runs.prepare import Prepared
     from bench.store.units import Unit
 
@@ -42,14 +43,8 @@ def save_adversarial(prepared: Prepared, count: int, folder: Path) -> list[Path]
         BenchError: The count is no good, or the suite holds no attack that hands back a picture.
         OutputError: The folder cannot be written.
     """
-    if count < 1:
-        raise BenchError(f"--save-adversarial {count}: give at least 1")
+    check_pictures(prepared.request.suite, count)
     attacks = {name for name, c in prepared.conditions.items() if c.attack is not None}
-    if not attacks:
-        raise BenchError(
-            f"--save-adversarial: suite {prepared.request.suite.name!r} holds no attack; "
-            "use --suite adversarial"
-        )
     ensure_writable(folder)
     settled = _settled_by_run(prepared)
     plan = prepared.plan(settled)
@@ -61,6 +56,20 @@ def save_adversarial(prepared: Prepared, count: int, folder: Path) -> list[Path]
             if unit.condition in attacks:
                 written += _save(engine, chunk, unit, count, folder)
     return written
+
+
+def check_pictures(suite: Suite, count: int) -> None:
+    """Refuse what `save_adversarial` could not draw, before a run is paid for.
+
+    Raises:
+        BenchError: The count is no good, or the suite holds no attack that hands back a picture.
+    """
+    if count < 1:
+        raise BenchError(f"--save-adversarial {count}: give at least 1")
+    if all(condition.attack is None for condition in suite.parsed):
+        raise BenchError(
+            f"--save-adversarial: suite {suite.name!r} holds no attack; use --suite adversarial"
+        )
 
 
 def _settled_by_run(prepared: Prepared) -> Settled:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -89,7 +90,7 @@ class Recipe(_Strict):
         return found[detector]
 
     def settings(
-        self, detector: str, budget: str = "", changes: dict[str, Any] | None = None
+        self, detector: str, budget: str = "", changes: Mapping[str, Any] | None = None
     ) -> Settings:
         """What one network trains with: the study, then the budget, then the command line.
 
