@@ -59,7 +59,7 @@ def run(
 
 
 def leaderboard(run: RunResult | str | Path) -> Board:
-    """The board of a finished run, or of a run's folder (rebuilt from stored scores only)."""
+    """Give the board of a finished run, or of a run's folder (rebuilt from stored scores only)."""
     return run.board if isinstance(run, RunResult) else report(Path(run)).board
 
 

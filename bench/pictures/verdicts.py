@@ -21,7 +21,7 @@ class Kind:
 
     Attributes:
         title: What its images are, in words.
-        label: Their label.
+        label: Label of the images.
         verdict: What the detector says, 1 for AI-generated; ``None`` takes either.
         sure: Whether images far from the threshold are wanted, or those close to it.
     """
@@ -37,7 +37,7 @@ class Picked:
     """Images picked to show one kind of verdict.
 
     Attributes:
-        title: What they are, in words.
+        title: What the images are, in words.
         rows: Positions of the images, the most telling one first.
     """
 

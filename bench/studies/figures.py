@@ -30,7 +30,7 @@ class Figures:
         seen: On test images of the generators and domains it was trained on, as the studies report.
         unseen: On all others; ``None`` where there are none.
         fresh: On those of ``seen`` whose bytes stand in no training image; ``None`` where that is all.
-        paper: The study's figures by metric.
+        paper: Figures that the study reports, by metric.
         departures: Settings that are not the study's, in words.
     """
 
@@ -48,7 +48,7 @@ def measure(study: Recipe, training: Trained, scores: ScoreTable, budget: str) -
 
     Args:
         study: The recipe, for its figures and settings.
-        training: The network.
+        training: The network that is measured.
         scores: Scores of the study's run.
         budget: Name of the budget that was trained with, or empty.
 

@@ -27,10 +27,10 @@ def to_markdown(
     """Write the comparison as a page: figures, trainings, departures, and what the study leaves open.
 
     Args:
-        study: The recipe.
+        study: Recipe of the study.
         budget: Name of the budget that was trained with, or empty.
-        trainings: The study's networks.
-        figures: Their figures, in the same order.
+        trainings: The study's networks, trained here.
+        figures: Figures of the networks, in the same order.
     """
     records = read_records([training.plan.folder for training in trainings])
     names = [record["name"] for record in records]

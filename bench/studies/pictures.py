@@ -21,7 +21,7 @@ def draw_pictures(training: Trained, scores: ScoreTable, run: Path, folder: Path
     """Draw what one network got right and wrong, and what it looks for.
 
     Args:
-        training: The network.
+        training: The network that is drawn.
         scores: Scores of the study's run.
         run: Folder of that run, which lists the images.
         folder: Folder that the pictures go to, under the detector's name.

@@ -45,10 +45,10 @@ def reproduce(
     *,
     detector: str | None = None,
 ) -> Reproduction | None:
-    """Train, test, compare.
+    """Train a study's networks, score its test images, and compare our figures with its own.
 
     Args:
-        study: The recipe.
+        study: Recipe of the study.
         options: Data, device and the like; their folder receives everything.
         budget: One of the recipe's, or empty for the study's own settings.
         changes: Settings given beside the recipe.

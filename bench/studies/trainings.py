@@ -58,7 +58,7 @@ def list_study_trainings(
     """List the trainings of a study: one a network, or one a network and domain.
 
     Args:
-        study: The recipe.
+        study: Recipe of the study.
         options: Data, device and the like, the same for all.
         detector: One network of the recipe; ``None`` takes all.
         budget: One of the recipe's, or empty.

@@ -47,7 +47,7 @@ class Range:
     whole: bool
 
     def __str__(self) -> str:
-        """The canonical spelling."""
+        """Write the range as it is spelled in an augmentation."""
         return f"{self.parameter}={self.low:g}..{self.high:g}"
 
     def value(self, draw: float) -> float:
@@ -74,7 +74,7 @@ class Augmentation:
     chance: float
 
     def __str__(self) -> str:
-        """The canonical spelling."""
+        """Write the augmentation in its canonical spelling."""
         inside = [f"{key}={value}" for key, value in self.fixed]
         inside += [str(span) for span in self.ranges]
         head = f"{self.name}({','.join(inside)})" if inside else self.name
@@ -106,7 +106,7 @@ class Augmentation:
 
 
 def parse_augmentation(text: str) -> Augmentation:
-    """Read ``name(key=value,key=low..high)@probability``.
+    """Read an augmentation: ``name(key=value,key=low..high)@probability``.
 
     Raises:
         BenchError: If it cannot be read, is no corruption, or one of its ends is out of range.
@@ -166,17 +166,15 @@ def _is_whole(hint: Any) -> bool:
     return int in kinds and float not in kinds
 
 
-def _chance(text: str | None, where: str) -> float:
-    if text is None:
+def _chance(probability: str | None, text: str) -> float:
+    if probability is None:
         return 1.0
     try:
-        value = float(text)
+        value = float(probability)
     except ValueError:
-        value = -1.0
-    if not 0 < value <= 1:
-        raise BenchError(
-            f"augmentation {where!r}: the probability after @ is above 0 and at most 1"
-        )
+        value = float("nan")
+    if not 0 < value <= 1:  # false for nan too
+        raise BenchError(f"augmentation {text!r}: the probability after @ is above 0 and at most 1")
     return value
 
 

@@ -186,9 +186,10 @@ def _keep(
     shapes = np.zeros((count, 2), dtype=np.int64)
 
     def decode(position: int) -> Image:
-        if fitted:
-            return decoded.canvases(np.array([position]))[0]
-        return decoded.image(position)
+        if not fitted:
+            return decoded.image(position)
+        canvas: Image = decoded.canvases(np.array([position]))[0]
+        return canvas
 
     def fill(stream: BinaryIO) -> None:
         with ThreadPoolExecutor() as pool:

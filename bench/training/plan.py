@@ -60,7 +60,7 @@ class TrainingPlan:
 
     @property
     def options(self) -> TrainOptions:
-        """Everything else the user set."""
+        """Everything else that the user may set."""
         return self.request.options
 
     @property
@@ -72,7 +72,7 @@ class TrainingPlan:
 
 @dataclass(frozen=True, slots=True)
 class Trained:
-    """A finished training.
+    """A finished training and what came of it.
 
     Attributes:
         plan: What was trained, on what and how.
