@@ -79,15 +79,15 @@ Init = Annotated[
     typer.Option("--init", help="Weights FILE to start from, in place of ImageNet's."),
 ]
 FromScratch = Annotated[bool, typer.Option("--from-scratch", help="Start from random weights.")]
-Epochs = Annotated[int | None, typer.Option(help="At most so many.")]
-TrainingLimit = Annotated[int | None, typer.Option(help="At most so many training images.")]
+Epochs = Annotated[int | None, typer.Option(help="Largest number of epochs.")]
+TrainingLimit = Annotated[int | None, typer.Option(help="Largest number of training images.")]
 Leaks = Annotated[
     str | None,
     typer.Option(help="Files both in training and in another split: error, drop or keep."),
 ]
 TrainingSeed = Annotated[
-    int | None, typer.Option(help="Of weights, order, augmentations and splits.")
+    int | None, typer.Option(help="Seed of weights, order, augmentations and splits.")
 ]
-Devices = Annotated[int, typer.Option(help="How many; more than one trains by DDP.")]
+Devices = Annotated[int, typer.Option(help="Number of devices; more than one trains by DDP.")]
 Workers = Annotated[int, typer.Option(help="Processes that load data.")]
-TorchThreads = Annotated[int | None, typer.Option(help="Of torch on the CPU.")]
+TorchThreads = Annotated[int | None, typer.Option(help="CPU threads of torch.")]

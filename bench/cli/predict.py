@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bench.cli import options, values
-from bench.cli.effect import refuse_without_effect
+from bench.cli.effect import refuse_lone_fake_logit
 from bench.cli.examples import examples
 from bench.cli.output import Bar, put, put_json, say, table
 from bench.errors import EXIT_INCOMPLETE
@@ -54,12 +54,7 @@ def command(
     """
     direction = values.parse_fake_logit(fake_logit)
     size = values.parse_batch_size(batch_size)
-    refuse_without_effect(
-        context,
-        "--fake-logit",
-        when=weights is None,
-        why="without --weights: the weights that ship, and FILE.safetensors, have a card that says it",
-    )
+    refuse_lone_fake_logit(context, has_weights=weights is not None)
     from bench.inference.detector import DetectorRequest
     from bench.inference.prediction import predict_images
 

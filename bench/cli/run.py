@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from bench.cli import options, run_options, values
-from bench.cli.effect import refuse_without_effect
+from bench.cli.effect import refuse_lone_fake_logit, refuse_without_effect
 from bench.cli.examples import examples
 from bench.cli.output import Bar, put, put_json, say
 from bench.errors import EXIT_INCOMPLETE, EXIT_INTERRUPTED
@@ -69,7 +69,8 @@ def command(
     values.check_choice("--precision", precision, ("fp32", "bf16"))
     files = values.weights_by_detector(detector, weights)
     direction = values.parse_fake_logit(fake_logit)
-    _refuse_without_effect(context, weights=bool(files), dry_run=dry_run, cluster=cluster)
+    refuse_lone_fake_logit(context, has_weights=bool(files))
+    _refuse_without_effect(context, dry_run=dry_run, cluster=cluster)
     from bench.inference.detector import DetectorRequest
     from bench.inference.numerics import Numerics
     from bench.runs.request import RunRequest, Tls
@@ -103,15 +104,7 @@ def command(
         raise typer.Exit(EXIT_INTERRUPTED) from None
 
 
-def _refuse_without_effect(
-    context: typer.Context, *, weights: bool, dry_run: bool, cluster: str | None
-) -> None:
-    refuse_without_effect(
-        context,
-        "--fake-logit",
-        when=not weights,
-        why="without --weights: the weights that ship, and FILE.safetensors, have a card that says it",
-    )
+def _refuse_without_effect(context: typer.Context, *, dry_run: bool, cluster: str | None) -> None:
     refuse_without_effect(
         context,
         "--rate",

@@ -87,7 +87,7 @@ Threads = Annotated[
     ),
 ]
 Seed = Annotated[
-    int, typer.Option(envvar="BENCH_SEED", help="Of noise, random starts and --limit.")
+    int, typer.Option(envvar="BENCH_SEED", help="Seed of noise, random starts and --limit.")
 ]
 Cluster = Annotated[
     str | None,
@@ -106,7 +106,7 @@ TlsCert = Annotated[
 ]
 TlsKey = Annotated[
     Path | None,
-    typer.Option(envvar="BENCH_TLS_KEY", help="Its key, for --cluster."),
+    typer.Option(envvar="BENCH_TLS_KEY", help="Key of that certificate, for --cluster."),
 ]
 SaveAdversarial = Annotated[
     tuple[int, Path] | None,

@@ -49,8 +49,11 @@ Batch = Annotated[int | None, typer.Option(help="Images a step, over all devices
 LearningRate = Annotated[float | None, typer.Option("--lr", help="Learning rate at its highest.")]
 Optimizer = Annotated[str | None, typer.Option(help="adam, adamw or sgd.")]
 Schedule = Annotated[str | None, typer.Option(help="constant or cosine.")]
-WeightDecay = Annotated[float | None, typer.Option(help="0 by default.")]
-LabelSmoothing = Annotated[float | None, typer.Option(help="0 by default.")]
+WeightDecay = Annotated[float | None, typer.Option(help="Weight decay; 0 by default.")]
+LabelSmoothing = Annotated[
+    float | None,
+    typer.Option(help="Share of the target given to the other class; 0 by default."),
+]
 Clip = Annotated[float | None, typer.Option(help="Largest gradient norm; 0 leaves it alone.")]
 EarlyStop = Annotated[
     int | None,
@@ -67,7 +70,7 @@ Augment = Annotated[
 Val = Annotated[float | None, typer.Option(help="Share held out where there is no val split.")]
 Precision = Annotated[str | None, typer.Option(help="fp32, bf16 or fp16 (mixed).")]
 Half = Annotated[bool, typer.Option("--half", help="Store the weights in half precision.")]
-Licence = Annotated[str, typer.Option(help="Of the weights, by SPDX name, for the card.")]
+Licence = Annotated[str, typer.Option(help="Licence of the weights, by SPDX name, for the card.")]
 TensorBoard = Annotated[bool, typer.Option("--tensorboard", help="Write event files too.")]
 
 
