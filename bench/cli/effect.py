@@ -27,20 +27,6 @@ def refuse_without_effect(context: typer.Context, *flags: str, when: bool, why: 
             raise BenchError(f"{flag} has no effect {why}")
 
 
-def refuse_lone_fake_logit(context: typer.Context, *, has_weights: bool) -> None:
-    """Refuse ``--fake-logit`` without ``--weights``: only a file of the user's can lack a card.
-
-    Raises:
-        BenchError: If the flag was typed and no weights file is named.
-    """
-    refuse_without_effect(
-        context,
-        "--fake-logit",
-        when=not has_weights,
-        why="without --weights: the weights that ship, and FILE.safetensors, have a card that says it",
-    )
-
-
 def was_typed(context: typer.Context, flag: str) -> bool:
     """Say whether a flag stands on the command line itself."""
     names = [str(p.name) for p in context.command.params if flag in p.opts]

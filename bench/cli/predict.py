@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bench.cli import options, values
-from bench.cli.effect import refuse_lone_fake_logit
 from bench.cli.examples import examples
 from bench.cli.output import Bar, put, put_json, say, table
 from bench.errors import EXIT_INCOMPLETE
@@ -36,7 +35,6 @@ Weights = Annotated[
 
 
 def command(
-    context: typer.Context,
     *,
     images: Images,
     detector: Detector,
@@ -54,7 +52,6 @@ def command(
     """
     direction = values.parse_fake_logit(fake_logit)
     size = values.parse_batch_size(batch_size)
-    refuse_lone_fake_logit(context, has_weights=weights is not None)
     from bench.inference.detector import DetectorRequest
     from bench.inference.prediction import predict_images
 

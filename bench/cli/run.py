@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from bench.cli import options, run_options, values
-from bench.cli.effect import refuse_lone_fake_logit, refuse_without_effect
+from bench.cli.effect import refuse_without_effect
 from bench.cli.examples import examples
 from bench.cli.output import Bar, put, put_json, say
 from bench.errors import EXIT_INCOMPLETE, EXIT_INTERRUPTED
@@ -69,7 +69,6 @@ def command(
     values.check_choice("--precision", precision, ("fp32", "bf16"))
     files = values.weights_by_detector(detector, weights)
     direction = values.parse_fake_logit(fake_logit)
-    refuse_lone_fake_logit(context, has_weights=bool(files))
     _refuse_without_effect(context, dry_run=dry_run, cluster=cluster)
     from bench.inference.detector import DetectorRequest
     from bench.inference.numerics import Numerics

@@ -424,11 +424,6 @@ RUN = ("run", "-d", "{toy}", "--data", "{tree}", "--suite", "smoke")
             "--threads has no effect beside --cluster",
         ),
         ((*RUN, "--cluster", "local:2", "--profile"), "--profile has no effect beside --cluster"),
-        ((*RUN, "--fake-logit", "z"), "--fake-logit has no effect without --weights"),
-        (
-            ("predict", "a.png", "-d", "vit", "--fake-logit", "z"),
-            "--fake-logit has no effect without",
-        ),
         (("board", "x", "--table", "training", "--write"), "--write has no effect beside --table"),
         (
             ("board", "x", "--format", "csv", "--json"),
