@@ -59,7 +59,7 @@ def run(
 
 
 def leaderboard(run: RunResult | str | Path) -> Board:
-    """The board of a finished run, or of a run's folder (rebuilt from stored scores only)."""
+    """Give the board of a finished run, or of a run's folder (rebuilt from stored scores only)."""
     return run.board if isinstance(run, RunResult) else report(Path(run)).board
 
 
@@ -85,7 +85,7 @@ def train(detector: str, data: str | Path, **options: Any) -> Path:
         detector: An architecture's name.
         data: A folder or file of images.
         **options: Any field of :class:`bench.training.settings.Settings` (``epochs``, ``lr``, ``init``, ...)
-            or of :class:`bench.training.request.TrainRequest` (``out``, ``name``, ``device``, ...).
+            or of :class:`bench.training.options.TrainOptions` (``out``, ``name``, ``device``, ...).
 
     Returns:
         The weights file, with its card beside it: a detector's name for :func:`run`.
@@ -93,17 +93,17 @@ def train(detector: str, data: str | Path, **options: Any) -> Path:
     Raises:
         BenchError: On bad input; the message says the way out.
     """
-    from bench.training.export import weights_file  # noqa: PLC0415  (an extra)
-    from bench.training.fit import train as fit  # noqa: PLC0415
-    from bench.training.request import TrainRequest  # noqa: PLC0415
+    from bench.training.fit import train as fit  # noqa: PLC0415  (an extra)
+    from bench.training.options import TrainOptions, TrainRequest  # noqa: PLC0415
     from bench.training.settings import make_settings  # noqa: PLC0415
 
-    how = {field.name for field in dataclasses.fields(TrainRequest)}
-    settings = make_settings(
-        {"detector": detector, **{k: v for k, v in options.items() if k not in how}}
-    )
-    rest = {key: value for key, value in options.items() if key in how}
+    names = {field.name for field in dataclasses.fields(TrainOptions)}
+    settings = {key: value for key, value in options.items() if key not in names}
+    others = {key: value for key, value in options.items() if key in names}
     for name in ("out", "init_file", "cache"):
-        if rest.get(name) is not None:
-            rest[name] = Path(rest[name])
-    return weights_file(fit(TrainRequest(settings=settings, data=str(data), **rest)))
+        if others.get(name) is not None:
+            others[name] = Path(others[name])
+    request = TrainRequest(
+        make_settings({"detector": detector, **settings}), TrainOptions(data=str(data), **others)
+    )
+    return fit(request).plan.weights_file

@@ -11,6 +11,7 @@ from typing import Any
 
 import typer.main
 
+from bench.cli.examples import example_lines
 from bench.cli.main import EPILOG, app
 
 TARGET = Path(__file__).parent / "cli.md"
@@ -39,8 +40,7 @@ def render() -> str:
                 *rows,
             ]
         if command.epilog:
-            text = command.epilog.removeprefix("Example: ")
-            lines += ["", "```sh", text, "```"]
+            lines += ["", "```sh", *example_lines(command.epilog), "```"]
     return "\n".join(lines) + "\n"
 
 

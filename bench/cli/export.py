@@ -3,52 +3,103 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
 
 import typer
 
+from bench.cli import options
+from bench.cli.effect import refuse_without_effect
+from bench.cli.examples import examples
 from bench.cli.output import put, say
-from bench.errors import EXIT_INCOMPLETE, BenchError
+from bench.cli.values import check_choice
+from bench.errors import EXIT_INCOMPLETE
 from bench.results.formats import choices, format_names
 
-EXAMPLE = "Example: bench export runs/cross-generator --format latex > table.tex"
+EXAMPLES = examples(
+    "bench export runs/cross-generator --format latex > table.tex",
+    "bench export runs/corruptions --format csv > corruptions.csv",
+    "bench export runs/smoke --format hf --detector resnet50 --dataset-id lab/photos --out card",
+)
+METRIC_FORMATS = format_names("METRIC_FORMATS")
+CARD_FORMATS = format_names("MODEL_CARD_FORMATS")
 FORMATS = format_names("FORMATS", "METRIC_FORMATS", "MODEL_CARD_FORMATS")
 
-
-def command(
-    run: Path = typer.Argument(..., help="The --out folder of a run."),
-    form: str = typer.Option(..., "--format", "-f", help=f"{choices(FORMATS)}."),
-    metric: str = typer.Option("auc", help="Metric of the LaTeX table."),
-    detector: str | None = typer.Option(
-        None,
+Format = Annotated[str, typer.Option("--format", "-f", help=f"{choices(FORMATS)}.")]
+Metric = Annotated[str, typer.Option(help="Metric of the LaTeX table.")]
+Detector = Annotated[
+    str | None,
+    typer.Option(
         "--detector",
         "-d",
         help="Detector whose model card it is (hf), where there are several.",
     ),
-    dataset_id: str | None = typer.Option(
-        None, help="The data set's id on the Hugging Face Hub (hf); its name by default."
-    ),
-    out: Path | None = typer.Option(
-        None, "--out", "-o", help="For hf: folder for .eval_results/ and model-index.yml."
-    ),
+]
+DatasetId = Annotated[
+    str | None,
+    typer.Option(help="The data set's id on the Hugging Face Hub (hf); its name by default."),
+]
+Out = Annotated[
+    Path | None,
+    typer.Option("--out", "-o", help="For hf: folder for .eval_results/ and model-index.yml."),
+]
+
+
+def command(
+    context: typer.Context,
+    *,
+    run: options.RunFolder,
+    form: Format,
+    metric: Metric = "auc",
+    detector: Detector = None,
+    dataset_id: DatasetId = None,
+    out: Out = None,
 ) -> None:
     """Export a run; no image and no detector is touched."""
-    if form not in FORMATS:
-        raise BenchError(f"--format {form}: choose {', '.join(FORMATS)}")
-    from bench.results import export as exporting
-
-    if form in format_names("MODEL_CARD_FORMATS"):
-        files = exporting.model_card(run, form, detector, dataset_id)
-        if out is None:
-            for name, text in files.texts.items():
-                put(f"# {name}\n{text}")
-        else:
-            for path in exporting.write(files.texts, out):
-                say(f"written: {path}")
-        incomplete = files.incomplete
-    else:
-        done = exporting.export(run, form, metric)
-        put(done.texts[form])
-        incomplete = done.incomplete
+    check_choice("--format", form, FORMATS)
+    refuse_without_effect(
+        context,
+        "--metric",
+        when=form not in METRIC_FORMATS,
+        why=f"on --format {form}, which holds every metric: it chooses the one of --format {choices(METRIC_FORMATS)}",
+    )
+    refuse_without_effect(
+        context,
+        "--detector",
+        "--dataset-id",
+        "--out",
+        when=form not in CARD_FORMATS,
+        why=f"on --format {form}, which is a board on stdout: it belongs to --format {choices(CARD_FORMATS)}",
+    )
+    incomplete = (
+        _model_card(run, form, detector, dataset_id, out)
+        if form in CARD_FORMATS
+        else _board(run, form, metric)
+    )
     if incomplete:
         say(f"{incomplete} cells have no result")
         raise typer.Exit(EXIT_INCOMPLETE)
+
+
+def _board(run: Path, form: str, metric: str) -> int:
+    """Print the board; return the number of cells without a result."""
+    from bench.results.export import export
+
+    exported = export(run, form, metric)
+    put(exported.texts[form])
+    return exported.incomplete
+
+
+def _model_card(
+    run: Path, form: str, detector: str | None, dataset_id: str | None, out: Path | None
+) -> int:
+    """Print or write the files of a model's repository; return the number of cells without a result."""
+    from bench.results.export import model_card, write
+
+    files = model_card(run, form, detector, dataset_id)
+    if out is None:
+        for name, text in files.texts.items():
+            put(f"# {name}\n{text}")
+    else:
+        for path in write(files.texts, out):
+            say(f"written: {path}")
+    return files.incomplete

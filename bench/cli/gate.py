@@ -4,56 +4,86 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Annotated
 
 import typer
 
+from bench.cli import options
+from bench.cli.effect import choose_format
+from bench.cli.examples import examples
 from bench.cli.output import put, say
+from bench.cli.values import check_choice
 from bench.errors import BenchError
 
-EXAMPLE = "Example: bench gate runs/candidate --baseline baseline/baseline.json --min auc=0.8"
+EXAMPLES = examples(
+    "bench gate runs/candidate --baseline baseline/baseline.json --min auc=0.8",
+    "bench gate runs/candidate -b runs/main --mode non-inferior --margin 0.02",
+    "bench gate runs/candidate -b baseline/baseline.json --rules gate.toml --out gate -f junit",
+)
 
-
-def command(
-    candidate: Path = typer.Argument(..., help="The --out folder of the run to judge."),
-    baseline: Path = typer.Option(
-        ..., "--baseline", "-b", envvar="BENCH_BASELINE", help="A run's folder, or a baseline.json."
+Candidate = Annotated[Path, typer.Argument(help="The --out folder of the run to judge.")]
+Baseline = Annotated[
+    Path,
+    typer.Option(
+        "--baseline", "-b", envvar="BENCH_BASELINE", help="A run's folder, or a baseline.json."
     ),
-    rules: Path | None = typer.Option(
-        None,
+]
+Rules = Annotated[
+    Path | None,
+    typer.Option(
         envvar="BENCH_GATE_RULES",
         help="TOML file of rules; gate.toml of the working folder where there is one.",
     ),
-    mode: str | None = typer.Option(
-        None, help="regression (block on FAIL; the default) or non-inferior (every cell must PASS)."
+]
+Mode = Annotated[
+    str | None,
+    typer.Option(
+        help="regression (block on FAIL; the default) or non-inferior (every cell must PASS)."
     ),
-    metric: str | None = typer.Option(None, help="Metric to test; auc by default."),
-    margin: float | None = typer.Option(
-        None, help="A drop up to this is no regression; 0.01 by default."
-    ),
-    minimum: list[str] = typer.Option(
-        [], "--min", help="Floor for the lower bound: METRIC[@CONDITION]=VALUE. Repeatable."
-    ),
-    out: Path | None = typer.Option(
-        None, "--out", "-o", help="Folder for gate.md, gate.json and gate.junit.xml."
-    ),
-    form: str = typer.Option("md", "--format", "-f", help="What to print: md, json or junit."),
-    as_json: bool = typer.Option(False, "--json", help="The same as --format json."),
+]
+Metric = Annotated[str | None, typer.Option(help="Metric to test; auc by default.")]
+Margin = Annotated[
+    float | None, typer.Option(help="A drop up to this is no regression; 0.01 by default.")
+]
+Minimum = Annotated[
+    list[str],
+    typer.Option("--min", help="Floor for the lower bound: METRIC[@CONDITION]=VALUE. Repeatable."),
+]
+Out = Annotated[
+    Path | None,
+    typer.Option("--out", "-o", help="Folder for gate.md, gate.json and gate.junit.xml."),
+]
+Format = Annotated[str, typer.Option("--format", "-f", help="What to print: md, json or junit.")]
+
+
+def command(
+    context: typer.Context,
+    *,
+    candidate: Candidate,
+    baseline: Baseline,
+    rules: Rules = None,
+    mode: Mode = None,
+    metric: Metric = None,
+    margin: Margin = None,
+    minimum: Minimum = [],
+    out: Out = None,
+    form: Format = "md",
+    as_json: options.FormatJson = False,
 ) -> None:
     """Hold a run against a baseline, image by image; exit 0, 10, 11 or 12.
 
     0: no regression. 10: a cell dropped beyond the margin, significantly, or lies under its floor. 11: not
     enough to tell, or no baseline. 12: scores are missing, or a run is limited. Never 1.
     """
-    form = "json" if as_json else form
-    if form not in ("md", "json", "junit"):
-        raise BenchError(f"--format {form}: choose md, json or junit")
+    form = choose_format(context, form, as_json=as_json)
+    check_choice("--format", form, ("md", "json", "junit"))
     from bench.results import gate as gating
     from bench.results import gate_report
 
-    given = {"mode": mode, "metric": metric, "margin": margin}
+    overrides = {"mode": mode, "metric": metric, "margin": margin}
     github = os.environ.get("GITHUB_ACTIONS") == "true"
     try:
-        result = gating.gate(candidate, baseline, gating.load_rules(rules, given, minimum))
+        result = gating.gate(candidate, baseline, gating.load_rules(rules, overrides, minimum))
     except BenchError as error:
         if github:
             say(gate_report.github_error(str(error)))

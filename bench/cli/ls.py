@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Annotated
 
 import typer
 
+from bench.cli import options
+from bench.cli.examples import examples
 from bench.cli.output import put, put_json, table
 
-EXAMPLE = "Example: bench ls detectors --json"
+EXAMPLES = examples("bench ls detectors", "bench ls suites", "bench ls attacks --json")
 
 
 class Kind(StrEnum):
-    """What can be listed."""
+    """The kinds of things that can be listed."""
 
     detectors = "detectors"
     suites = "suites"
@@ -23,10 +26,10 @@ class Kind(StrEnum):
     datasets = "datasets"
 
 
-def command(
-    kind: Kind = typer.Argument(..., help="What to list."),
-    as_json: bool = typer.Option(False, "--json", help="Print JSON."),
-) -> None:
+KindArgument = Annotated[Kind, typer.Argument(help="What to list.")]
+
+
+def command(*, kind: KindArgument, as_json: options.Json = False) -> None:
     """List detectors, suites, corruptions, attacks, layouts, recipes or embedded data sets."""
     from bench import catalogue
 

@@ -7,34 +7,34 @@ import time
 from types import TracebackType
 from typing import Any, Self
 
-PLAIN_EVERY = 30.0
+PLAIN_EVERY = 30.0  # seconds between two plain lines
 
 
 def say(text: str) -> None:
-    """One line to the person at the terminal; names in it are data, never markup."""
+    """Write one line to the person at the terminal; names in it are data, never markup."""
     sys.stderr.write(printable(text) + "\n")
     sys.stderr.flush()
 
 
 def printable(text: str) -> str:
-    """The text without control characters: a file name must not steer a terminal."""
+    """Spell control characters out: a file name must not steer a terminal."""
     return "".join(c if c.isprintable() or c in "\n\t" else repr(c)[1:-1] for c in text)
 
 
 def put_json(value: Any) -> None:
-    """One strict JSON document on stdout."""
+    """Write one strict JSON document on stdout."""
     import json
 
     sys.stdout.write(json.dumps(value, indent=2, allow_nan=False, ensure_ascii=False) + "\n")
 
 
 def put(text: str) -> None:
-    """Data on stdout."""
+    """Write text that is data on stdout."""
     sys.stdout.write(text if text.endswith("\n") else text + "\n")
 
 
 def table(rows: list[dict[str, Any]]) -> str:
-    """Rows of equal keys as aligned columns, for reading."""
+    """Lay rows of equal keys out as aligned columns, for reading."""
     if not rows:
         return ""
     head = list(rows[0])
@@ -53,8 +53,8 @@ class Bar:
         self._quiet = quiet
         self._live: Any = None
         self._task: Any = None
-        self._name, self._total, self._done = "", 0, 0
-        self._began = self._told = time.monotonic()
+        self._name, self._total, self._finished = "", 0, 0
+        self._began = self._printed = time.monotonic()
 
     def __enter__(self) -> Self:
         if sys.stderr.isatty() and not self._quiet:
@@ -91,7 +91,7 @@ class Bar:
             self._live.stop()
 
     def note(self, text: str) -> None:
-        """One remark, above the bar."""
+        """Print one remark, above the bar."""
         if self._quiet:
             return
         if self._live is not None:
@@ -100,26 +100,26 @@ class Bar:
             say(text)
 
     def start(self, task: str, total: int) -> None:
-        """Begin a task of ``total`` steps; ends the one before."""
-        self._name, self._total, self._done = task, total, 0
-        self._began = self._told = time.monotonic()
+        """Begin a task of ``total`` steps and end the one before."""
+        self._name, self._total, self._finished = task, total, 0
+        self._began = self._printed = time.monotonic()
         if self._live is not None:
             if self._task is not None:
                 self._live.remove_task(self._task)
             self._task = self._live.add_task(task, total=total)
 
     def advance(self, steps: int = 1) -> None:
-        """So many steps are done."""
-        self._done += steps
+        """Count steps of the task as done."""
+        self._finished += steps
         if self._live is not None:
             self._live.advance(self._task, steps)
             return
         now = time.monotonic()
-        if self._quiet or now - self._told < PLAIN_EVERY:
+        if self._quiet or now - self._printed < PLAIN_EVERY:
             return
-        self._told = now
-        left = (now - self._began) * (self._total - self._done) / max(self._done, 1)
-        say(f"{self._name}: {self._done} of {self._total}, about {_clock(left)} left")
+        self._printed = now
+        left = (now - self._began) * (self._total - self._finished) / max(self._finished, 1)
+        say(f"{self._name}: {self._finished} of {self._total}, about {_clock(left)} left")
 
 
 def _clock(seconds: float) -> str:

@@ -3,25 +3,34 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
 
 import typer
 
-from bench.cli.output import put, put_json, say
+from bench.cli import options
+from bench.cli.examples import examples
+from bench.cli.output import put, put_json, say, table
 
-EXAMPLE = "Example: bench show jpeg --sheet jpeg.png"
+EXAMPLES = examples(
+    "bench show resnet50.pocket",
+    "bench show jpeg --sheet jpeg.png",
+    "bench show adversarial --json",
+)
 
-
-def command(
-    name: str = typer.Argument(
-        ..., help="A detector, suite, corruption, attack, layout, recipe or data set."
-    ),
-    as_json: bool = typer.Option(False, "--json", help="Print JSON."),
-    sheet: Path | None = typer.Option(
-        None,
+Name = Annotated[
+    str,
+    typer.Argument(help="A detector, suite, corruption, attack, layout, recipe or data set."),
+]
+Sheet = Annotated[
+    Path | None,
+    typer.Option(
         help="Draw into this PNG: a corruption's severities on a sample tile; a detector's first-layer "
         "filters and activation maps; or, of the embedded data set, every generator's tiles under real ones.",
     ),
-) -> None:
+]
+
+
+def command(*, name: Name, as_json: options.Json = False, sheet: Sheet = None) -> None:
     """Show a detector's card, a suite's conditions, a plug-in's parameters, or a data set's counts."""
     from bench import catalogue
 
@@ -29,14 +38,14 @@ def command(
     if as_json:
         put_json(facts)
     else:
-        put("\n".join(_lines(facts)))
+        put("\n".join(_outline(facts)))
     if sheet is not None:
         drawn = _draw(str(facts["kind"]), name, sheet)
         say(f"written: {sheet} ({', '.join(drawn)})")
 
 
 def _draw(kind: str, name: str, sheet: Path) -> list[str]:
-    """The sheet of one kind of thing; returns what is on it."""
+    """Draw the sheet of one kind of thing; return the titles of what is on it."""
     if kind == "dataset":
         from bench.pictures.dataset_sheet import draw_samples
 
@@ -50,24 +59,25 @@ def _draw(kind: str, name: str, sheet: Path) -> list[str]:
     return draw(name, sheet)
 
 
-def _lines(value: object, indent: str = "") -> list[str]:
-    """Nested facts as indented lines."""
+def _outline(value: object, indent: str = "") -> list[str]:
+    """Write nested facts as indented lines."""
     if isinstance(value, dict):
-        lines = []
-        for key, item in value.items():
-            if isinstance(item, list) and item and all(isinstance(n, int | float) for n in item):
-                lines.append(f"{indent}{key}: {', '.join(map(str, item))}")
-            elif isinstance(item, str) and "\n" in item:
-                lines += [f"{indent}{key}:", *(f"{indent}  {line}" for line in item.splitlines())]
-            elif isinstance(item, dict | list) and item:
-                lines += [f"{indent}{key}:", *_lines(item, indent + "  ")]
-            else:
-                lines.append(f"{indent}{key}: {'none' if item in (None, '', [], {}) else item}")
-        return lines
+        return [line for key, item in value.items() for line in _entry(str(key), item, indent)]
+    if isinstance(value, list) and all(isinstance(item, dict) for item in value):
+        return [indent + line for line in table(value).splitlines()]
     if isinstance(value, list):
-        if all(isinstance(item, dict) for item in value):
-            from bench.cli.output import table
-
-            return [indent + line for line in table(value).splitlines()]
         return [f"{indent}{item}" for item in value]
     return [f"{indent}{value}"]
+
+
+def _entry(key: str, item: object, indent: str) -> list[str]:
+    """Write one fact behind its name: numbers on its line, further facts and lines of text below it."""
+    if item in (None, "", [], {}):
+        return [f"{indent}{key}: none"]
+    if isinstance(item, list) and all(isinstance(number, int | float) for number in item):
+        return [f"{indent}{key}: {', '.join(map(str, item))}"]
+    if isinstance(item, str) and "\n" in item:
+        return [f"{indent}{key}:", *(f"{indent}  {line}" for line in item.splitlines())]
+    if isinstance(item, dict | list):
+        return [f"{indent}{key}:", *_outline(item, indent + "  ")]
+    return [f"{indent}{key}: {item}"]

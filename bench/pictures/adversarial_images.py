@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from bench.errors import BenchError
@@ -19,6 +20,7 @@ from bench.store.rundir import RunDir
 from bench.support.files import ensure_writable, write_atomic
 
 if TYPE_CHECKING:
+    from bench.protocol.suite import Suite
     from bench.runs.prepare import Prepared
     from bench.store.units import Unit
 
@@ -31,25 +33,19 @@ def save_adversarial(prepared: Prepared, count: int, folder: Path) -> list[Path]
     so that its largest value is white or black.
 
     Args:
-        prepared: The run.
+        prepared: The run that was scored.
         count: Images a detector and attack, at least 1.
-        folder: Where they go, in ``<detector>/<condition>/``.
+        folder: Folder that receives ``<detector>/<condition>/``.
 
     Returns:
-        What was written.
+        The files that were written.
 
     Raises:
         BenchError: The count is no good, or the suite holds no attack that hands back a picture.
         OutputError: The folder cannot be written.
     """
-    if count < 1:
-        raise BenchError(f"--save-adversarial {count}: give at least 1")
+    check_pictures(prepared.request.suite, count)
     attacks = {name for name, c in prepared.conditions.items() if c.attack is not None}
-    if not attacks:
-        raise BenchError(
-            f"--save-adversarial: suite {prepared.request.suite.name!r} holds no attack; "
-            "use --suite adversarial"
-        )
     ensure_writable(folder)
     settled = _settled_by_run(prepared)
     plan = prepared.plan(settled)
@@ -63,6 +59,20 @@ def save_adversarial(prepared: Prepared, count: int, folder: Path) -> list[Path]
     return written
 
 
+def check_pictures(suite: Suite, count: int) -> None:
+    """Refuse what `save_adversarial` could not draw, before a run is paid for.
+
+    Raises:
+        BenchError: The count is no good, or the suite holds no attack that hands back a picture.
+    """
+    if count < 1:
+        raise BenchError(f"--save-adversarial {count}: give at least 1")
+    if all(condition.attack is None for condition in suite.parsed):
+        raise BenchError(
+            f"--save-adversarial: suite {suite.name!r} holds no attack; use --suite adversarial"
+        )
+
+
 def _settled_by_run(prepared: Prepared) -> Settled:
     """Batch sizes and thresholds that the run ended with, where there was one."""
     folder = RunDir(prepared.request.folder)
@@ -74,30 +84,31 @@ def _settled_by_run(prepared: Prepared) -> Settled:
 
 
 def _save(engine: Engine, chunk: DecodedChunk, unit: Unit, count: int, folder: Path) -> list[Path]:
-    first = engine.first_attacked(chunk, unit)
-    place = folder / _safe(unit.detector) / _safe(unit.condition)
+    unit_folder = folder / _safe(unit.detector) / _safe(unit.condition)
     written = []
-    for record, clean, moved in first[:count]:
+    for record, clean, adversarial in engine.first_attacked(chunk, unit)[:count]:
         stem = _safe(record.sample_id)[-80:]
-        pictures = {"clean": clean, "adversarial": moved, "difference": difference(clean, moved)}
+        pictures = {
+            "clean": clean,
+            "adversarial": adversarial,
+            "difference": difference(clean, adversarial),
+        }
         for kind, pixels in pictures.items():
-            path = place / f"{stem}-{kind}.png"
+            path = unit_folder / f"{stem}-{kind}.png"
             image = Image.fromarray(np.ascontiguousarray(pixels.transpose(1, 2, 0)))
             write_atomic(path, functools.partial(image.save, format="PNG"))
             written.append(path)
     return written
 
 
-def difference(
-    clean: np.ndarray[tuple[int, ...], np.dtype[np.uint8]],
-    moved: np.ndarray[tuple[int, ...], np.dtype[np.uint8]],
-) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
-    """The change around mid-grey, stretched to the whole range; (3, h, w) uint8 each."""
-    change = moved.astype(np.float64) - clean
+def difference(clean: NDArray[np.uint8], adversarial: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Draw the change around mid-grey, stretched to the whole range; (3, h, w) uint8 each."""
+    change = adversarial.astype(np.float64) - clean
     largest = float(np.abs(change).max()) or 1.0
-    return np.clip(np.round(128 + 127 * change / largest), 0, 255).astype(np.uint8)
+    grey: NDArray[np.uint8] = np.round(128 + 127 * change / largest).clip(0, 255).astype(np.uint8)
+    return grey
 
 
 def _safe(name: str) -> str:
-    """A file name any system takes; detectors and conditions are the user's text."""
+    """A file name that any system takes: detectors and conditions are the user's text."""
     return re.sub(r"[^A-Za-z0-9.=,()_-]+", "_", name).strip(".") or "_"

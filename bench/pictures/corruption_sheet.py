@@ -28,8 +28,8 @@ def draw(name: str, path: Path) -> list[str]:
     """Draw the sample and the corruption's severities side by side into a PNG.
 
     Args:
-        name: A corruption.
-        path: Where the PNG goes, under exactly this name.
+        name: Name of a corruption.
+        path: PNG to write, under exactly this name.
 
     Returns:
         The conditions drawn, in order, "clean" first.

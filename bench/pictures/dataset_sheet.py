@@ -27,7 +27,7 @@ def draw_samples(path: Path) -> list[str]:
     """Draw twelve pairs of the test split for every generator and control into a PNG.
 
     Args:
-        path: Where the PNG goes, under exactly this name.
+        path: PNG to write, under exactly this name.
 
     Returns:
         The generators and controls drawn, in order.
@@ -64,8 +64,8 @@ def draw_samples(path: Path) -> list[str]:
 
 def _spread(samples: pd.DataFrame, name: str) -> NDArray[np.int64]:
     """Rows of one generator, spread evenly over its photographs."""
-    found = np.flatnonzero((samples["generator"] == name).to_numpy())
-    return found[np.linspace(0, len(found) - 1, COLUMNS).round().astype(np.int64)]
+    rows = np.flatnonzero((samples["generator"] == name).to_numpy())
+    return rows[np.linspace(0, len(rows) - 1, COLUMNS).round().astype(np.int64)]
 
 
 def _paste(sheet: PILImage.Image, manifest: Manifest, row: int, corner: tuple[int, int]) -> None:

@@ -17,11 +17,11 @@ SPLIT = "test"
 
 
 def draw_detector(name: str, path: Path) -> list[str]:
-    """Draw a detector's filters, and what they find in one photograph and its generated versions.
+    """Draw a detector's filters, and their maps of one photograph and its generated versions.
 
     Args:
-        name: A detector with weights.
-        path: Where the PNG goes, under exactly this name.
+        name: Name of a detector with weights.
+        path: PNG to write, under exactly this name.
 
     Returns:
         The sources of the pictures, in order: the photograph's, then the generators.

@@ -3,24 +3,57 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.datasets import ImageRecord, load
+from bench.datasets import FAKE, REAL, ImageRecord, load
 from bench.support.figures import save_png, save_svg
 from leaderboards.plots.figure import new_figure
+from leaderboards.statistics.metrics import Metrics
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of verdict.
+
+    Attributes:
+        title: What its images are, in words.
+        label: Label of the images.
+        verdict: What the detector says, 1 for AI-generated; ``None`` takes either.
+        sure: Whether images far from the threshold are wanted, or those close to it.
+    """
+
+    title: str
+    label: int
+    verdict: int | None
+    sure: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Picked:
+    """Images picked to show one kind of verdict.
+
+    Attributes:
+        title: What the images are, in words.
+        rows: Positions of the images, the most telling one first.
+    """
+
+    title: str
+    rows: tuple[int, ...]
+
 
 KINDS = (
-    ("AI-generated, surely found", 1, 1, "sure"),
-    ("AI-generated, missed", 1, 0, "sure"),
-    ("AI-generated, close call", 1, None, "close"),
-    ("real, surely passed", 0, 0, "sure"),
-    ("real, false alarm", 0, 1, "sure"),
-    ("real, close call", 0, None, "close"),
+    Kind("AI-generated, surely found", FAKE, FAKE, sure=True),
+    Kind("AI-generated, missed", FAKE, REAL, sure=True),
+    Kind("AI-generated, close call", FAKE, None, sure=False),
+    Kind("real, surely passed", REAL, REAL, sure=True),
+    Kind("real, false alarm", REAL, FAKE, sure=True),
+    Kind("real, close call", REAL, None, sure=False),
 )
-SURE = tuple(kind for kind in KINDS if kind[-1] == "sure")
+SURE = tuple(kind for kind in KINDS if kind.sure)
 
 
 def pick(
@@ -28,33 +61,32 @@ def pick(
     logits: NDArray[np.float32],
     threshold: float,
     count: int,
-    kinds: Sequence[tuple[str, int, int | None, str]] = KINDS,
-) -> list[tuple[str, list[int]]]:
-    """The most telling images of each kind.
+    kinds: Sequence[Kind] = KINDS,
+) -> list[Picked]:
+    """Pick the most telling images of each kind of verdict.
+
+    Sure ones are taken by their distance to the threshold, farthest first; close calls of either
+    verdict nearest first. Ties keep their order.
 
     Args:
         labels: (N,) 1 for AI-generated.
         logits: (N,), nan where unscored.
         threshold: Above it the verdict is AI-generated.
         count: At most so many of a kind.
-        kinds: Which kinds: title, label, verdict (``None`` for either), and how sure.
-
-    Returns:
-        (what they are, positions): sure ones by the distance to the threshold, farthest first; close calls of
-        either verdict, nearest first. Ties keep their order.
+        kinds: Kinds to pick for, in this order.
     """
     margin = logits.astype(np.float64) - threshold
     verdict = (margin > 0).astype(np.int64)
-    found = []
-    for title, label, said, kind in kinds:
-        mask = (labels == label) & np.isfinite(margin)
-        if said is not None:
-            mask &= verdict == said
+    picked = []
+    for kind in kinds:
+        mask = (labels == kind.label) & np.isfinite(margin)
+        if kind.verdict is not None:
+            mask &= verdict == kind.verdict
         rows = np.flatnonzero(mask)
         distance = np.abs(margin[rows])
-        order = np.argsort(-distance if kind == "sure" else distance, kind="stable")
-        found.append((title, rows[order[:count]].tolist()))
-    return found
+        order = np.argsort(-distance if kind.sure else distance, kind="stable")
+        picked.append(Picked(kind.title, tuple(rows[order[:count]].tolist())))
+    return picked
 
 
 def draw_gallery(
@@ -71,39 +103,40 @@ def draw_gallery(
 
     Args:
         root: Folder the records' locators are relative to.
-        records: All images that were scored.
-        logits: Aligned with them.
-        threshold: The verdict's.
+        records: All N images of the run.
+        logits: (N,) in the records' order, nan where unscored.
+        threshold: Logit above which the verdict is AI-generated.
         path: PNG to write.
-        title: Above it all.
+        title: Text above the gallery.
         count: Pictures a row.
 
     Raises:
         OutputError: The place cannot be written.
     """
     labels = np.array([record.label for record in records], dtype=np.int64)
-    rows = pick(labels, logits, threshold, count)
-    figure = new_figure(1.4 * count, 1.7 * len(rows))
-    grid = figure.subplots(len(rows), count, squeeze=False)
-    for axes_row, (kind, chosen) in zip(grid, rows, strict=True):
-        for axes in axes_row:
+    picked = pick(labels, logits, threshold, count)
+    figure = new_figure(1.4 * count, 1.7 * len(picked))
+    grid = figure.subplots(len(picked), count, squeeze=False)
+    for line, images in zip(grid, picked, strict=True):
+        for axes in line:
             axes.set_axis_off()
-        axes_row[0].set_title(f"{kind}" + ("" if chosen else ": none"), loc="left", fontsize=8)
-        for axes, at in zip(axes_row, chosen, strict=False):
-            axes.imshow(load(root, records[at]))
-            chance = 1 / (1 + np.exp(-np.float64(logits[at])))
+        title_of_line = images.title if images.rows else f"{images.title}: none"
+        line[0].set_title(title_of_line, loc="left", fontsize=8)
+        for axes, row in zip(line, images.rows, strict=False):
+            axes.imshow(load(root, records[row]))
+            chance = 1 / (1 + np.exp(-np.float64(logits[row])))
             axes.text(0, -0.04, f"{chance:.3f}", transform=axes.transAxes, fontsize=7, va="top")
     figure.suptitle(title, fontsize=9, parse_math=False)
     save_png(figure, path)
 
 
-def draw_confusion(counts: dict[str, int], path: Path, *, title: str) -> None:
-    """Draw tp, fp, tn and fn as a square, shaded by the share of each class.
+def draw_confusion(metrics: Metrics, path: Path, *, title: str) -> None:
+    """Draw the counts of right and wrong verdicts as a square, shaded by the share of each class.
 
     Raises:
         OutputError: The place cannot be written.
     """
-    table = np.array([[counts["tn"], counts["fp"]], [counts["fn"], counts["tp"]]], dtype=float)
+    table = np.array([[metrics.tn, metrics.fp], [metrics.fn, metrics.tp]], dtype=float)
     total = table.sum(axis=1, keepdims=True)
     shares = np.divide(table, total, out=np.zeros_like(table), where=total > 0)
     figure = new_figure(3.6, 3.2)

@@ -1,125 +1,71 @@
-"""Our figures beside the study's."""
+"""Our figures beside the study's, as a page and as JSON."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from bench.studies.figures import Figures
 from bench.studies.recipe import Recipe
+from bench.training.plan import Trained
 from bench.training.report import read_records
 from bench.training.report import rows as training_rows
-from bench.training.request import Trained
 from leaderboards.render.text import escape, table
 from leaderboards.statistics.metrics import Metrics
 
+METRICS = ("accuracy", "precision", "recall", "f1", "auc")
+# Figures of a study that are of the training, and the column of the training table that holds ours.
+TRAINING_COLUMNS = {"parameters": "parameters (M)", "loss": "min loss", "ms_step": "ms/step"}
 
-@dataclass(frozen=True, slots=True)
-class Figures:
-    """One trained network on the test images.
 
-    Attributes:
-        name: The detector.
-        arch: Its architecture.
-        seen: On test images of the generators and domains it was trained on, as the studies report.
-        unseen: On all others; ``None`` where there are none.
-        fresh: On those of ``seen`` whose bytes stand in no training image; ``None`` where that is all.
-        paper: The study's figures.
-        departures: Settings that are not the study's, in words.
+def to_markdown(
+    study: Recipe, budget: str, trainings: Sequence[Trained], figures: Sequence[Figures]
+) -> str:
+    """Write the comparison as a page: figures, trainings, departures, and what the study leaves open.
+
+    Args:
+        study: Recipe of the study.
+        budget: Name of the budget that was trained with, or empty.
+        trainings: The study's networks, trained here.
+        figures: Figures of the networks, in the same order.
     """
-
-    name: str
-    arch: str
-    seen: Metrics
-    unseen: Metrics | None
-    fresh: Metrics | None
-    paper: Mapping[str, float]
-    departures: tuple[str, ...]
-
-
-OF_TRAINING = ("parameters", "loss", "ms_step")
-
-
-SHOWN = ("accuracy", "precision", "recall", "f1", "auc")
-
-
-def _markdown(study: Recipe, budget: str, done: list[Trained], figures: list[Figures]) -> str:
-    records = read_records([one.folder for one in done])
-    trained = dict(zip([record["name"] for record in records], training_rows(records), strict=True))
+    records = read_records([training.plan.folder for training in trainings])
+    names = [record["name"] for record in records]
+    trained = dict(zip(names, training_rows(records), strict=True))
     lines = [f"# {escape(study.name)}: {escape(study.title)}", "", f"{escape(study.source)}.", ""]
     lines += table(
-        ["network", "metric", "ours", "study", "difference"], _rows(figures, trained), left=2
+        ["network", "metric", "ours", "study", "difference"],
+        [row for f in figures for row in (*_metric_rows(f), *_training_rows(f, trained[f.name]))],
+        left=2,
     )
     lines += [
         "Test images of the generators and domains trained on; positive = AI-generated, threshold logit 0.",
         "",
     ]
-    lines += _further("On all other test images:", {f.name: f.unseen for f in figures})
-    fresh = {f.name: f.fresh for f in figures}
-    lines += _further("Without test images that are byte-identical to a training image:", fresh)
+    lines += _section("On all other test images:", {f.name: f.unseen for f in figures})
+    lines += _section(
+        "Without test images that are byte-identical to a training image:",
+        {f.name: f.fresh for f in figures},
+    )
     lines += ["Trainings:", ""]
     lines += table(
         list(next(iter(trained.values()))),
-        [[escape(v) for v in r.values()] for r in trained.values()],
+        [[escape(value) for value in row.values()] for row in trained.values()],
     )
     lines += [f"Budget: {escape(budget) if budget else 'the study’s own'}.", ""]
-    for one, f in zip(done, figures, strict=True):
-        lines += [
-            f"- {escape(f.name)}: {escape(text)}" for text in (*f.departures, *one.split.remarks)
-        ]
+    for training, f in zip(trainings, figures, strict=True):
+        remarks = (*f.departures, *training.plan.split.remarks)
+        lines += [f"- {escape(f.name)}: {escape(text)}" for text in remarks]
     lines += ["", *(f"- Exact: {escape(text)}" for text in study.exact)]
     lines += [f"- Assumed: {escape(text)}" for text in study.assumed]
     return "\n".join(lines) + "\n"
 
 
-def _further(title: str, found: Mapping[str, Metrics | None]) -> list[str]:
-    """The same metrics on other images; nothing where there are none."""
-    rows = [
-        [escape(name), str(m.n_real + m.n_fake), *(_number(getattr(m, key)) for key in SHOWN)]
-        for name, m in found.items()
-        if m is not None
-    ]
-    return [title, "", *table(["network", "images", *SHOWN], rows)] if rows else []
-
-
-def _rows(figures: list[Figures], trained: Mapping[str, Mapping[str, str]]) -> list[list[str]]:
-    rows = []
-    for f in figures:
-        for key in (*SHOWN, *(k for k in f.paper if k not in (*SHOWN, *OF_TRAINING))):
-            ours, theirs = float(getattr(f.seen, key)), f.paper.get(key)
-            gap = "" if theirs is None else f"{ours - theirs:+.4f}"
-            rows.append(
-                [escape(f.name), key, _number(ours), "" if theirs is None else f"{theirs:.4f}", gap]
-            )
-        columns = {"parameters": "parameters (M)", "loss": "min loss", "ms_step": "ms/step"}
-        for key, column in columns.items():
-            if key in f.paper:
-                ours = float(trained[f.name][column])
-                rows.append(
-                    [
-                        escape(f.name),
-                        column,
-                        f"{ours:g}",
-                        f"{f.paper[key]:g}",
-                        f"{ours - f.paper[key]:+.4g}",
-                    ]
-                )
-    return rows
-
-
-def _number(value: float) -> str:
-    return "n/a" if np.isnan(value) else f"{value:.4f}"
-
-
-def _as_json(study: Recipe, budget: str, figures: list[Figures]) -> dict[str, Any]:
-    def plain(metrics: Metrics | None) -> dict[str, float | None] | None:
-        if metrics is None:
-            return None
-        return {k: None if np.isnan(v) else v for k, v in dataclasses.asdict(metrics).items()}
-
+def to_json(study: Recipe, budget: str, figures: Sequence[Figures]) -> dict[str, Any]:
+    """Give the comparison as plain values; an undefined metric is ``None``."""
     return {
         "recipe": study.name,
         "budget": budget,
@@ -127,9 +73,9 @@ def _as_json(study: Recipe, budget: str, figures: list[Figures]) -> dict[str, An
             {
                 "name": f.name,
                 "arch": f.arch,
-                "ours": plain(f.seen),
-                "unseen": plain(f.unseen),
-                "without_leaks": plain(f.fresh),
+                "ours": _plain(f.seen),
+                "unseen": _plain(f.unseen),
+                "without_leaks": _plain(f.fresh),
                 "study": dict(f.paper),
                 "departures": list(f.departures),
             }
@@ -138,17 +84,45 @@ def _as_json(study: Recipe, budget: str, figures: list[Figures]) -> dict[str, An
     }
 
 
-def departures(study: Recipe, one: Trained, budget: str) -> tuple[str, ...]:
-    """Where a training is not the study's, setting by setting."""
-    theirs = study.settings(one.arch.name).model_dump(mode="json")
-    ours = one.request.settings.model_dump(mode="json")
-    found = [f"budget {budget}: {study.budget[budget].description}"] if budget else []
-    skipped = {"generators", "domains"} if study.per else set()
-    found += [
-        f"{key} {ours[key]!r} where the recipe has {theirs[key]!r}"
-        for key in theirs
-        if ours[key] != theirs[key] and key not in skipped
+def _plain(metrics: Metrics | None) -> dict[str, float | None] | None:
+    if metrics is None:
+        return None
+    values = dataclasses.asdict(metrics)
+    return {key: None if np.isnan(value) else value for key, value in values.items()}
+
+
+def _metric_rows(figures: Figures) -> list[list[str]]:
+    """Rows of one network's metrics on the test images; a figure the study does not give stays empty."""
+    further = [key for key in figures.paper if key not in (*METRICS, *TRAINING_COLUMNS)]
+    rows = []
+    for key in (*METRICS, *further):
+        ours, theirs = float(getattr(figures.seen, key)), figures.paper.get(key)
+        study = "" if theirs is None else f"{theirs:.4f}"
+        difference = "" if theirs is None else f"{ours - theirs:+.4f}"
+        rows.append([escape(figures.name), key, _number(ours), study, difference])
+    return rows
+
+
+def _training_rows(figures: Figures, trained: Mapping[str, str]) -> list[list[str]]:
+    """Rows of what the study says of its training, such as the number of parameters."""
+    rows = []
+    for key, column in TRAINING_COLUMNS.items():
+        if key in figures.paper:
+            ours, theirs = float(trained[column]), figures.paper[key]
+            difference = f"{ours - theirs:+.4g}"
+            rows.append([escape(figures.name), column, f"{ours:g}", f"{theirs:g}", difference])
+    return rows
+
+
+def _section(title: str, metrics: Mapping[str, Metrics | None]) -> list[str]:
+    """The same metrics on other images; nothing where there are none."""
+    rows = [
+        [escape(name), str(m.n_real + m.n_fake), *(_number(getattr(m, key)) for key in METRICS)]
+        for name, m in metrics.items()
+        if m is not None
     ]
-    if theirs["init"] == "imagenet" and "ImageNet" not in one.started_from:
-        found.append(f"started from {one.started_from}, the study from ImageNet weights")
-    return tuple(found)
+    return [title, "", *table(["network", "images", *METRICS], rows)] if rows else []
+
+
+def _number(value: float) -> str:
+    return "n/a" if np.isnan(value) else f"{value:.4f}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -20,8 +21,8 @@ class Network(_Strict):
     """One network of a study.
 
     Attributes:
-        detector: The architecture.
-        train: What it does otherwise than the recipe's ``[train]``.
+        detector: Name of the architecture.
+        train: Settings that differ from the recipe's ``[train]``.
         paper: Figures the study reports on its test images, by metric of ours: ``accuracy``, ``auc``,
             ``balanced_accuracy``, ``precision``, ``recall``, ``f1``; for the
             training table ``parameters`` (millions), ``loss`` and ``ms_step``.
@@ -37,8 +38,8 @@ class Budget(_Strict):
 
     Attributes:
         description: What is cut, in a sentence.
-        train: What changes for all networks.
-        networks: What changes for one, by detector.
+        train: Settings that change for all networks.
+        networks: Settings that change for one network, by detector.
     """
 
     description: str
@@ -50,11 +51,11 @@ class Recipe(_Strict):
     """A study, as written in one TOML file.
 
     Attributes:
-        name: As typed.
+        name: Name of the study, as it is typed.
         title: What was studied, in a sentence.
-        source: Who and where.
+        source: Authors and place of publication.
         layout: How the data are laid out; ``auto`` recognises it.
-        suite: What `bench reproduce` measures after the training.
+        suite: Suite that `bench reproduce` runs after the training.
         per: ``domain`` trains each network once for every domain of the data.
         train: Settings of the study, all networks alike.
         networks: In the study's order.
@@ -76,22 +77,22 @@ class Recipe(_Strict):
     assumed: list[str] = []
 
     def network(self, detector: str) -> Network:
-        """The recipe's network called ``detector``.
+        """Find the recipe's network called ``detector``.
 
         Raises:
             BenchError: If it has none.
         """
-        found = {network.detector: network for network in self.networks}
-        if detector not in found:
+        networks = {network.detector: network for network in self.networks}
+        if detector not in networks:
             raise BenchError(
-                f"recipe {self.name} trains no {detector!r}: {nearest(detector, found)}"
+                f"recipe {self.name} trains no {detector!r}: {nearest(detector, networks)}"
             )
-        return found[detector]
+        return networks[detector]
 
     def settings(
-        self, detector: str, budget: str = "", changes: dict[str, Any] | None = None
+        self, detector: str, budget: str = "", changes: Mapping[str, Any] | None = None
     ) -> Settings:
-        """What one network trains with: the study, then the budget, then the command line.
+        """Merge what one network trains with: the study, then the budget, then the command line.
 
         Raises:
             BenchError: On an unknown network, budget or setting.

@@ -23,7 +23,12 @@ Rows = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """Which images make one batch, and of which epoch."""
+    """The images of one batch, and its epoch.
+
+    Attributes:
+        epoch: Epoch the batch belongs to, from 0.
+        rows: (N,) positions in the training or validation set.
+    """
 
     epoch: int
     rows: Rows
@@ -35,22 +40,22 @@ class TrainingImages(Dataset[tuple[Tensor, Tensor]]):
     def __init__(self, pixels: Pixels, labels: Rows, settings: Settings, spec: InputSpec) -> None:
         self._pixels, self._labels, self._spec = pixels, labels.astype(np.float32), spec
         self._seed = settings.seed
-        self._augmentations = augmentations(settings)
-        self._plain = only_flips(self._augmentations)
+        self._augmentations = parse_augmentations(settings)
+        self._only_flips = only_flips(self._augmentations)
         self._draws: Draws | None = None
 
     def __getitem__(self, step: Step) -> tuple[Tensor, Tensor]:
         if self._draws is None or self._draws.epoch != step.epoch:
             self._draws = Draws(self._augmentations, self._seed, step.epoch, len(self._labels))
-        images = self._flipped(step.rows) if self._plain else self._augmented(step.rows)
+        images = self._flipped(step.rows) if self._only_flips else self._augmented(step.rows)
         return torch.from_numpy(images), torch.from_numpy(self._labels[step.rows])
 
     def _flipped(self, rows: Rows) -> NDArray[np.uint8]:
         assert self._draws is not None
         images = self._pixels.canvases(rows)
         for which, augmentation in enumerate(self._augmentations):
-            turned = self._draws.wanted(rows, which)
-            images[turned] = np.flip(images[turned], axis=augmentation.axis)
+            flipped = self._draws.wanted(rows, which)
+            images[flipped] = np.flip(images[flipped], axis=augmentation.axis)
         return images
 
     def _augmented(self, rows: Rows) -> NDArray[np.uint8]:
@@ -65,15 +70,14 @@ class TrainingImages(Dataset[tuple[Tensor, Tensor]]):
 
 
 class ValidationImages(Dataset[tuple[Tensor, Tensor]]):
-    """Batches of canvases as they are, with their labels and rows."""
+    """Whole batches of canvases as they are with their labels, by `Step`."""
 
     def __init__(self, pixels: Pixels, labels: Rows) -> None:
         self._pixels, self._labels = pixels, labels.astype(np.float32)
 
     def __getitem__(self, step: Step) -> tuple[Tensor, Tensor]:
-        return torch.from_numpy(self._pixels.canvases(step.rows)), torch.from_numpy(
-            self._labels[step.rows]
-        )
+        canvases = torch.from_numpy(self._pixels.canvases(step.rows))
+        return canvases, torch.from_numpy(self._labels[step.rows])
 
 
 class EpochSteps(Sampler[Step]):
@@ -86,14 +90,13 @@ class EpochSteps(Sampler[Step]):
         self._labels, self._settings = labels, settings
         self._rank, self._world = rank, world
         self._epoch = 0
-        usable = (
-            2 * min(int((labels == k).sum()) for k in (0, 1)) if settings.balanced else len(labels)
-        )
+        smaller_class = min(int((labels == k).sum()) for k in (0, 1))
+        usable = 2 * smaller_class if settings.balanced else len(labels)
         self._batch = min(settings.batch, usable)
         self._steps = usable // self._batch
 
     def set_epoch(self, epoch: int) -> None:
-        """Which epoch is iterated next, from 0."""
+        """Set the epoch that is iterated next, from 0."""
         self._epoch = epoch
 
     def __len__(self) -> int:
@@ -101,8 +104,8 @@ class EpochSteps(Sampler[Step]):
 
     def __iter__(self) -> Iterator[Step]:
         order = self._order(np.random.default_rng([self._settings.seed, self._epoch, 0]))
-        for at in range(self._steps):
-            batch = order[at * self._batch : (at + 1) * self._batch]
+        for step in range(self._steps):
+            batch = order[step * self._batch : (step + 1) * self._batch]
             yield Step(self._epoch, batch[self._rank :: self._world])
 
     def _order(self, rng: np.random.Generator) -> Rows:
@@ -128,11 +131,11 @@ class AllSteps(Sampler[Step]):
             yield Step(0, self._rows[start : start + self._batch])
 
 
-def augmentations(settings: Settings) -> list[Augmentation]:
-    """The settings' augmentations, parsed."""
+def parse_augmentations(settings: Settings) -> list[Augmentation]:
+    """Parse the settings' augmentations, in the order in which they act."""
     return [parse_augmentation(text) for text in settings.augment]
 
 
-def only_flips(found: list[Augmentation]) -> bool:
-    """Whether canvases can be turned in place of source images: flips and fitting commute."""
-    return all(augmentation.mirrors for augmentation in found)
+def only_flips(augmentations: list[Augmentation]) -> bool:
+    """Say whether canvases can be flipped in place of source images: flips and fitting commute."""
+    return all(augmentation.mirrors for augmentation in augmentations)

@@ -32,33 +32,29 @@ class Keeper(pl.Callback):
 
     @property
     def worn_out(self) -> bool:
-        """Whether early stopping asks for an end."""
+        """Whether early stopping asks for an end of the training."""
         if not self._patience or self.best is None:
             return False
         return self.history[-1].epoch - self.best.epoch >= self._patience
 
     def state_dict(self) -> dict[str, Any]:
-        """What a resumed training must know."""
+        """Give what a resumed training must know."""
         return {
             "history": [epoch.row() for epoch in self.history],
             "best": self.best.epoch if self.best else 0,
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take it back."""
+        """Take the state of an interrupted training back."""
         self.history = [Epoch(**row) for row in state_dict["history"]]
         self.best = next((e for e in self.history if e.epoch == state_dict["best"]), None)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Keep what the epoch came to."""
+        """Keep what the epoch came to: log, weights if best, checkpoint."""
         assert isinstance(pl_module, Training)
         epoch = pl_module.history[-1]
         self.history.append(epoch)
-        # Equal AUC, as on easy data where all are 1: the lower loss tells.
-        better = self.best is None or (epoch.val_auc, -epoch.val_loss) > (
-            self.best.val_auc,
-            -self.best.val_loss,
-        )
+        better = self.best is None or _rank(epoch) > _rank(self.best)
         self.best = epoch if better else self.best
         for logger in trainer.loggers:
             logger.log_metrics({k: v for k, v in epoch.row().items() if k != "epoch"}, epoch.epoch)
@@ -89,12 +85,12 @@ class Ticker(pl.Callback):
         self._steps, self._epochs = steps_an_epoch, epochs
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:  # noqa: ARG002
-        """Begin with what is left."""
+        """Begin with the epochs that are left."""
         left = (self._epochs - trainer.current_epoch) * self._steps
         self._progress.start(f"training {self._name}", left)
 
     def on_train_batch_end(self, trainer: pl.Trainer, *args: Any, **kwargs: Any) -> None:  # noqa: ARG002
-        """One step further."""
+        """Count one training step as done."""
         self._progress.advance()
 
 
@@ -104,7 +100,11 @@ class Finite(pl.Callback):
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, *args: Any
     ) -> None:
-        """Look at the loss now and then: looking costs a GPU its queue."""
+        """Look at the loss of two steps in fifty: each look waits for the GPU's queue to empty.
+
+        Raises:
+            BenchError: If the loss is not finite.
+        """
         del args
         if trainer.global_step % 50 <= 1 and not bool(torch.isfinite(outputs["loss"])):
             lr = trainer.optimizers[0].param_groups[0]["lr"]
@@ -114,8 +114,13 @@ class Finite(pl.Callback):
             )
 
 
+def _rank(epoch: Epoch) -> tuple[float, float]:
+    """What makes an epoch better; of equal AUCs, as on easy data where all are 1, the lower loss."""
+    return epoch.val_auc, -epoch.val_loss
+
+
 def log_text(history: list[Epoch]) -> str:
-    """The log as CSV, a line an epoch."""
+    """Write the log as CSV, a line an epoch."""
     text = io.StringIO()
     writer = csv.DictWriter(text, list(Epoch.__dataclass_fields__), lineterminator="\n")
     writer.writeheader()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from collections import Counter
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,61 +26,70 @@ from detectors.card import DetectorCard, TrainingData, WeightsRef
 from detectors.weights import file_sha256
 
 if TYPE_CHECKING:
-    from bench.training.request import Trained
+    from bench.training.plan import Trained, TrainingPlan
 
 SPLIT = "split.csv"
 # Batch statistics lose too much in half precision, and take little room.
 _FULL = ("running_mean", "running_var")
+_SETTINGS_ON_CARD = {
+    "seed", "optimizer", "lr", "weight_decay", "schedule", "batch", "label_smoothing", "precision",
+    "leaks", "augment",
+}  # fmt: skip
 
 
-def export(done: Trained, progress: Progress) -> None:
-    """Write ``<name>.safetensors``, its card, ``training.json`` and ``curves.svg``."""
-    state = load_file(done.folder / BEST)
-    if done.request.half:
+def export(trained: Trained, progress: Progress) -> None:
+    """Write ``<name>.safetensors``, its card, ``training.json`` and ``curves.svg``.
+
+    Raises:
+        OutputError: The folder cannot be written.
+    """
+    plan = trained.plan
+    state = load_file(plan.folder / BEST)
+    if plan.options.half:
         state = halved(state)
-    weights = weights_file(done)
+    weights = plan.weights_file
     write_atomic(weights, lambda stream: stream.write(save(state)))
-    card = card_of(done, file_sha256(weights))
+    card = make_card(trained, file_sha256(weights))
     write_text(weights.with_suffix(".json"), card.model_dump_json(indent=2) + "\n")
-    if done.split.made_here:
-        write_split(done, done.folder / SPLIT)
-    draw_curves(done.history, done.name, done.folder / "curves.svg")
+    if plan.split.made_here:
+        write_split(plan, plan.folder / SPLIT)
+    draw_curves(trained.history, plan.name, plan.folder / "curves.svg")
     # Last: where this is, the training is finished.
-    write_text(done.folder / RECORD, json.dumps(record_of(done, card), indent=2) + "\n")
+    write_text(plan.folder / RECORD, json.dumps(make_record(trained, card), indent=2) + "\n")
     progress.note(f"written: {weights}, its card, training.json, log.csv and curves.svg")
 
 
-def write_split(done: Trained, path: Path) -> None:
-    """The split made here as a table any command reads: ``bench run --data split.csv --split test``.
+def write_split(plan: TrainingPlan, path: Path) -> None:
+    """Write the split made here as a table any command reads: ``bench run --data split.csv --split test``.
 
     Data in Parquet have no file an image to name, so there is none for them.
     """
-    table = done.manifest.table
+    table = plan.manifest.table
     if any(parquet_row(locator) for locator in table["locator"].to_pylist()[:1]):
         return
-    split = np.full(len(table), "", dtype=object)
-    for name in ("train", "val", "test"):
-        split[getattr(done.split, name)] = name
+    uses = np.full(len(table), "", dtype=object)
+    uses[plan.split.train] = "train"
+    uses[plan.split.val] = "val"
+    uses[plan.split.test] = "test"
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(
         ["path", "sample_id", "label", "generator", "domain", "split", "group", "control"]
     )
-    root = done.manifest.root.resolve()
-    owner = _owners(done.manifest.pairing)
-    paired = {source for sources in done.manifest.pairing.values() for source in sources}
-    for record, used in zip(done.manifest.records(), split.tolist(), strict=True):
-        if used:
-            place = root / record.locator
-            source = owner.get(record.generator, record.generator)
-            row = [place, record.sample_id, record.label, source, record.domain]
+    root = plan.manifest.root.resolve()
+    owners = _owners(plan.manifest.pairing)
+    paired = {source for sources in plan.manifest.pairing.values() for source in sources}
+    for record, use in zip(plan.manifest.records(), uses.tolist(), strict=True):
+        if use:
+            source = owners.get(record.generator, record.generator)
+            row = [root / record.locator, record.sample_id, record.label, source, record.domain]
             control = int(record.label == 0 and record.generator not in paired)
-            writer.writerow([*row, used, record.group, control])
+            writer.writerow([*row, use, record.group, control])
     write_text(path, text.getvalue())
 
 
 def _owners(pairing: Mapping[str, tuple[str, ...]]) -> dict[str, str]:
-    """Real sources that one of several generators has for itself: a table names them by it."""
+    """The generator of each real source that only one of several is paired with: a table names it so."""
     users: dict[str, list[str]] = {}
     for generator, sources in pairing.items():
         for source in sources:
@@ -90,7 +100,7 @@ def _owners(pairing: Mapping[str, tuple[str, ...]]) -> dict[str, str]:
 
 
 def halved(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Matrices and kernels in half precision, the rest as it is; reading widens them again."""
+    """Narrow float32 matrices and kernels to float16, keep the rest; reading widens them again."""
     return {
         key: value.half()
         if value.dtype == torch.float32 and value.ndim > 1 and not key.endswith(_FULL)
@@ -99,108 +109,106 @@ def halved(state: dict[str, Tensor]) -> dict[str, Tensor]:
     }
 
 
-def weights_file(done: Trained) -> Path:
-    """Where a training's weights stand, with the card beside them."""
-    name = "".join(c if c.isalnum() or c in "-_.=" else "_" for c in done.name)
-    return done.folder / f"{name}.safetensors"
+def make_card(trained: Trained, sha256: str) -> DetectorCard:
+    """Write the card of the trained weights: what was learned from, how, and how well."""
+    plan = trained.plan
+    settings = plan.settings
+    return DetectorCard(
+        name=plan.name,
+        arch=plan.arch.name,
+        reference=plan.arch.reference,
+        licence=plan.options.licence,
+        fake_logit="z" if settings.outputs == 1 else "z1-z0",
+        input=plan.spec,
+        weights=WeightsRef(sha256=sha256),
+        training_data=_training_data(plan),
+        training=_training_facts(trained),
+    )
 
 
-def card_of(done: Trained, sha256: str) -> DetectorCard:
-    """The card of the trained weights: what was learned from, how, and how well."""
-    settings, best = done.request.settings, done.best
-    assert best is not None
-    table = done.manifest.table.take(done.split.train)
+def _training_data(plan: TrainingPlan) -> TrainingData:
+    table = plan.manifest.table.take(plan.split.train)
     labels = table["label"].to_numpy()
     generators = np.array(table["generator"].to_pylist(), dtype=object)
     domains = sorted(set(table["domain"].to_pylist()) - {""})
-    return DetectorCard(
-        name=done.name,
-        arch=done.arch.name,
-        reference=done.arch.reference,
-        licence=done.request.licence,
-        fake_logit="z" if settings.outputs == 1 else "z1-z0",
-        input=done.spec,
-        weights=WeightsRef(sha256=sha256),
-        training_data=TrainingData(
-            dataset=done.manifest.name,
-            generators=tuple(sorted(set(generators[labels == 1].tolist()))),
-            domains=tuple(domains),
-            digest=done.manifest.digest,
-            n_real=int((labels == 0).sum()),
-            n_fake=int((labels == 1).sum()),
+    return TrainingData(
+        dataset=plan.manifest.name,
+        generators=tuple(sorted(set(generators[labels == 1].tolist()))),
+        domains=tuple(domains),
+        digest=plan.manifest.digest,
+        n_real=int((labels == 0).sum()),
+        n_fake=int((labels == 1).sum()),
+    )
+
+
+def _training_facts(trained: Trained) -> dict[str, Any]:
+    plan, best, history = trained.plan, trained.best, trained.history
+    table = plan.manifest.table.take(plan.split.train)
+    return {
+        "recipe": plan.request.recipe or None,
+        "budget": plan.request.budget or None,
+        "started_from": plan.started_from,
+        **plan.settings.model_dump(mode="json", include=_SETTINGS_ON_CARD),
+        "images_by_generator": _by_generator(
+            table["generator"].to_pylist(), table["label"].to_pylist()
         ),
-        training={
-            "recipe": done.request.recipe or None,
-            "budget": done.request.budget or None,
-            "started_from": done.started_from,
-            **settings.model_dump(
-                mode="json",
-                include={
-                    "seed", "optimizer", "lr", "weight_decay", "schedule", "batch",
-                    "label_smoothing", "precision", "leaks", "augment",
-                },
-            ),
-            "images_by_generator": _by_generator(generators.tolist(), labels.tolist()),
-            "epochs": len(done.history),
-            "best_epoch": best.epoch,
-            "best_of": "validation AUC over epochs",
-            "val_auc": round(best.val_auc, 5),
-            "val_accuracy": round(best.val_accuracy, 4),
-            "weights_dtype": "float16, some float32" if done.request.half else "float32",
-            "wall_seconds": round(sum(epoch.seconds for epoch in done.history)),
-            "date": datetime.now(UTC).isoformat(timespec="seconds"),
-            "remarks": list(done.split.remarks),
-            "versions": [f"{name} {version}" for name, version in versions().items()],
-            "curve_val_auc": [f"{epoch.val_auc:.5f}" for epoch in done.history],
-            "curve_train_loss": [f"{epoch.train_loss:.4f}" for epoch in done.history],
-            "curve_val_loss": [f"{epoch.val_loss:.4f}" for epoch in done.history],
-        },
-    )  # fmt: skip
+        "epochs": len(history),
+        "best_epoch": best.epoch,
+        "best_of": "validation AUC over epochs",
+        "val_auc": round(best.val_auc, 5),
+        "val_accuracy": round(best.val_accuracy, 4),
+        "weights_dtype": "float16, some float32" if plan.options.half else "float32",
+        "wall_seconds": round(sum(epoch.seconds for epoch in history)),
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "remarks": list(plan.split.remarks),
+        "versions": [f"{name} {version}" for name, version in versions().items()],
+        "curve_val_auc": [f"{epoch.val_auc:.5f}" for epoch in history],
+        "curve_train_loss": [f"{epoch.train_loss:.4f}" for epoch in history],
+        "curve_val_loss": [f"{epoch.val_loss:.4f}" for epoch in history],
+    }
 
 
 def _by_generator(names: list[str], labels: list[int]) -> list[str]:
-    counts: dict[tuple[int, str], int] = {}
-    for label, name in zip(labels, names, strict=True):
-        counts[label, name] = counts.get((label, name), 0) + 1
+    counts = Counter(zip(labels, names, strict=True))
     return [
         f"{'fake' if label else 'real'} {name}: {n}" for (label, name), n in sorted(counts.items())
     ]
 
 
-def record_of(done: Trained, card: DetectorCard) -> dict[str, Any]:
-    """Everything of a training in JSON: for the training table and for `bench reproduce`."""
-    learns = [p for p in done.network.parameters() if p.requires_grad]
+def make_record(trained: Trained, card: DetectorCard) -> dict[str, Any]:
+    """Gather everything of a training as JSON: for the training table and for `bench reproduce`."""
+    plan = trained.plan
+    parameters = list(plan.network.parameters())
     return {
-        "name": done.name,
+        "name": plan.name,
         "card": card.model_dump(mode="json"),
-        "settings": done.request.settings.model_dump(mode="json"),
-        "recipe": done.request.recipe,
-        "budget": done.request.budget,
-        "started_from": done.started_from,
-        "parameters": sum(p.numel() for p in done.network.parameters()),
-        "parameters_learning": sum(p.numel() for p in learns),
+        "settings": plan.settings.model_dump(mode="json"),
+        "recipe": plan.request.recipe,
+        "budget": plan.request.budget,
+        "started_from": plan.started_from,
+        "parameters": sum(p.numel() for p in parameters),
+        "parameters_learning": sum(p.numel() for p in parameters if p.requires_grad),
         "data": {
-            "name": done.manifest.name,
-            "digest": done.manifest.digest,
-            "train": len(done.split.train),
-            "val": len(done.split.val),
-            "test": len(done.split.test),
+            "name": plan.manifest.name,
+            "digest": plan.manifest.digest,
+            "train": len(plan.split.train),
+            "val": len(plan.split.val),
+            "test": len(plan.split.test),
         },
-        "best_epoch": done.best.epoch if done.best else None,
-        "history": [epoch.row() for epoch in done.history],
+        "best_epoch": trained.best.epoch,
+        "history": [epoch.row() for epoch in trained.history],
     }
 
 
-def summary(done: Trained) -> dict[str, Any]:
-    """One row about a training, for a person or a script."""
-    best = done.best
-    assert best is not None
+def summary(trained: Trained) -> dict[str, Any]:
+    """Sum a training up in one row, for a person or a script."""
+    best = trained.best
     return {
-        "detector": done.name,
-        "train images": len(done.split.train),
-        "epochs": len(done.history),
+        "detector": trained.plan.name,
+        "train images": len(trained.plan.split.train),
+        "epochs": len(trained.history),
         "best epoch": best.epoch,
         "val AUC": round(best.val_auc, 5),
         "val accuracy": round(best.val_accuracy, 4),
-        "weights": str(weights_file(done)),
+        "weights": str(trained.plan.weights_file),
     }

@@ -17,7 +17,7 @@ from bench.protocol.seeding import seed_for
 from bench.training.settings import Settings
 from detectors.card import InputSpec
 
-WARM_UP = 0.05
+WARM_UP = 0.05  # share of the steps
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,15 +25,15 @@ class Epoch:
     """What one epoch came to; losses are binary cross-entropies.
 
     Attributes:
-        epoch: From 1.
-        train_loss: Mean over the steps, with augmentation and dropout.
-        train_accuracy: Share right at logit 0, likewise.
-        val_loss: On the validation images.
-        val_accuracy: At logit 0.
-        val_auc: Area under the ROC curve.
+        epoch: Number of the epoch, from 1.
+        train_loss: Mean loss over the steps, with augmentation and dropout.
+        train_accuracy: Share of training images right at logit 0, with augmentation and dropout.
+        val_loss: Mean loss on the validation images.
+        val_accuracy: Share of validation images right at logit 0.
+        val_auc: Area under the ROC curve of the validation images.
         lr: Learning rate of the last step.
         ms_step: Milliseconds a training step, without loading the data.
-        seconds: Of the epoch, validation included.
+        seconds: Seconds of the epoch, validation included.
     """
 
     epoch: int
@@ -47,7 +47,7 @@ class Epoch:
     seconds: float
 
     def row(self) -> dict[str, float]:
-        """As a line of the log."""
+        """Give the epoch as a line of the log."""
         return asdict(self)
 
 
@@ -77,30 +77,31 @@ class Training(pl.LightningModule):
         return out[:, 0] if out.shape[1] == 1 else out[:, 1] - out[:, 0]
 
     def configure_optimizers(self) -> Any:
-        """The optimiser over what learns, and the learning rate step by step."""
-        s = self.settings
-        learns = [p for p in self.network.parameters() if p.requires_grad]
-        optimizer: torch.optim.Optimizer
-        if s.optimizer == "sgd":
-            optimizer = torch.optim.SGD(
-                learns, s.lr, momentum=s.momentum, weight_decay=s.weight_decay
-            )
-        else:
-            kind = torch.optim.AdamW if s.optimizer == "adamw" else torch.optim.Adam
-            optimizer = kind(learns, s.lr, weight_decay=s.weight_decay)
-        if s.schedule == "constant":
+        """Make the optimiser of the parameters that learn, and the schedule of its learning rate."""
+        optimizer = self._optimizer([p for p in self.network.parameters() if p.requires_grad])
+        if self.settings.schedule == "constant":
             return optimizer
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, self._cosine)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
+    def _optimizer(self, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
+        lr, decay = self.settings.lr, self.settings.weight_decay
+        if self.settings.optimizer == "sgd":
+            momentum = self.settings.momentum
+            return torch.optim.SGD(parameters, lr, momentum=momentum, weight_decay=decay)
+        if self.settings.optimizer == "adamw":
+            return torch.optim.AdamW(parameters, lr, weight_decay=decay)
+        return torch.optim.Adam(parameters, lr, weight_decay=decay)
+
     def _cosine(self, step: int) -> float:
+        """Factor of the learning rate: a linear warm-up, then half a cosine down to zero."""
         warm = max(1, round(WARM_UP * self._steps))
         if step < warm:
             return (step + 1) / warm
         return 0.5 * (1 + math.cos(math.pi * min(1.0, (step - warm) / max(1, self._steps - warm))))
 
     def on_train_epoch_start(self) -> None:
-        """Start the clocks."""
+        """Start the clocks of the epoch."""
         self._sums, self._busy, self._began = [], 0.0, time.monotonic()
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:  # noqa: ARG002
@@ -110,11 +111,11 @@ class Training(pl.LightningModule):
         self._step_began = time.monotonic()
 
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:  # noqa: ARG002
-        """Count the step's time."""
+        """Add the step to the time spent training."""
         self._busy += time.monotonic() - self._step_began
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:  # noqa: ARG002
-        """The loss of one batch."""
+        """Compute the loss of one batch."""
         images, labels = batch
         logits = self(images)
         smooth = self.settings.label_smoothing
@@ -125,19 +126,20 @@ class Training(pl.LightningModule):
         return loss
 
     def on_validation_epoch_start(self) -> None:
-        """Forget the last validation."""
+        """Forget the logits of the last validation."""
         self._logits, self._labels = [], []
 
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:  # noqa: ARG002
-        """Score one batch."""
+        """Score one batch of validation images."""
         self._logits.append(self(batch[0]))
         self._labels.append(batch[1])
 
     def on_validation_epoch_end(self) -> None:
-        """Measure the epoch, over all processes."""
+        """Measure the epoch over all processes, and add it to the history."""
         if self.trainer.sanity_checking:
             return
-        logits, labels = (self._everywhere(torch.cat(x)) for x in (self._logits, self._labels))
+        logits = self._everywhere(torch.cat(self._logits))
+        labels = self._everywhere(torch.cat(self._labels))
         sums = torch.stack(self._sums)
         train = self._gathered(sums.mean(0)).reshape(-1, 2).mean(0)
         lr = self.trainer.optimizers[0].param_groups[0]["lr"]
@@ -155,16 +157,18 @@ class Training(pl.LightningModule):
             )
         )
 
-    def _gathered(self, own: Tensor) -> Tensor:
-        found = self.all_gather(own)
-        assert isinstance(found, Tensor)
-        return found
+    def _gathered(self, values: Tensor) -> Tensor:
+        """The values of all processes along a leading axis; all must have one shape."""
+        gathered = self.all_gather(values)
+        assert isinstance(gathered, Tensor)
+        return gathered
 
-    def _everywhere(self, own: Tensor) -> Tensor:
-        """A tensor of every process in one; shares differ by one image at most, so the shorter are padded."""
+    def _everywhere(self, values: Tensor) -> Tensor:
+        """The (N,) values of all processes in one; shorter shares are padded on the way."""
         if self.trainer.world_size == 1:
-            return own
-        counts = self._gathered(torch.tensor(len(own), device=own.device)).reshape(-1).tolist()
-        padded = functional.pad(own, (0, max(counts) - len(own)))
+            return values
+        length = torch.tensor(len(values), device=values.device)
+        counts = self._gathered(length).reshape(-1).tolist()
+        padded = functional.pad(values, (0, max(counts) - len(values)))
         gathered = self._gathered(padded).reshape(len(counts), -1)
         return torch.cat([gathered[i, :n] for i, n in enumerate(counts)])

@@ -25,36 +25,35 @@ _log = logging.getLogger(__name__)
 RULES = 1  # raised when what a kept file holds changes
 MOST_KEPT = 8 << 30  # bytes of one set
 KEPT_TOGETHER = 32 << 30  # bytes of all sets
-_SPARED_S = (
-    7 * 86_400
-)  # a training may still read what was opened so lately, on another machine even
-_BLOCK = 512
+# A training may still read what was opened within a week, on another machine even.
+_SPARED_S = 7 * 86_400
+_BLOCK = 512  # images decoded at once
 Image = NDArray[np.uint8]
 
 
 class Pixels(Protocol):
     """The images of a training or a validation set, by position."""
 
-    def image(self, at: int) -> Image:
-        """The (H, W, 3) uint8 image before it is fitted; never written to."""
+    def image(self, position: int) -> Image:
+        """Give the (H, W, 3) uint8 image before it is fitted; the caller must not write to it."""
 
-    def canvases(self, at: NDArray[np.int64]) -> Image:
-        """The (N, 3, h, w) uint8 canvases at some positions, the caller's own."""
+    def canvases(self, positions: NDArray[np.int64]) -> Image:
+        """Give the (N, 3, h, w) uint8 canvases at N positions as a copy that the caller may change."""
 
 
 class Decoded:
-    """Decodes at every request: for data too large to keep."""
+    """Images that are decoded anew at every request: for data too large to keep."""
 
     def __init__(self, root: Path, records: list[ImageRecord], spec: InputSpec) -> None:
         self._root, self._records, self._spec = root, records, spec
 
-    def image(self, at: int) -> Image:
-        """The (H, W, 3) uint8 image at a position."""
-        return load(self._root, self._records[at], DEFAULT)
+    def image(self, position: int) -> Image:
+        """Decode the (H, W, 3) uint8 image at a position."""
+        return load(self._root, self._records[position], DEFAULT)
 
-    def canvases(self, at: NDArray[np.int64]) -> Image:
-        """The (N, 3, h, w) uint8 canvases at some positions."""
-        return np.stack([fit_image(self.image(int(i)), self._spec) for i in at])
+    def canvases(self, positions: NDArray[np.int64]) -> Image:
+        """Decode and fit the images at N positions: (N, 3, h, w) uint8."""
+        return np.stack([fit_image(self.image(int(i)), self._spec) for i in positions])
 
 
 class Kept:
@@ -65,16 +64,16 @@ class Kept:
         self._shapes, self._spec = shapes, spec
         self._ends = np.cumsum(shapes.prod(axis=1) * 3)
 
-    def image(self, at: int) -> Image:
-        """The (H, W, 3) uint8 image at a position."""
-        height, width = self._shapes[at]
-        end = self._ends[at]
-        piece: Image = self._flat[end - height * width * 3 : end].reshape(height, width, 3)
-        return piece
+    def image(self, position: int) -> Image:
+        """Read the (H, W, 3) uint8 image at a position."""
+        height, width = self._shapes[position]
+        end = self._ends[position]
+        image: Image = self._flat[end - height * width * 3 : end].reshape(height, width, 3)
+        return image
 
-    def canvases(self, at: NDArray[np.int64]) -> Image:
-        """The (N, 3, h, w) uint8 canvases at some positions."""
-        return np.stack([fit_image(np.asarray(self.image(int(i))), self._spec) for i in at])
+    def canvases(self, positions: NDArray[np.int64]) -> Image:
+        """Read and fit the images at N positions: (N, 3, h, w) uint8."""
+        return np.stack([fit_image(np.asarray(self.image(int(i))), self._spec) for i in positions])
 
 
 class Fitted:
@@ -85,14 +84,14 @@ class Fitted:
         assert side is not None
         self._all = np.memmap(path, dtype=np.uint8, mode="r").reshape(-1, 3, side, side)
 
-    def image(self, at: int) -> Image:
-        """The (h, w, 3) canvas, since the source is not kept."""
-        return np.ascontiguousarray(self._all[at].transpose(1, 2, 0))
+    def image(self, position: int) -> Image:
+        """Read the canvas at a position as (h, w, 3) uint8, since the source is not kept."""
+        return np.ascontiguousarray(self._all[position].transpose(1, 2, 0))
 
-    def canvases(self, at: NDArray[np.int64]) -> Image:
-        """The (N, 3, h, w) uint8 canvases at some positions."""
-        picked: Image = np.asarray(self._all[at])
-        return picked
+    def canvases(self, positions: NDArray[np.int64]) -> Image:
+        """Read the canvases at N positions: (N, 3, h, w) uint8."""
+        canvases: Image = np.asarray(self._all[positions])
+        return canvases
 
 
 def open_pixels(
@@ -108,9 +107,9 @@ def open_pixels(
     """Decode the images at ``rows`` once and keep them, or arrange for decoding them at each use.
 
     Args:
-        manifest: The data.
-        rows: Its rows, in the order of positions.
-        spec: The canvas.
+        manifest: Every image of the data.
+        rows: Rows of the manifest, in the order of positions.
+        spec: Canvas that images are fitted to.
         progress: Told how far decoding is.
         fitted: Whether canvases are enough; otherwise images are kept as decoded.
         cache: Folder of kept files; ``None`` is the user's cache.
@@ -121,10 +120,8 @@ def open_pixels(
         BadImageError: An image cannot be decoded.
     """
     records = list(manifest.records(rows.tolist()))
-    shapes = np.array([(r.height, r.width) for r in records], dtype=np.int64).reshape(-1, 2)
-    side = spec.size or 0
-    size = len(rows) * 3 * side * side if fitted else int((shapes.prod(axis=1) * 3).sum())
     decoded = Decoded(manifest.root, records, spec)
+    size = _bytes(records, spec, fitted=fitted)
     if size > most:
         progress.note(
             f"{size / 2**30:.1f} GiB of pixels are not kept: images are decoded "
@@ -149,6 +146,14 @@ def open_pixels(
             return decoded
     prune(path)
     return Fitted(path, spec) if fitted else Kept(path, np.load(path.with_suffix(".npy")), spec)
+
+
+def _bytes(records: list[ImageRecord], spec: InputSpec, *, fitted: bool) -> int:
+    """Bytes of all pixels, fitted or as decoded."""
+    if fitted:
+        side = spec.size or 0
+        return len(records) * 3 * side * side
+    return sum(3 * record.height * record.width for record in records)
 
 
 def prune(used: Path, most: int = KEPT_TOGETHER) -> None:
@@ -177,18 +182,21 @@ def prune(used: Path, most: int = KEPT_TOGETHER) -> None:
 def _keep(
     path: Path, decoded: Decoded, count: int, progress: Progress, *, fitted: bool
 ) -> NDArray[np.int64]:
-    """Write all pixels to a file; returns the heights and widths, which EXIF may have turned."""
+    """Write all pixels to a file; return the heights and widths, which EXIF may have turned."""
     shapes = np.zeros((count, 2), dtype=np.int64)
 
-    def one(at: int) -> Image:
-        return decoded.canvases(np.array([at]))[0] if fitted else decoded.image(at)
+    def decode(position: int) -> Image:
+        if not fitted:
+            return decoded.image(position)
+        canvas: Image = decoded.canvases(np.array([position]))[0]
+        return canvas
 
     def fill(stream: BinaryIO) -> None:
         with ThreadPoolExecutor() as pool:
             for start in range(0, count, _BLOCK):
                 block = range(start, min(start + _BLOCK, count))
-                for at, pixels in zip(block, pool.map(one, block), strict=True):
-                    shapes[at] = pixels.shape[1:] if fitted else pixels.shape[:2]
+                for position, pixels in zip(block, pool.map(decode, block), strict=True):
+                    shapes[position] = pixels.shape[1:] if fitted else pixels.shape[:2]
                     stream.write(np.ascontiguousarray(pixels).tobytes())
                 progress.advance(len(block))
 

@@ -20,54 +20,56 @@ RECORD = "training.json"
 
 
 def read_records(folders: Iterable[Path]) -> list[dict[str, Any]]:
-    """The records of trainings in, or right below, the folders, by name.
+    """Read the records of trainings that lie in the folders, or one or two levels below.
 
     Raises:
         BenchError: A record cannot be read.
         NothingSelectedError: There is none.
     """
-    found: dict[Path, dict[str, Any]] = {}
+    records: dict[Path, dict[str, Any]] = {}
     for folder in folders:
-        for path in sorted(
-            {folder / RECORD, *folder.glob(f"*/{RECORD}"), *folder.glob(f"*/*/{RECORD}")}
-        ):
-            if path.is_file():
-                try:
-                    found[path.resolve()] = json.loads(path.read_text(encoding="utf-8"))
-                except (OSError, ValueError) as error:
-                    raise BenchError(f"{path} is no record of a training ({error})") from error
-    if not found:
+        paths = {folder / RECORD, *folder.glob(f"*/{RECORD}"), *folder.glob(f"*/*/{RECORD}")}
+        for path in sorted(path for path in paths if path.is_file()):
+            records[path.resolve()] = _read_record(path)
+    if not records:
         raise NothingSelectedError(
             f"no training in {', '.join(map(str, folders))}: `bench train` writes {RECORD} into its folder"
         )
-    return list(found.values())
+    return list(records.values())
 
 
-def rows(records: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    """One row a training; losses are binary cross-entropies on validation images."""
-    made = []
-    for record in records:
-        history = record["history"]
-        made.append(
-            {
-                "detector": record["name"],
-                "parameters (M)": f"{record['parameters'] / 1e6:.2f}",
-                "learning (M)": f"{record['parameters_learning'] / 1e6:.2f}",
-                "training images": str(record["data"]["train"]),
-                "epochs": str(len(history)),
-                "min loss": f"{min(e['val_loss'] for e in history):.4f}",
-                "max accuracy": f"{max(e['val_accuracy'] for e in history):.4f}",
-                "max AUC": f"{max(e['val_auc'] for e in history):.5f}",
-                "ms/step": f"{sorted(e['ms_step'] for e in history)[len(history) // 2]:.0f}",
-                "images/step": str(record["settings"]["batch"]),
-                "started from": record["started_from"],
-            }
-        )
-    return made
+def _read_record(path: Path) -> dict[str, Any]:
+    try:
+        record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise BenchError(f"{path} is no record of a training ({error})") from error
+    return record
+
+
+def rows(records: Iterable[dict[str, Any]]) -> list[dict[str, str]]:
+    """Sum each training up in one row; losses are binary cross-entropies on validation images."""
+    return [_row(record) for record in records]
+
+
+def _row(record: dict[str, Any]) -> dict[str, str]:
+    history = record["history"]
+    return {
+        "detector": record["name"],
+        "parameters (M)": f"{record['parameters'] / 1e6:.2f}",
+        "learning (M)": f"{record['parameters_learning'] / 1e6:.2f}",
+        "training images": str(record["data"]["train"]),
+        "epochs": str(len(history)),
+        "min loss": f"{min(e['val_loss'] for e in history):.4f}",
+        "max accuracy": f"{max(e['val_accuracy'] for e in history):.4f}",
+        "max AUC": f"{max(e['val_auc'] for e in history):.5f}",
+        "ms/step": f"{sorted(e['ms_step'] for e in history)[len(history) // 2]:.0f}",
+        "images/step": str(record["settings"]["batch"]),
+        "started from": record["started_from"],
+    }
 
 
 def markdown(records: list[dict[str, Any]], *, curves: bool = True) -> str:
-    """The table, and below it every training's epochs."""
+    """Write the table of trainings, and below it every training's epochs."""
     lines = [
         "# Trainings",
         "",
@@ -82,7 +84,7 @@ def markdown(records: list[dict[str, Any]], *, curves: bool = True) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _epochs(record: dict[str, Any]) -> list[dict[str, Any]]:
+def _epochs(record: dict[str, Any]) -> list[dict[str, str]]:
     best = record["best_epoch"]
     return [
         {
@@ -98,9 +100,10 @@ def _epochs(record: dict[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
-def _table(made: list[dict[str, Any]]) -> list[str]:
-    head = list(made[0])
-    return table(head, [[escape(row[key]) for key in head] for row in made])[:-1]
+def _table(cells: list[dict[str, str]]) -> list[str]:
+    """Lines of a Markdown table, without the empty one at its end."""
+    head = list(cells[0])
+    return table(head, [[escape(row[key]) for key in head] for row in cells])[:-1]
 
 
 def draw_curves(history: Sequence[Epoch], name: str, path: Path) -> None:

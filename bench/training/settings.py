@@ -24,16 +24,16 @@ class Settings(_Strict):
     """Everything that decides the weights a training ends with.
 
     Attributes:
-        detector: The architecture.
+        detector: Name of the architecture.
         size: Side of the canvas in px; ``None`` takes the architecture's own.
         fit: How images become the canvas; ``None`` takes the architecture's own.
-        outputs: Of the head: 1 (one logit) or 2 (softmax over real, fake).
-        optimizer: By its usual name.
+        outputs: Outputs of the head: 1 (one logit) or 2 (softmax over real, fake).
+        optimizer: Usual name of the optimiser.
         lr: Learning rate at its highest.
         weight_decay: Decoupled for AdamW, L2 for the other two.
-        momentum: Of SGD.
+        momentum: Momentum of SGD; the other two have their own.
         schedule: ``constant``, or ``cosine`` to zero after a warm-up of 5% of the steps.
-        epochs: At most so many.
+        epochs: Largest number of epochs.
         batch: Images a step, over all devices.
         balanced: Half of every batch AI-generated; the larger class is then cut to the smaller
             one each epoch.
@@ -42,8 +42,8 @@ class Settings(_Strict):
         early_stop: Stop after so many epochs without a better validation AUC; 0 never does.
         augment: Corruptions by name with ranges and probabilities, in this order.
         init: ImageNet weights, or random ones.
-        precision: Of the forward pass; weights stay float32.
-        seed: Of weights, order, augmentations, dropout and splits.
+        precision: Precision of the forward pass; weights stay float32.
+        seed: Seed of weights, order, augmentations, dropout and splits.
         generators: Fakes to train on; empty takes all.
         domains: Domains to train on; empty takes all.
         shares: Train, validation and test shares of data that come without splits.
@@ -87,25 +87,21 @@ class Settings(_Strict):
 
     @field_validator("augment")
     @classmethod
-    def _known(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+    def _canonical(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(str(parse_augmentation(text)) for text in value)
 
     @field_validator("shares")
     @classmethod
-    def _whole(cls, value: tuple[float, float, float]) -> tuple[float, float, float]:
+    def _add_up(cls, value: tuple[float, float, float]) -> tuple[float, float, float]:
         if min(value) < 0 or value[0] <= 0 or value[1] <= 0 or abs(sum(value) - 1) > 1e-6:
             raise ValueError(
                 f"shares {value}: three shares that add up to 1, train and val above 0"
             )
         return value
 
-    def changed(self, options: dict[str, Any]) -> Settings:
-        """The same settings with some replaced, checked again."""
-        return Settings.model_validate({**self.model_dump(), **options})
-
 
 def make_settings(values: dict[str, Any]) -> Settings:
-    """Settings from plain values.
+    """Make settings from plain values.
 
     Raises:
         BenchError: Names the first value at fault.

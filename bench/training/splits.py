@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -13,6 +14,7 @@ from bench.errors import BenchError, NothingSelectedError
 from bench.training.settings import Settings
 
 Rows = NDArray[np.int64]
+Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,9 +22,9 @@ class Split:
     """Rows of a manifest by use.
 
     Attributes:
-        train: To learn from.
-        val: To choose the best epoch by.
-        test: Left alone; empty where there are none.
+        train: Rows to learn from.
+        val: Rows to choose the best epoch by.
+        test: Rows that are left alone; empty where there are none.
         remarks: What a reader of the result must know: images dropped, leaks kept, limits.
         made_here: Whether the data came without splits.
     """
@@ -44,69 +46,63 @@ def split_rows(manifest: Manifest, settings: Settings) -> Split:
         BenchError: A group or a file straddles two of the data's own splits.
         NothingSelectedError: Nothing of a class is left to train or validate on.
     """
-    frame = _Columns(manifest)
-    chosen = _chosen(manifest, frame, settings)
-    remarks: list[str] = []
-    if (frame.split == "train").any():
-        made_here = False
-        train, val, test = _as_published(frame, chosen, settings, remarks)
-    else:
-        made_here = True
-        train, val, test = _dealt(frame, chosen, settings, remarks)
-    if settings.limit is not None and settings.limit < len(train):
-        kept, _ = _part(
-            frame,
-            train,
-            (settings.limit / len(train), 1 - settings.limit / len(train)),
-            settings.seed + 1,
-        )
-        remarks.append(f"{len(kept)} of {len(train)} training images")
-        train = kept
-    for name, rows in (("train", train), ("validate", val)):
-        if set(frame.label[rows].tolist()) != {0, 1}:
+    columns = _Columns(manifest)
+    selected = _select(manifest, columns, settings)
+    made_here = not (columns.split == "train").any()
+    make = _make_split if made_here else _published_split
+    split = _limited(make(columns, selected, settings), columns, settings)
+    for purpose, rows in (("train", split.train), ("validate", split.val)):
+        labels = columns.label[rows]
+        if set(labels.tolist()) != {0, 1}:
             raise NothingSelectedError(
-                f"{manifest.name}: both real and AI-generated images are needed to {name} on, found "
-                f"{int((frame.label[rows] == 0).sum())} and {int((frame.label[rows] == 1).sum())}"
+                f"{manifest.name}: both real and AI-generated images are needed to {purpose} on, found "
+                f"{int((labels == 0).sum())} and {int((labels == 1).sum())}"
             )
-    return Split(train, val, test, tuple(remarks), made_here)
+    return split
 
 
-def _as_published(
-    frame: _Columns, chosen: NDArray[np.bool_], settings: Settings, remarks: list[str]
-) -> list[Rows]:
+def _limited(split: Split, columns: _Columns, settings: Settings) -> Split:
+    """The split with at most so many training images, of every stratum alike."""
+    count = len(split.train)
+    if settings.limit is None or settings.limit >= count:
+        return split
+    share = settings.limit / count
+    train = _deal(columns, split.train, (share, 1 - share), settings.seed + 1)[0]
+    remark = f"{len(train)} of {count} training images"
+    return dataclasses.replace(split, train=train, remarks=(*split.remarks, remark))
+
+
+def _published_split(columns: _Columns, selected: Mask, settings: Settings) -> Split:
     """The data's own splits; validation images are held out of training where there are none."""
-    own = {name: np.flatnonzero(frame.split == name) for name in ("train", "val", "test")}
-    train, val, test = own["train"][chosen[own["train"]]], own["val"], own["test"]
+    published = {name: np.flatnonzero(columns.split == name) for name in ("train", "val", "test")}
+    train, val, test = published["train"], published["val"], published["test"]
+    train = train[selected[train]]
     if settings.spare_val or not len(val):
         test, val = np.sort(np.concatenate([test, val])), val[:0]
-    train = _without_leaks(frame, train, {"val": val, "test": test}, settings, remarks)
+    train, remarks = _without_leaks(columns, train, {"val": val, "test": test}, settings)
     if len(val):
-        return [train, val[chosen[val]], test]
-    return [*_part(frame, train, (1 - settings.val, settings.val), settings.seed), test]
+        val = val[selected[val]]
+    else:
+        train, val = _deal(columns, train, (1 - settings.val, settings.val), settings.seed)
+    return Split(train, val, test, remarks, made_here=False)
 
 
-def _dealt(
-    frame: _Columns, chosen: NDArray[np.bool_], settings: Settings, remarks: list[str]
-) -> list[Rows]:
-    """Splits made here, the same whatever is chosen to train on."""
-    if (frame.split == "test").all():
+def _make_split(columns: _Columns, selected: Mask, settings: Settings) -> Split:
+    """A split made here, the same whatever is selected to train on."""
+    if (columns.split == "test").all():
         raise NothingSelectedError(
-            f"{frame.name} has only test images: there is nothing to train on"
+            f"{columns.name} has only test images: there is nothing to train on"
         )
-    everything = np.arange(len(chosen), dtype=np.int64)
-    parts = _part(frame, everything, settings.shares, settings.seed)
+    everything = np.arange(len(selected), dtype=np.int64)
+    train, val, test = _deal(columns, everything, settings.shares, settings.seed)
     if settings.unseen_to_test:
-        bundles = _bundles(frame, everything)
-        apart = ~np.isin(bundles, bundles[chosen])
-        parts = [
-            parts[0][~apart[parts[0]]],
-            parts[1][~apart[parts[1]]],
-            np.union1d(parts[2], everything[apart]),
-        ]
-    remarks.append(
-        "split here by group, shares " + ", ".join(f"{share:g}" for share in settings.shares)
-    )
-    return [parts[0][chosen[parts[0]]], parts[1][chosen[parts[1]]], parts[2]]
+        bundles = _bundles(columns, everything)
+        unseen = ~np.isin(bundles, bundles[selected])
+        train, val = train[~unseen[train]], val[~unseen[val]]
+        test = np.union1d(test, everything[unseen])
+    shares = ", ".join(f"{share:g}" for share in settings.shares)
+    remark = f"split here by group, shares {shares}"
+    return Split(train[selected[train]], val[selected[val]], test, (remark,), made_here=True)
 
 
 class _Columns:
@@ -125,73 +121,78 @@ class _Columns:
         self.sha256, self.sample = column("sha256"), column("sample_id")
 
 
-def _chosen(manifest: Manifest, frame: _Columns, settings: Settings) -> NDArray[np.bool_]:
-    """Whether a row's generator and domain are asked for; reals are those paired with the generators."""
-    known = sorted(manifest.pairing)
+def _select(manifest: Manifest, columns: _Columns, settings: Settings) -> Mask:
+    """Rows of the generators and domains asked for, and the reals paired with those generators."""
     for name in settings.generators:
-        if name not in known:
+        if name not in manifest.pairing:
             raise BenchError(
-                f"--generators: {manifest.name} has no generator {name!r}: it has {', '.join(known)}"
+                f"--generators: {manifest.name} has no generator {name!r}: it has "
+                f"{', '.join(sorted(manifest.pairing))}"
             )
-    names = settings.generators or tuple(known)
+    names = settings.generators or tuple(sorted(manifest.pairing))
     # Real images that no generator is compared with are controls, not training data.
     sources = sorted({source for name in names for source in manifest.pairing[name]})
-    fake = frame.label == FAKE
-    keep = np.where(fake, np.isin(frame.generator, names), np.isin(frame.generator, sources))
+    selected = np.where(
+        columns.label == FAKE,
+        np.isin(columns.generator, names),
+        np.isin(columns.generator, sources),
+    )
     if settings.domains:
-        domains = sorted(set(frame.domain.tolist()) - {""})
+        domains = sorted(set(columns.domain.tolist()) - {""})
         for name in settings.domains:
             if name not in domains:
                 raise BenchError(
                     f"--domains: {manifest.name} has no domain {name!r}: it has "
                     f"{', '.join(domains) or 'none'}"
                 )
-        keep &= np.isin(frame.domain, settings.domains)
-    return keep
+        selected &= np.isin(columns.domain, settings.domains)
+    return selected
 
 
 def _without_leaks(
-    frame: _Columns, train: Rows, others: dict[str, Rows], settings: Settings, remarks: list[str]
-) -> Rows:
-    """The training rows, once nothing of them stands in another split, or as the user decided."""
-    bad = np.zeros(len(train), dtype=bool)
+    columns: _Columns, train: Rows, others: dict[str, Rows], settings: Settings
+) -> tuple[Rows, tuple[str, ...]]:
+    """The training rows once leaks are dealt with as the settings say, and remarks on them."""
+    remarks: list[str] = []
+    leaked_anywhere = np.zeros(len(train), dtype=bool)
     for name, rows in others.items():
-        shared = np.isin(frame.group[train], list(set(frame.group[rows])))
-        same = np.isin(frame.sha256[train], [s for s in set(frame.sha256[rows]) if s])
-        leaked = shared | same
+        same_group = np.isin(columns.group[train], list(set(columns.group[rows])))
+        known_bytes = [digest for digest in set(columns.sha256[rows]) if digest]
+        leaked = same_group | np.isin(columns.sha256[train], known_bytes)
         if not leaked.any():
             continue
-        first = frame.sample[train[int(np.flatnonzero(leaked)[0])]]
-        kind = "of the same group as" if shared.any() else "byte-identical to"
+        first = columns.sample[train[int(np.flatnonzero(leaked)[0])]]
+        kind = "of the same group as" if same_group.any() else "byte-identical to"
         if settings.leaks == "error":
             raise BenchError(
-                f"{frame.name}: {int(leaked.sum())} training images are {kind} images of its {name} "
-                "split, the first "
-                f"{first!r}: pass --leaks drop to train without them, or --leaks keep to train as published"
+                f"{columns.name}: {int(leaked.sum())} training images are {kind} images of its {name} "
+                f"split, the first {first!r}: pass --leaks drop to train without them, or --leaks keep "
+                "to train as published"
             )
-        what = "left out" if settings.leaks == "drop" else "kept, as published"
-        remarks.append(f"{int(leaked.sum())} training images {kind} {name} images: {what}")
-        bad |= leaked
-    return train[~bad] if settings.leaks == "drop" else train
+        action = "left out" if settings.leaks == "drop" else "kept, as published"
+        remarks.append(f"{int(leaked.sum())} training images {kind} {name} images: {action}")
+        leaked_anywhere |= leaked
+    rest = train[~leaked_anywhere] if settings.leaks == "drop" else train
+    return rest, tuple(remarks)
 
 
-def _part(frame: _Columns, rows: Rows, shares: Sequence[float], seed: int) -> list[Rows]:
+def _deal(columns: _Columns, rows: Rows, shares: Sequence[float], seed: int) -> list[Rows]:
     """Deal whole groups into parts, in every stratum (which labels and generators a group holds) alike."""
-    bundles = _bundles(frame, rows)
+    bundles = _bundles(columns, rows)
     members: dict[int, list[int]] = {}
     for row, bundle in zip(rows.tolist(), bundles.tolist(), strict=True):
         members.setdefault(bundle, []).append(row)
     strata: dict[tuple[str, ...], list[int]] = {}
     for bundle, inside in members.items():
-        kinds = {f"{frame.label[r]} {frame.generator[r]} {frame.domain[r]}" for r in inside}
+        kinds = {f"{columns.label[r]} {columns.generator[r]} {columns.domain[r]}" for r in inside}
         strata.setdefault(tuple(sorted(kinds)), []).append(bundle)
     parts: list[list[int]] = [[] for _ in shares]
     for number, kind in enumerate(sorted(strata)):
         order = np.random.default_rng([seed, 2, number]).permutation(len(strata[kind]))
         ends = np.cumsum(_sizes(len(order), shares))
         for part, (start, end) in enumerate(zip([0, *ends[:-1]], ends, strict=True)):
-            for at in order[start:end]:
-                parts[part] += members[strata[kind][at]]
+            for position in order[start:end]:
+                parts[part] += members[strata[kind][position]]
     return [np.sort(np.array(part, dtype=np.int64)) for part in parts]
 
 
@@ -206,20 +207,20 @@ def _sizes(count: int, shares: Sequence[float]) -> list[int]:
     return sizes
 
 
-def _bundles(frame: _Columns, rows: Rows) -> Rows:
+def _bundles(columns: _Columns, rows: Rows) -> Rows:
     """A number for every row, equal for rows of one group or of the same bytes (union-find)."""
     parent = list(range(len(rows)))
 
-    def root(at: int) -> int:
-        while parent[at] != at:
-            parent[at] = parent[parent[at]]
-            at = parent[at]
-        return at
+    def root(node: int) -> int:
+        while parent[node] != node:
+            parent[node] = parent[parent[node]]
+            node = parent[node]
+        return node
 
-    for column in (frame.group, frame.sha256):
+    for column in (columns.group, columns.sha256):
         first: dict[str, int] = {}
-        for at, row in enumerate(rows.tolist()):
+        for node, row in enumerate(rows.tolist()):
             value = column[row]
             if value:
-                parent[root(at)] = root(first.setdefault(value, at))
-    return np.array([root(at) for at in range(len(rows))], dtype=np.int64)
+                parent[root(node)] = root(first.setdefault(value, node))
+    return np.array([root(node) for node in range(len(rows))], dtype=np.int64)

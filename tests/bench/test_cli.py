@@ -5,13 +5,17 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
+import shlex
 import subprocess
 import sys
 
 import pytest
+import typer.main
 from PIL import Image
 
 from bench.cli import main as entry
+from bench.cli.examples import example_lines
 
 
 @pytest.fixture
@@ -278,7 +282,7 @@ def test_doctor_notices_a_package_that_hides_ours(tmp_path):
 def test_every_command_has_help_with_an_example(cli, command):
     code, out, _ = cli(*command.split(), "--help")
     assert code == 0
-    assert f"Example: bench {command.split()[0]}" in " ".join(out.split())
+    assert f"Examples: bench {command.split()[0]}" in " ".join(out.split())
 
 
 def test_help_and_import_need_no_torch():
@@ -354,3 +358,120 @@ def test_a_run_with_strengths_writes_curves_and_what_the_protocol_assumes(cli, t
     assert {row["family"] for row in curve} == {"jpeg"}
     assert {row["strength"] for row in curve} == {"0", "1", "2"}
     assert cli("board", "r")[1] == out
+
+
+ROOT_COMMAND = typer.main.get_command(entry.app)
+
+
+def commands(group=ROOT_COMMAND, path=("bench",)):
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from commands(command, (*path, name))
+        else:
+            yield (*path, name), command
+
+
+COMMANDS = {" ".join(path): command for path, command in commands()}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_help_page_ends_with_three_examples_of_its_command(cli, name):
+    code, out, _ = cli(*name.split()[1:], "--help")
+    assert code == 0
+    lines = [line.strip() for line in out.rstrip().splitlines()[-4:]]
+    assert lines[0] == "Examples:"
+    assert lines[1:] == example_lines(COMMANDS[name].epilog), "an example is wrapped or missing"
+    assert len(set(lines)) == 4
+    assert all(
+        line.startswith(f"{name} ") or line == name for line in lines[1:] if "&&" not in line
+    )
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_example_parses(name, tmp_path, monkeypatch):
+    """Unknown options, missing arguments and values of the wrong type are all errors of parsing."""
+    monkeypatch.chdir(tmp_path)
+    for example in example_lines(COMMANDS[name].epilog):
+        for line in example.split("&&"):
+            words = shlex.split(re.split(r"[>|]", line)[0])
+            path = next(p for p in (" ".join(words[:3]), " ".join(words[:2])) if p in COMMANDS)
+            arguments = words[len(path.split()) :]
+            with COMMANDS[path].make_context(path, arguments) as context:
+                typed = {word.split("=")[0] for word in arguments if re.match(r"--?[a-z]", word)}
+                known = {flag for parameter in context.command.params for flag in parameter.opts}
+                assert typed <= known
+
+
+DRY = ("run", "-d", "{toy}", "--data", "{tree}", "--suite", "smoke", "--dry-run")
+RUN = ("run", "-d", "{toy}", "--data", "{tree}", "--suite", "smoke")
+
+
+@pytest.mark.parametrize(
+    ("args", "says"),
+    [
+        ((*DRY, "--profile"), "--profile has no effect beside --dry-run"),
+        (
+            (*DRY, "--save-adversarial", "2", "x"),
+            "--save-adversarial has no effect beside --dry-run",
+        ),
+        ((*DRY, "--cluster", "local:2"), "--cluster has no effect beside --dry-run"),
+        ((*RUN, "--rate", "90"), "--rate has no effect without --dry-run"),
+        ((*RUN, "--tls-ca", "ca.pem"), "--tls-ca has no effect without --cluster"),
+        ((*RUN, "--tls-cert", "c.pem"), "--tls-cert has no effect without --cluster"),
+        ((*RUN, "--tls-key", "k.pem"), "--tls-key has no effect without --cluster"),
+        (
+            (*RUN, "--cluster", "local:2", "--threads", "4"),
+            "--threads has no effect beside --cluster",
+        ),
+        ((*RUN, "--cluster", "local:2", "--profile"), "--profile has no effect beside --cluster"),
+        (("board", "x", "--table", "training", "--write"), "--write has no effect beside --table"),
+        (
+            ("board", "x", "--format", "csv", "--json"),
+            "--format csv and --json contradict each other",
+        ),
+        (("gate", "x", "-b", "y", "-f", "md", "--json"), "--format md and --json contradict"),
+        (("export", "x", "-f", "csv", "--metric", "auc"), "--metric has no effect on --format csv"),
+        (
+            ("export", "x", "-f", "md", "--detector", "vit"),
+            "--detector has no effect on --format md",
+        ),
+        (("export", "x", "-f", "json", "--dataset-id", "a/b"), "--dataset-id has no effect"),
+        (("export", "x", "-f", "latex", "--out", "y"), "--out has no effect on --format latex"),
+        (
+            ("train", "-d", "vit", "--data", "{tree}", "--devices", "2", "--device", "cuda:0"),
+            "--devices 2 has no effect beside --device cuda:0",
+        ),
+    ],
+)
+def test_an_option_that_has_no_effect_is_an_error_that_says_why(
+    cli, tree, toy, tmp_path, args, says
+):
+    code, out, err = cli(*(arg.format(tree=tree, toy=toy()) for arg in args))
+    assert code == 2
+    assert err.startswith(f"error: {says}")
+    assert err.count("\n") == 1
+    assert not out
+    assert not (tmp_path / "runs").exists()
+
+
+def test_what_environment_and_file_set_may_go_unused(cli, tree, toy, tmp_path, monkeypatch):
+    """They are standing defaults for many commands; only what is typed is meant for this one."""
+    monkeypatch.setenv("BENCH_TLS_CA", "ca.pem")
+    config = tmp_path / "run.toml"
+    config.write_text(f'detector = "{toy()}"\ndata = "{tree}"\nsuite = "smoke"\nprofile = true\n')
+    code, out, _ = cli("run", "--config", config, "--dry-run", "--json")
+    assert code == 0
+    assert json.loads(out)["images"] == 48
+
+
+def test_adversarial_images_that_cannot_be_drawn_are_refused_before_the_run(
+    cli, tree, toy, tmp_path
+):
+    args = ("run", "-d", toy(), "--data", tree, "--out", tmp_path / "r", "--save-adversarial")
+    for suite, count, says in (
+        ("cross-generator", 2, "holds no attack"),
+        ("smoke", 0, "at least 1"),
+    ):
+        code, _, err = cli(*args, count, tmp_path / "png", "--suite", suite)
+        assert (code, says in err) == (2, True)
+        assert not (tmp_path / "r").exists()

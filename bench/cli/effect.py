@@ -1,0 +1,49 @@
+"""An option that has no effect is an error that says why, instead of a silence that misleads."""
+
+from __future__ import annotations
+
+import typer
+
+from bench.errors import BenchError
+
+
+def refuse_without_effect(context: typer.Context, *flags: str, when: bool, why: str) -> None:
+    """Refuse flags on the command line that change nothing in this call.
+
+    Environment variables and ``--config`` files are standing defaults for many calls: what they
+    set may go unused.
+
+    Args:
+        context: The command being called.
+        flags: The flags that would change nothing, as typed.
+        when: Whether that is so in this call.
+        why: The reason and the way out, to stand behind "--flag has no effect".
+
+    Raises:
+        BenchError: If one of the flags was typed.
+    """
+    for flag in flags:
+        if when and was_typed(context, flag):
+            raise BenchError(f"{flag} has no effect {why}")
+
+
+def was_typed(context: typer.Context, flag: str) -> bool:
+    """Say whether a flag stands on the command line itself."""
+    names = [str(p.name) for p in context.command.params if flag in p.opts]
+    if not names:
+        raise ValueError(f"{context.command.name} has no flag {flag}")
+    source = context.get_parameter_source(names[0])
+    return source is not None and source.name == "COMMANDLINE"
+
+
+def choose_format(context: typer.Context, form: str, *, as_json: bool) -> str:
+    """Take ``--json`` as ``--format json``.
+
+    Raises:
+        BenchError: If ``--format`` asks for something else at the same time.
+    """
+    if not as_json:
+        return form
+    if form != "json" and was_typed(context, "--format"):
+        raise BenchError(f"--format {form} and --json contradict each other: give one")
+    return "json"

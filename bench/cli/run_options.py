@@ -1,0 +1,148 @@
+"""Options of ``bench run`` alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bench.cli.config import load_config
+from bench.cli.options import DETECTOR_HELP
+
+Detectors = Annotated[
+    list[str],
+    typer.Option("--detector", "-d", envvar="BENCH_DETECTOR", help=DETECTOR_HELP + " Repeatable."),
+]
+SuiteName = Annotated[
+    str, typer.Option("--suite", "-s", envvar="BENCH_SUITE", help="A suite's name or TOML file.")
+]
+Data = Annotated[
+    str | None,
+    typer.Option(
+        envvar="BENCH_DATA", help="Folder or file of images; the suite's own set by default."
+    ),
+]
+Split = Annotated[
+    str | None,
+    typer.Option(envvar="BENCH_SPLIT", help="Split to score, or all; the suite's by default."),
+]
+Out = Annotated[
+    Path | None,
+    typer.Option(
+        "--out", "-o", envvar="BENCH_OUT", help="Folder of the results; default runs/<suite>."
+    ),
+]
+Store = Annotated[
+    Path | None,
+    typer.Option(
+        envvar="BENCH_STORE", help="Folder of scores, to share between runs; default <out>/store."
+    ),
+]
+Weights = Annotated[
+    list[str],
+    typer.Option(
+        "--weights",
+        "-w",
+        envvar="BENCH_WEIGHTS",
+        help="Weights FILE (.safetensors or .pth), or DETECTOR=FILE where there are several detectors.",
+    ),
+]
+Limit = Annotated[
+    int | None,
+    typer.Option(
+        envvar="BENCH_LIMIT", help="Score about N images, stratified; stamped on the board."
+    ),
+]
+Threshold = Annotated[
+    str | None,
+    typer.Option(
+        envvar="BENCH_THRESHOLD",
+        help="Policy instead of the suite's: 0, 'calibrate(split=val)', 'fpr(0.01, split=val)' or oracle.",
+    ),
+]
+Precision = Annotated[
+    str,
+    typer.Option(envvar="BENCH_PRECISION", help="fp32 or bf16, of the forward pass; recorded."),
+]
+Exact = Annotated[
+    bool,
+    typer.Option(
+        "--exact",
+        help="Plain order of operations; by default batch norm is folded, logits within 1e-4.",
+    ),
+]
+Compile = Annotated[
+    bool,
+    typer.Option(
+        "--compile",
+        help="Score with networks compiled by torch.compile: slow to start, needs a compiler; recorded.",
+    ),
+]
+Threads = Annotated[
+    int | None,
+    typer.Option(
+        envvar="BENCH_THREADS",
+        help="CPU threads, each with a batch of its own; all cores by default. Scores do not depend on it.",
+    ),
+]
+Seed = Annotated[
+    int, typer.Option(envvar="BENCH_SEED", help="Seed of noise, random starts and --limit.")
+]
+Cluster = Annotated[
+    str | None,
+    typer.Option(
+        envvar="BENCH_CLUSTER",
+        help="Score on Dask workers: local:N, tcp://HOST:PORT, tls://HOST:PORT or slurm.toml.",
+    ),
+]
+TlsCa = Annotated[
+    Path | None,
+    typer.Option(envvar="BENCH_TLS_CA", help="Certificate of the authority, for --cluster."),
+]
+TlsCert = Annotated[
+    Path | None,
+    typer.Option(envvar="BENCH_TLS_CERT", help="Certificate to show, for --cluster."),
+]
+TlsKey = Annotated[
+    Path | None,
+    typer.Option(envvar="BENCH_TLS_KEY", help="Key of that certificate, for --cluster."),
+]
+SaveAdversarial = Annotated[
+    tuple[int, Path] | None,
+    typer.Option(
+        "--save-adversarial",
+        metavar="N DIR",
+        help="Write N image pairs of every detector and attack as PNG, with their difference.",
+    ),
+]
+DryRun = Annotated[
+    bool,
+    typer.Option(
+        "--dry-run",
+        help="Say what would be done and about how long it takes; score nothing.",
+    ),
+]
+ShowProfile = Annotated[
+    bool,
+    typer.Option(
+        "--profile", help="Say where the time went, and the share of it that was networks."
+    ),
+]
+Rates = Annotated[
+    list[str],
+    typer.Option(
+        "--rate",
+        metavar="[DETECTOR=]N",
+        help="With --dry-run: forward passes a second, instead of timing them here.",
+    ),
+]
+Config = Annotated[
+    Path | None,
+    typer.Option(
+        envvar="BENCH_CONFIG",
+        is_eager=True,
+        callback=load_config,
+        help="TOML file with any of these flags; command line > BENCH_* > file.",
+    ),
+]

@@ -1,0 +1,102 @@
+"""What the texts after options mean: names, numbers, files by detector."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from bench.errors import BenchError
+
+if TYPE_CHECKING:
+    from detectors.card import FakeLogit
+
+FAKE_LOGITS = ("z", "-z", "z1-z0", "z0-z1")
+
+
+def check_choice(flag: str, value: str, choices: Sequence[str]) -> None:
+    """Refuse a value that is not among an option's choices.
+
+    Raises:
+        BenchError: If it is not; names the flag, the value and the choices.
+    """
+    if value not in choices:
+        raise BenchError(f"{flag} {value}: choose {', '.join(choices[:-1])} or {choices[-1]}")
+
+
+def drop_unset(**values: Any) -> dict[str, Any]:
+    """Keep the options that were set: those that are not ``None``."""
+    return {key: value for key, value in values.items() if value is not None}
+
+
+def split_names(text: str) -> list[str] | None:
+    """Split names at commas; ``None`` where there are none."""
+    return [name.strip() for name in text.split(",") if name.strip()] or None
+
+
+def weights_by_detector(detectors: Sequence[str], weights: Sequence[str]) -> dict[str, Path]:
+    """Give every weights file to the detector it belongs to.
+
+    Raises:
+        BenchError: If that is not clear, or a detector named is not among those asked for.
+    """
+    files: dict[str, Path] = {}
+    for item in weights:
+        name, equals, file = item.partition("=")
+        if not equals or Path(item).exists():
+            if len(detectors) != 1:
+                raise BenchError(
+                    f"--weights {item}: several detectors, write --weights DETECTOR=FILE"
+                )
+            name, file = detectors[0], item
+        if name not in detectors:
+            raise BenchError(f"--weights {item}: {name!r} is not among the detectors asked for")
+        if name in files:
+            raise BenchError(f"--weights is given twice for {name!r}")
+        files[name] = Path(file)
+    return files
+
+
+def parse_batch_size(value: str) -> int | None:
+    """Read ``auto`` as ``None``, or a whole number.
+
+    Raises:
+        BenchError: If it is neither.
+    """
+    if value == "auto":
+        return None
+    if not value.isdigit() or int(value) < 1:
+        raise BenchError(f"--batch-size {value}: give a whole number from 1, or auto")
+    return int(value)
+
+
+def parse_fake_logit(value: str | None) -> FakeLogit | None:
+    """Read the label direction of a head.
+
+    Raises:
+        BenchError: If it is none of the four.
+    """
+    if value is not None:
+        check_choice("--fake-logit", value, FAKE_LOGITS)
+    return cast("FakeLogit | None", value)
+
+
+def parse_rates(items: Sequence[str]) -> dict[str, float]:
+    """Read ``[DETECTOR=]N`` as forward passes a second by detector; ``""`` stands for all others.
+
+    Raises:
+        BenchError: If one is no positive number, or given twice.
+    """
+    rates: dict[str, float] = {}
+    for item in items:
+        name, _, number = item.rpartition("=")
+        try:
+            value = float(number)
+        except ValueError:
+            value = 0.0
+        if not 0 < value < float("inf"):
+            raise BenchError(f"--rate {item}: give forward passes a second, as 900 or resnet50=900")
+        if name in rates:
+            raise BenchError(f"--rate is given twice for {name or 'all detectors'}")
+        rates[name] = value
+    return rates
