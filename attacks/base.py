@@ -174,6 +174,11 @@ class Attack(ABC):
         return FORWARDS_PER_GRADIENT * self.gradients + self.queries
 
     @property
+    def draws(self) -> bool:
+        """Whether it draws random numbers, so that another seed may give another image."""
+        return True
+
+    @property
     def stops_early(self) -> bool:
         """Whether a fooled image is left as it is, so that its logit says nothing of its rank."""
         return False

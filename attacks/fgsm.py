@@ -37,6 +37,11 @@ class FGSM(Attack):
         """Check the name of the loss."""
         choice(f"{self.name} loss", self.loss, LOSSES)
 
+    @property
+    def draws(self) -> bool:
+        """Nothing: the same image gives the same result."""
+        return False
+
     def perturb(
         self,
         logit_fn: LogitFn,

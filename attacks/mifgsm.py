@@ -58,6 +58,11 @@ class MIFGSM(Attack):
         if self.step == 0:
             raise ValueError(f"{self.name} step=0 never moves: leave it out for eps/4")
 
+    @property
+    def draws(self) -> bool:
+        """Nothing: the same image gives the same result."""
+        return False
+
     def perturb(
         self,
         logit_fn: LogitFn,

@@ -92,6 +92,11 @@ class PGD(Attack):
                 f"{2 * self.eps:g}): use step <= {2 * self.eps:g}, or leave it out for eps/4"
             )
 
+    @property
+    def draws(self) -> bool:
+        """Random starts, where there are any."""
+        return self.random_start
+
     def perturb(
         self, logit_fn: LogitFn, canvas: Tensor, labels: Tensor, seeds: Sequence[int]
     ) -> Perturbed:

@@ -28,7 +28,7 @@ _NOT_ARITHMETIC = (
     "PIL",
     "pydantic",
     "detectors.adapters",
-    "detectors.architectures.backbones",
+    "detectors.backbones",
     "detectors.base",
     "detectors.card",
     "detectors.errors",

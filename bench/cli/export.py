@@ -60,7 +60,8 @@ def command(
         context,
         "--metric",
         when=form not in METRIC_FORMATS,
-        why=f"on --format {form}, which holds every metric: it chooses the one of --format {choices(METRIC_FORMATS)}",
+        why=f"on --format {form}, which holds every metric: it chooses the one of --format "
+        f"{choices(METRIC_FORMATS)}",
     )
     refuse_without_effect(
         context,

@@ -26,7 +26,7 @@ class TimmModel(Adapter):
 
     def architecture(self, name: str) -> Architecture:
         """Give timm's network with the input rule of timm's own configuration."""
-        from detectors.architectures.backbones import timm_architecture  # noqa: PLC0415  (imports torch)
+        from detectors.backbones import timm_architecture  # noqa: PLC0415  (imports torch)
 
         return timm_architecture(name)
 

@@ -1,1 +1,1 @@
-"""Networks of the studies and of general use, by name: one file each, or a family of them."""
+"""Networks of the studies, one file each."""

@@ -5,8 +5,11 @@ from __future__ import annotations
 import pytest
 import torch
 
+from attacks.fgsm import FGSM
+from attacks.mifgsm import MIFGSM
 from attacks.pgd import PGD
 from attacks.search import uniform_start
+from bench import registry
 
 
 def attack_in_batches(attack, toy, size, order):
@@ -98,3 +101,19 @@ def test_padding_by_repeating_an_image_changes_no_success(toy):
     filled = toy.canvas.clone()
     filled[:5] = padded[:5]
     assert torch.equal(toy.fooled(filled)[:5], toy.fooled(whole)[:5])
+
+
+@pytest.mark.parametrize("attack", [FGSM(), MIFGSM(), PGD(random_start=False)])
+def test_what_says_that_it_draws_nothing_does_not_depend_on_the_seed(toy, attack):
+    assert not attack.draws
+    one, other = (
+        attack(toy.logits, toy.canvas, toy.labels, range(first, first + len(toy.canvas)))
+        for first in (0, 1000)
+    )
+    assert torch.equal(one.adversarial, other.adversarial)
+
+
+def test_what_starts_at_random_or_does_not_say_draws():
+    drawing = {name for name, attack in registry.attacks().items() if attack().draws}
+    assert {"pgd", "pgd-l2", "apgd", "square"} <= drawing
+    assert not {"fgsm", "mifgsm"} & drawing

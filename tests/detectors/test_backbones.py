@@ -5,9 +5,9 @@ import timm
 import torch
 
 from detectors.architectures import small_vit
-from detectors.architectures.backbones import DETECTORS, timm_architecture
 from detectors.architectures.dalle2_art_cnn import Dalle2ArtCNN
 from detectors.architectures.genimage_cnn import GenImageCNN
+from detectors.backbones import DETECTORS, timm_architecture
 
 
 def test_any_timm_classifier_brings_its_own_input_rule():

@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from bench import registry
-from detectors.architectures.backbones import DETECTORS, timm_architecture
 from detectors.architectures.cifake_cnn import CifakeCNN
 from detectors.architectures.resnet50_frozen import FrozenResNet50
+from detectors.backbones import DETECTORS, timm_architecture
 from detectors.pretrained import Pretrained, PretrainedError, imagenet_state, start_from
 
 

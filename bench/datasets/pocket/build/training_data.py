@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 from torch import Tensor, nn
 
-from detectors.architectures import backbones, dalle2_art_cnn, genimage_cnn, small_vit
+from detectors import backbones
+from detectors.architectures import dalle2_art_cnn, genimage_cnn, small_vit
 from detectors.network import Architecture
 
 from .checks import read
