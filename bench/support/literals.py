@@ -13,7 +13,7 @@ class Entry:
     """One item of a literal ``NAMES = {"name": ...}``.
 
     Attributes:
-        name: The key.
+        name: Key of the dictionary, the name that people type.
         summary: What the value says of itself in one line: its ``summary``, or the first line of its
             docstring; ``None`` where only running the module would tell.
     """
