@@ -32,9 +32,9 @@ Sheet = Annotated[
 
 def command(*, name: Name, as_json: options.Json = False, sheet: Sheet = None) -> None:
     """Show a detector's card, a suite's conditions, a plug-in's parameters, or a data set's counts."""
-    from bench import catalogue
+    from bench.catalogue.facts import facts as facts_of
 
-    facts = catalogue.facts(name)
+    facts = facts_of(name)
     if as_json:
         put_json(facts)
     else:

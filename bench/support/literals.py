@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +25,7 @@ class Entry:
 
 def declares(path: Path, literal: str) -> bool:
     """Tell whether a module assigns the literal at its top level."""
-    return _assigned(_tree(path), literal) is not None
+    return _assigned(_tree(path, literal), literal) is not None
 
 
 def entries(path: Path, literal: str) -> list[Entry] | None:
@@ -38,7 +39,7 @@ def entries(path: Path, literal: str) -> list[Entry] | None:
         Its items in order; none where there is no such literal; ``None`` where it is computed, so that
         only running the module would tell.
     """
-    tree = _tree(path)
+    tree = _tree(path, literal)
     value = _assigned(tree, literal)
     if value is None:
         return []
@@ -53,9 +54,14 @@ def entries(path: Path, literal: str) -> list[Entry] | None:
     ]
 
 
-def _tree(path: Path) -> ast.Module:
+@functools.lru_cache(maxsize=256)
+def _tree(path: Path, literal: str) -> ast.Module:
+    """Parse a module that may declare the literal; most do not even mention it."""
+    source = path.read_bytes()
+    if literal.encode() not in source:
+        return ast.Module([], [])
     try:
-        return ast.parse(path.read_bytes())
+        return ast.parse(source)
     except (SyntaxError, ValueError):
         # Whoever imports the file is told what is wrong with it.
         return ast.Module([], [])

@@ -14,6 +14,7 @@ import pytest
 import typer.main
 from PIL import Image
 
+from bench import registry
 from bench.cli import main as entry
 from bench.cli.examples import example_lines
 
@@ -475,3 +476,18 @@ def test_adversarial_images_that_cannot_be_drawn_are_refused_before_the_run(
         code, _, err = cli(*args, count, tmp_path / "png", "--suite", suite)
         assert (code, says in err) == (2, True)
         assert not (tmp_path / "r").exists()
+
+
+def test_detectors_are_listed_without_torch():
+    code = (
+        "import sys\nfrom bench.cli.main import app\n"
+        "try:\n    app(['ls', 'detectors', '--json'])\nexcept SystemExit: pass\n"
+        "print(sorted({'torch', 'timm', 'numpy', 'pandas', 'pyarrow'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    listing, heavy = done.stdout.rsplit("\n[", 1)[0], done.stdout.strip().splitlines()[-1]
+    assert heavy == "[]"
+    by_name = {row["name"]: row for row in json.loads(listing)}
+    for name, detector in registry.detectors().items():
+        assert by_name[name]["summary"] == detector.summary
+    assert {"timm/<model>", "path/to/file.py:Name", "FILE.safetensors"} <= by_name.keys()

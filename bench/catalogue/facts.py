@@ -1,46 +1,24 @@
-"""Listings and facts of everything that can be named, for people and scripts."""
+"""All there is to know of one name, for `bench show`."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping
-from pathlib import Path
+from collections.abc import Callable, Collection
 from typing import Any, NamedTuple
 
 from bench import registry
-from bench.datasets import pocket_root
+from bench.catalogue.listings import parameters
 from bench.datasets.open import POCKET, layouts, open_data
+from bench.datasets.pocket import pocket_root
 from bench.errors import BenchError, nearest
-from bench.protocol.condition import spell_value
 from bench.protocol.suite import load_suite
 from bench.studies.recipe import load_recipe
 from bench.support.progress import Silent
 from detectors import zoo
 from detectors.card import card_beside, read_card
 from detectors.network import Architecture
-
-Row = dict[str, Any]
-
-
-def rows(kind: str) -> list[Row]:
-    """List the names of one kind, a row each.
-
-    Args:
-        kind: ``detectors``, ``suites``, ``corruptions``, ``attacks``, ``layouts``, ``recipes``
-            or ``datasets``.
-    """
-    listings: dict[str, Callable[[], list[Row]]] = {
-        "detectors": _detectors,
-        "suites": _suites,
-        "corruptions": lambda: _plugins(registry.corruptions()),
-        "attacks": lambda: _plugins(registry.attacks()),
-        "layouts": _layouts,
-        "recipes": _recipes,
-        "datasets": _datasets,
-    }
-    return listings[kind]()
 
 
 def facts(name: str) -> dict[str, Any]:
@@ -77,84 +55,6 @@ def _kinds() -> list[_Kind]:
     ]
 
 
-def _detectors() -> list[Row]:
-    shipped = zoo.weights()
-    architectures = [
-        {
-            "name": name,
-            "weights": next(
-                (tag for tag in shipped if zoo.find(name) == shipped[tag]), "none shipped"
-            ),
-            "summary": _summary(detector),
-        }
-        for name, detector in registry.detectors().items()
-    ]
-    defaults = {row["weights"] for row in architectures}
-    further_weights = [
-        {"name": name, "weights": name, "summary": f"trained on {_training_data(path)}"}
-        for name, path in shipped.items()
-        if name not in defaults
-    ]
-    return [
-        *architectures,
-        *further_weights,
-        {"name": "timm/<model>", "weights": "--weights FILE", "summary": "any classifier of timm"},
-        {"name": "path/to/file.py:Name", "weights": "its own", "summary": "your own code"},
-    ]
-
-
-def _summary(detector: Any) -> str:
-    """Sum up an architecture, or a detector's class of a plug-in, in one line."""
-    if isinstance(detector, Architecture):
-        return detector.summary
-    return (detector.__doc__ or "").split("\n")[0]
-
-
-def _training_data(weights: Path) -> str:
-    data = read_card(card_beside(weights)).training_data
-    return "unknown data" if data is None else f"{data.dataset}: {', '.join(data.generators)}"
-
-
-def _suites() -> list[Row]:
-    return [
-        {"name": name, "conditions": len(suite.parsed), "description": suite.description}
-        for name in registry.suites()
-        for suite in [load_suite(name)]
-    ]
-
-
-def _layouts() -> list[Row]:
-    return [{"name": name, "summary": layout.summary} for name, layout in layouts().items()]
-
-
-def _recipes() -> list[Row]:
-    return [
-        {
-            "name": name,
-            "networks": ", ".join(network.detector for network in recipe.networks),
-            "budgets": ", ".join(recipe.budget) or "none",
-            "title": recipe.title,
-        }
-        for name in registry.recipes()
-        for recipe in [load_recipe(name)]
-    ]
-
-
-def _datasets() -> list[Row]:
-    return [{"name": POCKET, "summary": "embedded smoke-test set", "path": str(pocket_root())}]
-
-
-def _plugins(plugins: Mapping[str, type[Any]]) -> list[Row]:
-    return [
-        {"name": name, "parameters": ", ".join(_parameters(plugin)), "summary": plugin.summary}
-        for name, plugin in plugins.items()
-    ]
-
-
-def _parameters(plugin: type[Any]) -> list[str]:
-    return [f"{field.name}={spell_value(field.default)}" for field in dataclasses.fields(plugin)]
-
-
 def _suite_facts(name: str) -> dict[str, Any]:
     return {"kind": "suite", **load_suite(name).model_dump()}
 
@@ -178,8 +78,8 @@ def _corruption_facts(name: str) -> dict[str, Any]:
     facts = {"kind": "corruption", "name": name, **_plugin_facts(corruption)}
     if corruption.severities:
         facts["severities"] = [
-            {"severity": severity, **parameters}
-            for severity, parameters in enumerate(corruption.severities, start=1)
+            {"severity": severity, **overrides}
+            for severity, overrides in enumerate(corruption.severities, start=1)
         ]
     if table := corruption.table():
         facts["table"] = table
@@ -187,11 +87,7 @@ def _corruption_facts(name: str) -> dict[str, Any]:
 
 
 def _plugin_facts(plugin: type[Any]) -> dict[str, Any]:
-    parameters = {
-        field.name: None if field.default is None else spell_value(field.default)
-        for field in dataclasses.fields(plugin)
-    }
-    return {"summary": plugin.summary, "parameters": parameters}
+    return {"summary": plugin.summary, "parameters": parameters(plugin)}
 
 
 def _detector_facts(name: str) -> dict[str, Any]:
@@ -199,8 +95,8 @@ def _detector_facts(name: str) -> dict[str, Any]:
     detector = registry.detectors().get(name.partition(".")[0])
     if weights is not None:
         card = read_card(card_beside(weights))
-        parameters = _parameter_facts(detector, card.outputs, card.input.size)
-        return {"kind": "detector", **card.model_dump(mode="json"), **parameters}
+        counts = _parameter_facts(detector, card.outputs, card.input.size)
+        return {"kind": "detector", **card.model_dump(mode="json"), **counts}
     if isinstance(detector, Architecture):
         return {
             "kind": "detector",

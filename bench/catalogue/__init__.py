@@ -1,0 +1,1 @@
+"""What can be named: listings for `bench ls`, facts for `bench show`."""
