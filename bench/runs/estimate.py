@@ -124,7 +124,7 @@ def estimate(prepared: Prepared, rates: Mapping[str, float] | None = None) -> Es
     """Lay out the plan, look at the store, and time each detector and a few images.
 
     Args:
-        prepared: The run.
+        prepared: The run, with its plan and detectors.
         rates: Forward passes a second by detector, ``""`` for all others; what is not given is
             measured here.
 

@@ -168,9 +168,9 @@ def build(
 
     Args:
         chunks: From :func:`cut`.
-        detectors: In board order.
-        conditions: In board order.
-        settings: The run's.
+        detectors: The detectors in board order.
+        conditions: The conditions in board order.
+        settings: What is the same for every unit of the run.
     """
     common = {"environment": dict(settings.environment), "decode": settings.decode}
     described = {str(condition): _described(condition, settings) for condition in conditions}
