@@ -11,15 +11,16 @@ import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, cast, final
+from typing import ClassVar, Literal, cast, final
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from attacks.budget import distance, full_range, levels_within, on_grid, project, to_grid
+from attacks.budget import distance, full_range, levels_within, project, to_grid
 from attacks.checks import choice, flag, real
+from attacks.inputs import check_inputs, named_by, shifted
 
 LogitFn = Callable[[Tensor], Tensor]
 """``(N, 3, h, w)`` float32 in [0, 1] -> ``(N,)`` float32; > 0 means AI-generated."""
@@ -234,8 +235,8 @@ class Attack(ABC):
         with torch.inference_mode(False), torch.enable_grad():
             canvas = canvas.detach().clone()
             labels = torch.as_tensor(labels).clone().to(canvas.device, torch.int64)
-            seed_list = _check_inputs(canvas, labels, seeds, self.quantize)
-            named = _named_by(self.goal, labels)
+            seed_list = check_inputs(canvas, labels, seeds, self.quantize)
+            named = named_by(self.goal, labels)
             adversarial = canvas.clone()
             steps = torch.zeros(len(canvas), dtype=torch.int32, device=canvas.device)
             grad_zero = float("nan")
@@ -243,7 +244,7 @@ class Attack(ABC):
                 rows = named.nonzero().flatten()
                 clean = canvas[rows]
                 result = self.perturb(
-                    _shifted(logit_fn, threshold),
+                    shifted(logit_fn, threshold),
                     clean,
                     labels[rows],
                     [seed_list[i] for i in rows.tolist()],
@@ -313,54 +314,3 @@ class Attack(ABC):
                 f"({low:g} to {high:g}); please report this"
             )
         return inside
-
-
-def _shifted(logit_fn: LogitFn, threshold: float) -> LogitFn:
-    """Move the threshold of a logit function to zero, and check the shape of its output."""
-    if not np.isfinite(threshold):
-        raise ValueError(f"the threshold must be a finite number, got {threshold!r}")
-
-    def shifted(images: Tensor) -> Tensor:
-        logits = logit_fn(images)
-        if logits.shape != (len(images),):
-            raise ValueError(
-                f"the logit function must give one logit an image, shape ({len(images)},), "
-                f"got {tuple(logits.shape)}"
-            )
-        return logits if threshold == 0 else logits - threshold
-
-    return shifted
-
-
-def _named_by(goal: str, labels: Tensor) -> Tensor:
-    """Find the images that the goal names; ``(N,)`` bool."""
-    if goal == "both":
-        return torch.ones_like(labels, dtype=torch.bool)
-    return labels == (1 if goal == "evade" else 0)
-
-
-def _check_inputs(canvas: Tensor, labels: Tensor, seeds: Any, quantize: bool) -> list[int]:
-    """Read the seeds as integers; raise ``ValueError`` where an input is not as stated."""
-    count = len(canvas) if canvas.ndim else 0
-    if canvas.ndim != 4 or canvas.shape[1] != 3 or canvas.dtype != torch.float32:
-        raise ValueError(
-            f"the canvas must be float32 of shape (N, 3, h, w), got {canvas.dtype} "
-            f"of shape {tuple(canvas.shape)}"
-        )
-    # Written so that nan fails it too.
-    if not bool(((canvas >= 0) & (canvas <= 1)).all()):
-        raise ValueError(
-            "the canvas must be finite and in [0, 1] (normalisation belongs inside the logit "
-            f"function), got {float(canvas.min()):g} to {float(canvas.max()):g}"
-        )
-    if quantize and not on_grid(canvas):
-        raise ValueError(
-            "the canvas is not on the 8-bit grid (k/255), so no 8-bit file holds it: "
-            "round it first, or attack with quantize=false"
-        )
-    if labels.shape != (count,) or not bool(((labels == 0) | (labels == 1)).all()):
-        raise ValueError(f"labels must be {count} values of 0 (real) or 1 (AI-generated)")
-    numbers = [int(seed) for seed in (seeds.tolist() if hasattr(seeds, "tolist") else seeds)]
-    if len(numbers) != count:
-        raise ValueError(f"there must be one seed an image: {len(numbers)} for {count} images")
-    return numbers

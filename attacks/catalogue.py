@@ -12,18 +12,17 @@ import contextlib
 import dataclasses
 import importlib
 import io
-import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple, cast
+from typing import Any, ClassVar, NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from attacks.base import UNBOUNDED_DIVISOR, UNBOUNDED_STEPS, Attack, LogitFn, Norm, Perturbed
 from attacks.budget import full_range
 from attacks.gradient import input_gradient, require_usable
+from attacks.published_code import TwoLogits, seeded
 from attacks.search import fooled
 
 PREFIX = "torchattacks/"
@@ -175,7 +174,7 @@ class Adapted(Attack):
     def check(self) -> None:
         """Build the published attack once, so that a parameter it refuses is named early."""
         if self.source:
-            self._build(_TwoLogits(lambda images: images.mean((1, 2, 3)), torch.device("cpu")), 0)
+            self._build(TwoLogits(lambda images: images.mean((1, 2, 3)), torch.device("cpu")), 0)
 
     @property
     def stops_early(self) -> bool:
@@ -222,9 +221,9 @@ class Adapted(Attack):
             zero_share = require_usable(input_gradient(logit_fn, canvas, labels, loss))
         moved, steps = [], []
         for row, seed in enumerate(seeds):
-            model = _TwoLogits(logit_fn, canvas.device)
+            model = TwoLogits(logit_fn, canvas.device)
             part = slice(row, row + 1)
-            with _seeded(seed, canvas.device), contextlib.redirect_stdout(io.StringIO()):
+            with seeded(seed, canvas.device), contextlib.redirect_stdout(io.StringIO()):
                 moved.append(self._build(model, seed)(canvas[part].clone(), labels[part]).detach())
             steps.append(model.gradients if self.needs_gradient else model.queries)
         images = torch.cat(moved)
@@ -260,58 +259,6 @@ class Adapted(Attack):
         if "seed" in published:
             options["seed"] = seed % 2**31
         return kind(model, **options)
-
-
-class _TwoLogits(nn.Module):
-    """The logit function as a model of two classes, which counts what it is asked."""
-
-    def __init__(self, logit_fn: LogitFn, device: torch.device) -> None:
-        super().__init__()
-        self.logit_fn = logit_fn
-        # The published code reads the device off a parameter.
-        self.device_holder = nn.Parameter(torch.zeros(1, device=device), requires_grad=False)
-        self.gradients = 0
-        self.queries = 0
-
-    def forward(self, images: Tensor) -> Tensor:
-        with_gradient = images.requires_grad and torch.is_grad_enabled()
-        logits: Tensor = (
-            _InputOnly.apply(images, self.logit_fn) if with_gradient else self.logit_fn(images)
-        )
-        self.queries += len(images)
-        self.gradients += int(logits.requires_grad)
-        return torch.stack([torch.zeros_like(logits), logits], 1)
-
-
-class _InputOnly(torch.autograd.Function):
-    """The gradient goes to the images alone; published code may leave weights with one."""
-
-    @staticmethod
-    def forward(ctx: Any, images: Tensor, logit_fn: LogitFn) -> Tensor:
-        with torch.enable_grad():
-            ctx.leaf = images.detach().requires_grad_()
-            ctx.logits = logit_fn(ctx.leaf)
-        return cast(Tensor, ctx.logits.detach())
-
-    @staticmethod
-    def backward(ctx: Any, *incoming: Any) -> Any:
-        (grad,) = torch.autograd.grad(ctx.logits, ctx.leaf, incoming[0], retain_graph=True)
-        return grad, None
-
-
-@contextlib.contextmanager
-def _seeded(seed: int, device: torch.device) -> Iterator[None]:
-    """Seed the global generators for a moment, and put them back as they were."""
-    python, numpy = random.getstate(), np.random.get_state()
-    with torch.random.fork_rng([device] if device.type == "cuda" else []):
-        torch.manual_seed(seed)
-        random.seed(seed)
-        np.random.seed(seed % 2**32)
-        try:
-            yield
-        finally:
-            random.setstate(python)
-            np.random.set_state(numpy)
 
 
 def _adapt(source: str, norm: Norm, parameters: dict[str, Any]) -> type[Attack]:

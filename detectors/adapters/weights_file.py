@@ -16,7 +16,7 @@ _ENDING = ".safetensors"
 class WeightsFile(Adapter):
     """A weights file whose card names its architecture."""
 
-    pattern: ClassVar[str] = "FILE.safetensors"
+    pattern: ClassVar[str] = "<file>.safetensors"
     summary: ClassVar[str] = "weights with their card beside them, as `bench train` writes"
     weights: ClassVar[str] = "the file"
 

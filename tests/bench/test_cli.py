@@ -490,4 +490,4 @@ def test_detectors_are_listed_without_torch():
     by_name = {row["name"]: row for row in json.loads(listing)}
     for name, detector in registry.detectors().items():
         assert by_name[name]["summary"] == detector.summary
-    assert {"timm/<model>", "path/to/file.py:Name", "FILE.safetensors"} <= by_name.keys()
+    assert {"timm/<model>", "path/to/file.py:Name", "<file>.safetensors"} <= by_name.keys()
