@@ -13,7 +13,7 @@ import pandas as pd
 from leaderboards.render.csv import render_csv, render_matrix
 from leaderboards.render.json import render_json
 from leaderboards.render.markdown import render_markdown
-from leaderboards.render.severity import severity_csv
+from leaderboards.render.robustness import severity_csv
 from leaderboards.tables import means
 from leaderboards.tables.attacks import curves, transfer_matrix
 from leaderboards.tables.cells import CLEAN, as_rows

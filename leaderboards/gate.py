@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leaderboards.statistics.intervals import NAN
-from leaderboards.statistics.multiplicity import holm
 from leaderboards.statistics.paired_cells import PairedCell, Tested, paired_tests
+from leaderboards.statistics.significance import holm
 
 Decision = Literal["PASS", "FAIL", "INCONCLUSIVE", "INCOMPLETE"]
 Mode = Literal["regression", "non-inferior"]

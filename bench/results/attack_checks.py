@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from leaderboards.tables.attacks import AttackFacts, Check
+from leaderboards.tables.attack_checks import Check
+from leaderboards.tables.attacks import AttackFacts
 
 
 def failed_checks(checks: Iterable[Check]) -> dict[tuple[str, str], str]:

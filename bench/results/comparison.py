@@ -15,7 +15,6 @@ from bench.results.pairing import (
 )
 from bench.results.scores import ScoreTable
 from leaderboards import SeenBy
-from leaderboards.statistics.multiplicity import benjamini_hochberg, holm
 from leaderboards.statistics.paired_cells import (
     MACRO,
     METRICS,
@@ -25,6 +24,7 @@ from leaderboards.statistics.paired_cells import (
     Tested,
     paired_tests,
 )
+from leaderboards.statistics.significance import benjamini_hochberg, holm
 from leaderboards.tables.means import basis_slices
 
 

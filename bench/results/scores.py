@@ -23,7 +23,7 @@ from bench.store.rundir import ConditionRecord, DetectorRecord, Failure, RunDir,
 from bench.store.shards import ATTACK_COLUMNS, ShardDamagedError, Store
 from detectors.card import DetectorCard
 from leaderboards import CLEAN, Axis, ScoreColumn, SeenBy, Slice, Status, slices
-from leaderboards.tables.attacks import AttackScores, Check, check_attacks
+from leaderboards.tables.attack_checks import AttackScores, Check, check_attacks
 
 _AXES: dict[str, tuple[Axis, ...]] = {
     "generator": ("generator",),

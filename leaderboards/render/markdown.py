@@ -8,10 +8,9 @@ from typing import Any
 
 import pandas as pd
 
-from leaderboards.render.attacks import attack_tables
 from leaderboards.render.further import further, labelled_oracle
 from leaderboards.render.legend import legend
-from leaderboards.render.severity import severity_section
+from leaderboards.render.robustness import attack_tables, severity_section
 from leaderboards.render.text import UNDEFINED, escape, rate, table, with_interval
 from leaderboards.statistics.catalogue import Metric, headline_metrics
 from leaderboards.tables.cells import CLEAN

@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from leaderboards.statistics.decision import called_fake
 from leaderboards.statistics.intervals import NAN
 from leaderboards.statistics.ranking import is_fake_mask
+from leaderboards.statistics.thresholds import called_fake
 
 Weights = NDArray[np.float32]
 # (labels (n,), logits (n,), weights (b, n), threshold) -> (b,) float64, nan where undefined.

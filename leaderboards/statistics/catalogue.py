@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 
 from leaderboards.statistics import bootstrap, measures
 from leaderboards.statistics.bootstrap import Statistic
-from leaderboards.statistics.decision import called_fake
 from leaderboards.statistics.measures import Measure
 from leaderboards.statistics.paired import Influence, auc_influence, share_influence
+from leaderboards.statistics.thresholds import called_fake
 
 Block = Literal["sizes", "core", "further"]
 Table = Literal["working points", "model index"]

@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leaderboards.statistics import operating
-from leaderboards.statistics.decision import called_fake
 from leaderboards.statistics.intervals import NAN, auc_interval, delong_of, wilson
 from leaderboards.statistics.operating import UNDEFINED, Estimate
 from leaderboards.statistics.ranking import TieGroups, is_fake_mask, tie_groups
+from leaderboards.statistics.thresholds import called_fake
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,4 +1,4 @@
-"""Comparing two detectors on the same images: paired DeLong, exact McNemar, clusters.
+"""Comparing two detectors on the same images: paired DeLong, shares, clusters.
 
 Every estimate here is a mean of per-image parts, so its error is the sum of what each image
 contributes. Those contributions (influence values) add up: over cells for a macro mean, over the
@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import bdtr, ndtr, ndtri, stdtr, stdtrit
+from scipy.special import ndtr, ndtri, stdtr, stdtrit
 
 from leaderboards.statistics.intervals import NAN, Interval, wilson
 from leaderboards.statistics.ranking import is_fake_mask, tie_groups
@@ -303,49 +303,6 @@ def paired_delong(
         clusters,
         pairs=None if is_same else min(n_fake, len(labels) - n_fake),
     )
-
-
-class McNemar(NamedTuple):
-    """Result of an exact McNemar test.
-
-    Attributes:
-        lost: Images only the baseline had right.
-        won: Images only the candidate has right.
-        p_two_sided: P value of "no difference".
-        p_drop: One-sided p value of "the candidate is no worse".
-    """
-
-    lost: int
-    won: int
-    p_two_sided: float
-    p_drop: float
-
-
-def mcnemar(baseline: NDArray[np.bool_], candidate: NDArray[np.bool_]) -> McNemar:
-    """Test two sets of verdicts on the same images exactly.
-
-    The p value is ``2 P(X <= min(lost, won))`` for X binomial in ``lost + won`` trials of 1/2, at most 1.
-
-    Args:
-        baseline: (n,) whether the baseline is right.
-        candidate: (n,) whether the candidate is.
-
-    Example:
-        >>> right = np.array([True, True, True, True, False])
-        >>> mcnemar(right, ~right)
-        McNemar(lost=4, won=1, p_two_sided=0.375, p_drop=0.1875)
-
-    Source:
-        McNemar (1947), Psychometrika 12, 153-157; the binomial form, no continuity correction.
-    """
-    lost = int(np.count_nonzero(baseline & ~candidate))
-    won = int(np.count_nonzero(~baseline & candidate))
-    n = lost + won
-    if n == 0:
-        return McNemar(0, 0, 1.0, 1.0)
-    # P(at most so many of n fair coins).
-    two_sided = min(1.0, 2 * float(bdtr(min(lost, won), n, 0.5)))
-    return McNemar(lost, won, two_sided, float(bdtr(won, n, 0.5)))
 
 
 def mean_influence(n: int, parts: Sequence[tuple[NDArray[np.int64], Influence]]) -> Influence:

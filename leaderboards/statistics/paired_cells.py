@@ -12,17 +12,17 @@ from numpy.typing import NDArray
 
 from leaderboards.statistics.bootstrap import Statistic, resamples
 from leaderboards.statistics.catalogue import InfluenceFunction, metric_of, paired_metrics
-from leaderboards.statistics.decision import called_fake
 from leaderboards.statistics.intervals import NAN
 from leaderboards.statistics.paired import (
     Difference,
     Influence,
     degrees_of_freedom,
     difference,
-    mcnemar,
     mean_influence,
     smallest_error,
 )
+from leaderboards.statistics.significance import mcnemar
+from leaderboards.statistics.thresholds import called_fake
 
 MACRO = "(macro mean)"
 N_RESAMPLES = 1000

@@ -1,4 +1,4 @@
-"""Thresholds chosen from scores: by balanced accuracy, or for a false-positive rate."""
+"""The decision rule, and thresholds chosen from scores: by balanced accuracy, or for an error rate."""
 
 from __future__ import annotations
 
@@ -9,6 +9,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leaderboards.statistics.ranking import is_fake_mask, tie_groups
+
+
+def called_fake(logits: NDArray[Any], threshold: float) -> NDArray[np.bool_]:
+    """Call fake every image whose logit lies strictly above the threshold.
+
+    Args:
+        logits: (n,) floating point.
+        threshold: On the logit scale. Compared in float64, so a threshold is never rounded to the
+            precision of the scores.
+
+    Example:
+        >>> called_fake(np.array([-1.0, 0.0, 2.0]), 0.0).tolist()
+        [False, False, True]
+    """
+    return np.asarray(logits).astype(np.float64) > threshold
 
 
 def best_balanced_accuracy(labels: NDArray[Any], logits: NDArray[Any]) -> float:

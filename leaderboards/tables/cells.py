@@ -11,8 +11,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from leaderboards.statistics.catalogue import columns_in, count_columns, logit_columns
-from leaderboards.statistics.decision import called_fake
 from leaderboards.statistics.metrics import measure
+from leaderboards.statistics.thresholds import called_fake
 from leaderboards.tables.slicing import POOLED, Axis, Slice, slices
 
 __all__ = [

@@ -12,9 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from leaderboards.statistics.decision import called_fake
 from leaderboards.statistics.intervals import wilson
-from leaderboards.statistics.multiplicity import holm, rank_groups
 from leaderboards.statistics.paired import (
     Influence,
     auc_influence,
@@ -22,6 +20,8 @@ from leaderboards.statistics.paired import (
     difference,
     mean_influence,
 )
+from leaderboards.statistics.significance import holm, rank_groups
+from leaderboards.statistics.thresholds import called_fake
 from leaderboards.tables.cells import CLEAN, ScoreColumn, SeenBy, cell_rows
 from leaderboards.tables.means import main_rows, mean_basis
 from leaderboards.tables.slicing import Slice, pool

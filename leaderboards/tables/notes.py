@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from leaderboards.tables.attacks import AttackFacts, Check
+from leaderboards.tables.attack_checks import Check
+from leaderboards.tables.attacks import AttackFacts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,18 +11,17 @@ from sklearn.metrics import f1_score, roc_auc_score, roc_curve
 
 from leaderboards.statistics.bootstrap import resamples
 from leaderboards.statistics.catalogue import paired_metrics
-from leaderboards.statistics.multiplicity import benjamini_hochberg, holm, rank_groups
 from leaderboards.statistics.paired import (
     Difference,
     Influence,
     auc_influence,
     cluster_codes,
     difference,
-    mcnemar,
     paired_delong,
     share_influence,
     variance_of,
 )
+from leaderboards.statistics.significance import benjamini_hochberg, holm, mcnemar, rank_groups
 
 STATISTICS = {name: metric.statistic for name, metric in paired_metrics().items()}
 

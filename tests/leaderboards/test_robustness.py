@@ -9,7 +9,8 @@ import pytest
 from sklearn.metrics import auc as trapezoid
 
 from leaderboards import Board, BoardNotes, ScoreColumn, SeenBy, cell_rows, slices
-from leaderboards.tables.attacks import AttackFacts, AttackScores, check_attacks
+from leaderboards.tables.attack_checks import AttackScores, check_attacks
+from leaderboards.tables.attacks import AttackFacts
 
 N = 40
 LABELS = np.arange(N) % 2

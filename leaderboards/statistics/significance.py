@@ -1,11 +1,56 @@
-"""Many tests at once: Holm, Benjamini-Hochberg, and ranks that differences have to earn."""
+"""What a difference must earn: McNemar's exact test, Holm and Benjamini-Hochberg for many tests, ranks."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import bdtr
+
+
+class McNemar(NamedTuple):
+    """Result of an exact McNemar test.
+
+    Attributes:
+        lost: Images only the baseline had right.
+        won: Images only the candidate has right.
+        p_two_sided: P value of "no difference".
+        p_drop: One-sided p value of "the candidate is no worse".
+    """
+
+    lost: int
+    won: int
+    p_two_sided: float
+    p_drop: float
+
+
+def mcnemar(baseline: NDArray[np.bool_], candidate: NDArray[np.bool_]) -> McNemar:
+    """Test two sets of verdicts on the same images exactly.
+
+    The p value is ``2 P(X <= min(lost, won))`` for X binomial in ``lost + won`` trials of 1/2, at most 1.
+
+    Args:
+        baseline: (n,) whether the baseline is right.
+        candidate: (n,) whether the candidate is.
+
+    Example:
+        >>> right = np.array([True, True, True, True, False])
+        >>> mcnemar(right, ~right)
+        McNemar(lost=4, won=1, p_two_sided=0.375, p_drop=0.1875)
+
+    Source:
+        McNemar (1947), Psychometrika 12, 153-157; the binomial form, no continuity correction.
+    """
+    lost = int(np.count_nonzero(baseline & ~candidate))
+    won = int(np.count_nonzero(~baseline & candidate))
+    n = lost + won
+    if n == 0:
+        return McNemar(0, 0, 1.0, 1.0)
+    # P(at most so many of n fair coins).
+    two_sided = min(1.0, 2 * float(bdtr(min(lost, won), n, 0.5)))
+    return McNemar(lost, won, two_sided, float(bdtr(won, n, 0.5)))
 
 
 def holm(p: Sequence[float]) -> NDArray[np.float64]:
