@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from bench.errors import BenchError
+from bench.results.formats import choices
 
 if TYPE_CHECKING:
     from detectors.card import FakeLogit
@@ -14,14 +15,14 @@ if TYPE_CHECKING:
 FAKE_LOGITS = ("z", "-z", "z1-z0", "z0-z1")
 
 
-def check_choice(flag: str, value: str, choices: Sequence[str]) -> None:
+def check_choice(flag: str, value: str, names: Sequence[str]) -> None:
     """Refuse a value that is not among an option's choices.
 
     Raises:
         BenchError: If it is not; names the flag, the value and the choices.
     """
-    if value not in choices:
-        raise BenchError(f"{flag} {value}: choose {', '.join(choices[:-1])} or {choices[-1]}")
+    if value not in names:
+        raise BenchError(f"{flag} {value}: choose {choices(names)}")
 
 
 def drop_unset(**values: Any) -> dict[str, Any]:

@@ -10,9 +10,9 @@ import torch
 
 from bench.support.files import ensure_writable
 from bench.support.progress import Progress, Silent
-from bench.training.batches import EpochSteps, only_flips, parse_augmentations
+from bench.training.images.batches import EpochSteps, only_flips, parse_augmentations
+from bench.training.images.pixels import Pixels, open_pixels
 from bench.training.options import TrainRequest
-from bench.training.pixels import Pixels, open_pixels
 from bench.training.plan import Trained, TrainingPlan, plan_training
 from bench.training.resume import check_same_training, read_checkpoint, read_finished
 from bench.training.trainer import (

@@ -12,9 +12,9 @@ from bench.datasets.open import open_data
 from bench.errors import BenchError
 from bench.inference.detector import architecture
 from bench.support.progress import Progress
+from bench.training.images.splits import Split, split_rows
 from bench.training.options import TrainOptions, TrainRequest
 from bench.training.settings import Settings
-from bench.training.splits import Split, split_rows
 from detectors.card import InputSpec
 from detectors.errors import DetectorError
 from detectors.network import Architecture

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from bench.errors import BenchError
 from bench.support.toml import first_fault
-from bench.training.augment import parse_augmentation
+from bench.training.images.augment import parse_augmentation
 
 Leaks = Literal["error", "drop", "keep"]
 Init = Literal["imagenet", "scratch"]

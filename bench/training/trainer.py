@@ -14,9 +14,9 @@ from torch.utils.data import DataLoader
 
 from bench.errors import BenchError
 from bench.inference.device import pick_device, quiet_numerics
-from bench.training.batches import AllSteps, EpochSteps, TrainingImages, ValidationImages
+from bench.training.images.batches import AllSteps, EpochSteps, TrainingImages, ValidationImages
+from bench.training.images.pixels import Pixels
 from bench.training.options import TrainOptions
-from bench.training.pixels import Pixels
 from bench.training.plan import TrainingPlan
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from bench.errors import BenchError
-from bench.training.augment import Draws, parse_augmentation
+from bench.training.images.augment import Draws, parse_augmentation
 
 
 def picture(seed=0):

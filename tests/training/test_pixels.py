@@ -10,8 +10,8 @@ import pytest
 
 from bench.datasets import index, load
 from bench.support.progress import Silent
-from bench.training.batches import AllSteps, EpochSteps, TrainingImages
-from bench.training.pixels import Decoded, Fitted, Kept, open_pixels, prune
+from bench.training.images.batches import AllSteps, EpochSteps, TrainingImages
+from bench.training.images.pixels import Decoded, Fitted, Kept, open_pixels, prune
 from bench.training.settings import Settings
 from detectors.card import InputSpec
 from detectors.fit import fit_image

@@ -9,8 +9,8 @@ import pytest
 
 from bench.datasets import index
 from bench.errors import BenchError
+from bench.training.images.splits import split_rows
 from bench.training.settings import Settings
-from bench.training.splits import split_rows
 
 
 def settings(**more):

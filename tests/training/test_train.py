@@ -210,7 +210,7 @@ def test_the_logged_auc_is_scikit_learn_s_of_the_kept_weights(trained, cifake):
     record = json.loads((trained / "training.json").read_text())
     best = record["history"][record["best_epoch"] - 1]
     from bench.datasets import index, load
-    from bench.training.splits import split_rows
+    from bench.training.images.splits import split_rows
 
     manifest = index(cifake)
     split = split_rows(manifest, Settings.model_validate(record["settings"]))

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
-from bench.training.augment import Augmentation, Draws, parse_augmentation
-from bench.training.pixels import Pixels
+from bench.training.images.augment import Augmentation, Draws, parse_augmentation
+from bench.training.images.pixels import Pixels
 from bench.training.settings import Settings
 from detectors.card import InputSpec
 from detectors.fit import fit_image

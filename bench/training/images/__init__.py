@@ -1,0 +1,1 @@
+"""The images of a training: which there are by split, their pixels, augmentations and batches."""
