@@ -44,13 +44,6 @@ def full_range(norm: Literal["linf", "l2"], size: int) -> float:
     return 1.0 if norm == "linf" else math.sqrt(size)
 
 
-def on_grid(canvas: Tensor) -> bool:
-    """Tell whether every value is k/255 for a whole k, up to float32 rounding."""
-    levels = canvas * 255
-    # Rounding k/255 and its product with 255 leaves less than 1e-4 of a level.
-    return bool(((levels - levels.round()).abs() < 1e-3).all())
-
-
 def levels_within(eps: float) -> int:
     """Count the whole 8-bit levels in ``eps``; ``0.031372549``, typed for 8/255, is 8 and not 7."""
     # A ten-thousandth of a level: what a fraction typed with seven digits may lack.

@@ -9,8 +9,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from attacks.budget import on_grid
-
 
 def shifted(logit_fn: Callable[[Tensor], Tensor], threshold: float) -> Callable[[Tensor], Tensor]:
     """Move the threshold of a logit function to zero, and check the shape of its output.
@@ -69,3 +67,10 @@ def check_inputs(canvas: Tensor, labels: Tensor, seeds: Any, quantize: bool) -> 
     if len(numbers) != count:
         raise ValueError(f"there must be one seed an image: {len(numbers)} for {count} images")
     return numbers
+
+
+def on_grid(canvas: Tensor) -> bool:
+    """Tell whether every value is k/255 for a whole k, up to float32 rounding."""
+    levels = canvas * 255
+    # Rounding k/255 and its product with 255 leaves less than 1e-4 of a level.
+    return bool(((levels - levels.round()).abs() < 1e-3).all())
