@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -14,9 +15,11 @@ from torch.utils.data import Dataset, Sampler
 
 from bench.training.images.augment import Augmentation, Draws, parse_augmentation
 from bench.training.images.pixels import Pixels
-from bench.training.settings import Settings
 from detectors.card import InputSpec
 from detectors.fit import fit_image
+
+if TYPE_CHECKING:
+    from bench.training.settings import Settings
 
 Rows = NDArray[np.int64]
 

@@ -5,13 +5,16 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bench.datasets import FAKE, Manifest
 from bench.errors import BenchError, NothingSelectedError
-from bench.training.settings import Settings
+
+if TYPE_CHECKING:
+    from bench.training.settings import Settings
 
 Rows = NDArray[np.int64]
 Mask = NDArray[np.bool_]
