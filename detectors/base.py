@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import inspect
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Self, final
 
@@ -15,7 +17,20 @@ from torch import Tensor, nn
 from detectors.card import DetectorCard
 from detectors.errors import DetectorError
 from detectors.fit import fit_image
-from detectors.source_code import code_digest, file_code
+from detectors.identity.source_code import (
+    SourceUnknownError,
+    code_digest,
+    file_code,
+    own_module_names,
+)
+from detectors.identity.values import (
+    Identity,
+    file_digests,
+    held_by,
+    held_values,
+    nested_modules,
+    own_modules,
+)
 
 # Code that an identity need not follow: releases that stand beside it in a fingerprint, and files of ours
 # that are digested by name, or that load weights whose values are digested.
@@ -36,7 +51,8 @@ _NOT_ARITHMETIC = (
     "detectors.fold",
     "detectors.network",
     "detectors.pretrained",
-    "detectors.source_code",
+    "detectors.identity",
+    "detectors.global_state",
     "detectors.weights",
 )
 
@@ -50,6 +66,13 @@ class Detector(ABC):
     """
 
     card: DetectorCard
+    files: Sequence[str | Path] = ()
+    """Files that decide the logits besides torch modules, for a detector that reads its weights elsewhere."""
+
+    @property
+    def fits_by_card(self) -> bool:
+        """Whether :meth:`fit` is the card's geometry, so that canvases can be shared with others."""
+        return getattr(self.fit, "__func__", None) is Detector.fit
 
     def fit(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Bring one (H, W, 3) uint8 RGB image to the (3, h, w) uint8 canvas (geometry only)."""
@@ -67,8 +90,8 @@ class Detector(ABC):
         """
 
     def modules(self) -> list[nn.Module]:
-        """The torch modules held as attributes; they are moved to the device and hashed."""
-        return [value for value in vars(self).values() if isinstance(value, nn.Module)]
+        """List the torch modules held as attributes, in lists, mappings and own objects inside them too."""
+        return nested_modules(self)
 
     def to(self, device: torch.device) -> Self:
         """Move every module to ``device``, in inference mode and without parameter gradients."""
@@ -89,22 +112,46 @@ class Detector(ABC):
         return None
 
     def identity(self) -> str:
-        """A sha256 over all that decides this detector's logits: weights, card and own code.
+        """Digest all that decides this detector's logits: weights, values, card, files and own code.
 
-        Override it, and include whatever else matters, when a detector is more than its torch
-        modules.
+        Override it where a detector is more than that, a service for example; what it returns is then
+        believed.
+        """
+        return self.identify().digest
+
+    def identify(self) -> Identity:
+        """Digest what decides the logits, and name what cannot be looked into.
+
+        Values that the detector holds are walked: modules, arrays, containers and objects of its own
+        code, the globals of its modules. :attr:`files` stands for what cannot be walked.
         """
         # What a field says by default it need not say: a card written before the field was there is the same.
         digest = hashlib.sha256(self.card.model_dump_json(exclude_defaults=True).encode())
         for name in ("base.py", "fit.py", "fold.py", "network.py"):
             digest.update(file_code(Path(__file__).parent / name))
-        modules = self.modules()
-        for module in modules:
-            digest.update(state_digest(module.state_dict()).encode())
         own = [cls for cls in type(self).__mro__ if cls not in (Detector, ABC, object)]
-        networks = {type(inner) for module in modules for inner in module.modules()}
-        digest.update(code_digest([*own, *networks], stop_at=_NOT_ARITHMETIC).encode())
-        return digest.hexdigest()
+        networks = {type(inner) for module in self.modules() for inner in module.modules()}
+        unknown: list[str] = []
+        names: list[str] = []
+        try:
+            digest.update(code_digest([*own, *networks], stop_at=_NOT_ARITHMETIC).encode())
+            names = own_module_names(own, stop_at=_NOT_ARITHMETIC)
+        except SourceUnknownError as error:
+            unknown.append(str(error))
+        user_modules = own_modules(name for name in names if not name.startswith("detectors."))
+        held = held_by(self.held(), user_modules)
+        digest.update(held.digest.encode())
+        if self.files:
+            folder = Path(inspect.getfile(type(self))).parent
+            digest.update(file_digests(self.files, folder).encode())
+            return Identity(digest.hexdigest(), tuple(unknown))
+        return Identity(digest.hexdigest(), (*unknown, *held.unknown))
+
+    def held(self) -> dict[str, object]:
+        """Collect the values that count towards the identity, by name; the card counts by itself."""
+        values = held_values(self)
+        values.pop("card", None)
+        return values
 
     @final
     def checked_logits(self, batch: Tensor) -> Tensor:

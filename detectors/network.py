@@ -15,6 +15,7 @@ from detectors.base import Detector, state_digest
 from detectors.card import DetectorCard, FakeLogit, InputSpec, WeightsRef, card_beside, read_card
 from detectors.errors import DetectorError, UntrainedError
 from detectors.fold import channels_last, folded, twin
+from detectors.identity.values import Identity
 from detectors.pretrained import Pretrained
 from detectors.weights import WeightsError, file_sha256, load_strict, read_state, rename
 
@@ -66,7 +67,7 @@ class NetworkDetector(Detector):
     def __init__(self, network: nn.Module, card: DetectorCard) -> None:
         self.card = card
         self.network = network
-        self._identity: str | None = None
+        self._identity: Identity | None = None
         self._mean = torch.tensor(card.input.mean).view(1, 3, 1, 1)
         self._std = torch.tensor(card.input.std).view(1, 3, 1, 1)
 
@@ -83,7 +84,7 @@ class NetworkDetector(Detector):
             if quick is None:
                 return False
             # What was loaded, not its faster form, is what this detector is.
-            self._identity = super().identity()
+            self._identity = super().identify()
             self.network = quick
         return True
 
@@ -102,9 +103,13 @@ class NetworkDetector(Detector):
             return None
         return other
 
-    def identity(self) -> str:
-        """A sha256 over card, code and weights as they were loaded."""
-        return self._identity or super().identity()
+    def identify(self) -> Identity:
+        """Digest card, code and weights as they were loaded, whatever form the network has by now."""
+        return self._identity or super().identify()
+
+    def held(self) -> dict[str, object]:
+        """Give the network, which is all that is not in the card."""
+        return {"network": self.network}
 
     def logits(self, batch: Tensor) -> Tensor:
         """Score (N, 3, h, w) float32 in [0, 1]; returns (N,) float32."""

@@ -15,7 +15,7 @@ from typing import Any
 from bench.datasets.policy import codec_versions
 from bench.errors import BenchError
 from bench.version import __version__
-from detectors.source_code import SourceUnknownError, code_digest
+from detectors.identity.source_code import SourceUnknownError, code_digest
 
 # Distributions whose release can change a score.
 SCORING = ("torch", "torchvision", "timm", "torchattacks", "numpy", "scipy", "pillow")

@@ -15,7 +15,7 @@ from bench.errors import BenchError
 from bench.protocol.condition import parse
 from bench.store.provenance import source_digest
 from detectors.card import DetectorCard, InputSpec
-from detectors.source_code import SourceUnknownError, code_digest
+from detectors.identity.source_code import SourceUnknownError, code_digest
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("bench", "detectors", "attacks", "corruptions", "leaderboards")
@@ -116,7 +116,7 @@ def digest_of(folder, name, module="plug"):
     """The digest as a fresh process has it: code once imported cannot be another."""
     code = (
         f"import sys; sys.path.insert(0, {str(folder)!r})\n"
-        f"import {name}.{module}\nfrom detectors.source_code import code_digest\n"
+        f"import {name}.{module}\nfrom detectors.identity.source_code import code_digest\n"
         f"print(code_digest([{name}.{module}.Own]))"
     )
     done = subprocess.run(

@@ -77,6 +77,21 @@ def code_digest(classes: Iterable[type], *, stop_at: Iterable[str] = ()) -> str:
     return digest.hexdigest()
 
 
+def own_module_names(classes: Iterable[type], *, stop_at: Iterable[str] = ()) -> list[str]:
+    """Name the modules that :func:`code_digest` follows, releases left out.
+
+    Raises:
+        SourceUnknownError: As for :func:`code_digest`.
+    """
+    stops = tuple(stop_at)
+    queue = [
+        (cls.__module__, _file_of(cls))
+        for cls in classes
+        if cls.__module__.partition(".")[0] not in _NO_CODE and not _stopped(cls.__module__, stops)
+    ]
+    return [name for name, _ in _followed(queue, stops) if not name.startswith("release ")]
+
+
 def file_code(path: Path) -> bytes:
     """Read one source file without its comments and docstrings."""
     return _read(path, path.stem).code
@@ -213,8 +228,13 @@ def _locate(imported: str, importer: str, path: Path) -> tuple[str, Path] | None
     if origin is None:
         return None
     same_package = imported.partition(".")[0] == importer.partition(".")[0]
-    installed = any(origin.is_relative_to(folder) for folder in _INSTALLED)
-    return (imported, origin) if same_package or not installed else None
+    return (imported, origin) if same_package or not is_installed(origin) else None
+
+
+def is_installed(path: Path) -> bool:
+    """Tell whether a file belongs to Python itself or to an installed distribution."""
+    resolved = path.resolve()
+    return any(resolved.is_relative_to(folder) for folder in _INSTALLED)
 
 
 def _origin(name: str) -> Path | None:

@@ -1,0 +1,142 @@
+"""The border to detectors that are somebody else's code: what goes in is theirs, what comes out is checked.
+
+Whatever such code does to its arguments, to the process, or instead of returning, concerns its own cells
+only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Self, TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from bench.errors import describe
+from detectors.base import Detector
+from detectors.errors import DetectorError
+from detectors.global_state import kept
+from detectors.identity.values import Identity
+from detectors.network import NetworkDetector
+
+T = TypeVar("T")
+
+# Packages whose networks are known to compute and to do nothing else.
+_TRUSTED = ("detectors", "timm", "torch", "torchvision")
+
+
+def guarded(detector: Detector) -> Detector:
+    """Put the border around a detector; one that is made of well-known networks only needs none."""
+    if isinstance(detector, Foreign):
+        return detector
+    own = type(detector) is NetworkDetector and all(
+        type(inner).__module__.partition(".")[0] in _TRUSTED
+        for module in detector.modules()
+        for inner in module.modules()
+    )
+    return detector if own else Foreign(detector)
+
+
+def identify(detector: Detector) -> Identity:
+    """Digest what decides a detector's logits, and name what cannot be looked into.
+
+    A class that overrides ``identity()`` says itself what it is, and is believed.
+    """
+    if type(detector).identity is Detector.identity:
+        return detector.identify()
+    return Identity(detector.identity(), ())
+
+
+class Foreign(Detector):
+    """A detector behind the border; it answers as the one inside does.
+
+    Attributes:
+        inside: The detector itself.
+    """
+
+    def __init__(self, inside: Detector) -> None:
+        self.inside = inside
+        self.card = inside.card
+
+    @property
+    def fits_by_card(self) -> bool:
+        """Whether the geometry is the card's, so that canvases can be shared."""
+        return self.inside.fits_by_card
+
+    def fit(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Fit a copy of the image; the canvas is checked and copied.
+
+        Raises:
+            DetectorError: The canvas is not (3, h, w) uint8.
+        """
+        if self.fits_by_card:
+            return super().fit(image)
+        canvas = self._call("fit", lambda: self.inside.fit(image.copy()))
+        if not isinstance(canvas, np.ndarray):
+            raise DetectorError(
+                f"fit returned {type(canvas).__name__}: return a (3, h, w) uint8 array"
+            )
+        if canvas.dtype != np.uint8 or canvas.ndim != 3 or canvas.shape[0] != 3 or canvas.size == 0:
+            raise DetectorError(
+                f"fit returned shape {canvas.shape} and type {canvas.dtype}: return a (3, h, w) uint8 array"
+            )
+        # The code may hand out one buffer of its own again and again.
+        return np.array(canvas, order="C")
+
+    def logits(self, batch: Tensor) -> Tensor:
+        """Score a batch, and refuse what is no logit.
+
+        Raises:
+            DetectorError: The answer is no real floating tensor of shape (N,).
+        """
+        given = batch if batch.requires_grad else batch.clone()
+        logits = self._call("logits", lambda: self.inside.logits(given))
+        if not isinstance(logits, Tensor):
+            raise DetectorError(
+                f"logits returned {type(logits).__name__}: return a tensor of shape (N,)"
+            )
+        if logits.dtype.is_complex or logits.dtype == torch.bool:
+            raise DetectorError(f"logits returned type {logits.dtype}: return real numbers")
+        # Not a view of a buffer that the next call overwrites.
+        return logits if logits.requires_grad else logits.to(batch.device).clone()
+
+    def modules(self) -> list[nn.Module]:
+        """List the torch modules of the detector inside."""
+        return self._call("modules", self.inside.modules)
+
+    def to(self, device: torch.device) -> Self:
+        """Move the detector inside to a device."""
+        self._call("to", lambda: self.inside.to(device))
+        return self
+
+    def fold(self) -> bool:
+        """Fold the detector inside, where it can be."""
+        return self._call("fold", self.inside.fold)
+
+    def replica(self) -> Self | None:
+        """Give a twin behind a border of its own."""
+        twin = self._call("replica", self.inside.replica)
+        return None if twin is None else type(self)(twin)
+
+    def identify(self) -> Identity:
+        """Identify the detector inside; an identity of its own making is believed."""
+        return self._call("identity", lambda: identify(self.inside))
+
+    def _call(self, what: str, do: Callable[[], T]) -> T:
+        with _border(what), kept():
+            return do()
+
+
+@contextmanager
+def _border(what: str) -> Iterator[None]:
+    """Turn what would end the whole process into an error of one detector."""
+    try:
+        yield
+    except (KeyboardInterrupt, Exception):
+        # Whoever scores tells the kinds apart: too little memory, a missing gradient, any other failure.
+        raise
+    except BaseException as error:  # sys.exit() in a detector is no end of the run
+        raise DetectorError(f"{what} ended with {describe(error)}") from error
