@@ -43,7 +43,7 @@ class Counts:
 
 
 class AttackedImage(NamedTuple):
-    """One attacked image, to look at: its record, and both canvases as (3, h, w) uint8."""
+    """An attacked image to look at: its record, and both canvases as (3, h, w) uint8."""
 
     record: ImageRecord
     clean: Image
@@ -70,7 +70,7 @@ class Engine:
     counts: Counts = field(default_factory=Counts)
 
     def score(self, chunk: DecodedChunk, units: Sequence[Unit]) -> Iterator[Scored | Failed]:
-        """Score one chunk under the given units; see :meth:`stream`."""
+        """Score some units of one chunk; see :meth:`stream`."""
         return self.stream([(chunk, units)])
 
     def stream(
