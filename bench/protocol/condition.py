@@ -86,6 +86,11 @@ class Condition:
         return self.steps[: self._split()]
 
     @property
+    def source_chain(self) -> str:
+        """Corruptions of the source image, spelled in full; conditions with equal ones share the images."""
+        return "+".join(step.spell(resolved=True) for step in self.before)
+
+    @property
     def after(self) -> tuple[Step, ...]:
         """Corruptions of the attacked canvas."""
         return self.steps[self._split() + 1 :]

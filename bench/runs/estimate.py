@@ -2,30 +2,27 @@
 
 from __future__ import annotations
 
-import itertools
 import time
-from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from attacks.base import FORWARDS_PER_GRADIENT
 from bench.errors import BenchError
 from bench.inference.device import device_name
 from bench.inference.profiling import Stopwatch
 from bench.runs.prepare import Prepared
-from bench.scoring.attacking import sharing_groups
+from bench.runs.workload import Workload, remaining
 from bench.scoring.canvases import Workshop, geometry, make_ready
 from bench.scoring.decoding import DecodedChunk, decode_chunk
 from bench.scoring.engine import Engine
 from bench.scoring.scorer import Scorer
-from bench.store.units import Chunk, Unit
+from bench.store.units import Chunk
 
 if TYPE_CHECKING:
-    from bench.protocol.condition import Condition, Step
+    from bench.protocol.condition import Step
 
 _ROUNDS = 3
 # Images that are decoded, corrupted and fitted once, to learn what that costs here.
@@ -81,72 +78,6 @@ class Estimate:
     seconds: float | None
 
 
-@dataclass(slots=True)
-class Work:
-    """Work that is left to do, counted by detector and by chain of corruptions.
-
-    Attributes:
-        forwards: Forward passes, by detector.
-        gradients: Gradients, by detector.
-        corrupted: Images to corrupt and fit, by chain of corruptions.
-        decodes: Images to decode.
-    """
-
-    forwards: Counter[str] = field(default_factory=Counter)
-    gradients: Counter[str] = field(default_factory=Counter)
-    corrupted: Counter[str] = field(default_factory=Counter)
-    decodes: int = 0
-
-    def add(
-        self, count: int, units: Iterable[Unit], conditions: Mapping[str, Condition], *, free: bool
-    ) -> None:
-        """Add the units of one chunk.
-
-        Args:
-            count: Images in the chunk.
-            units: Units of the chunk that are not stored.
-            conditions: By canonical spelling.
-            free: Whether gradients give clean scores along.
-        """
-
-        def chain_of(unit: Unit) -> str:
-            return _chain(conditions[unit.condition])
-
-        ranked = sorted(units, key=lambda u: (chain_of(u), u.detector))
-        if not ranked:
-            return
-        self.decodes += count
-        for chain, of_chain in itertools.groupby(ranked, key=chain_of):
-            self.corrupted[chain] += count
-            for label, of_detector in itertools.groupby(of_chain, key=lambda u: u.detector):
-                for sharing in sharing_groups(list(of_detector), conditions, free_clean=free):
-                    cost = _cost([conditions[unit.condition] for unit in sharing])
-                    self.forwards[label] += count * cost.forwards
-                    self.gradients[label] += count * cost.gradients
-
-    def passes(self, label: str) -> int:
-        """Count forward passes of a detector, a gradient as several."""
-        return self.forwards[label] + FORWARDS_PER_GRADIENT * self.gradients[label]
-
-
-class _Cost(NamedTuple):
-    """Work that one image costs."""
-
-    forwards: int
-    gradients: int
-
-
-def _cost(sharing: list[Condition]) -> _Cost:
-    """Count the work of one image under the conditions of one sharing group."""
-    attacks = [condition.attack for condition in sharing if condition.attack is not None]
-    if not attacks:
-        return _Cost(len(sharing), 0)
-    if all(attack.shares_gradient for attack in attacks):
-        return _Cost(len(attacks), 1)
-    queries = sum(attack.queries for attack in attacks)
-    return _Cost(len(sharing) + queries, sum(attack.gradients for attack in attacks))
-
-
 def estimate(prepared: Prepared, rates: Mapping[str, float] | None = None) -> Estimate:
     """Lay out the plan, look at the store, and time each detector and a few images.
 
@@ -160,8 +91,8 @@ def estimate(prepared: Prepared, rates: Mapping[str, float] | None = None) -> Es
     """
     rates = rates or {}
     _refuse_unknown_labels(rates, prepared)
-    remaining = _count(prepared)
-    work = remaining.work
+    todo = remaining(prepared)
+    work = todo.work
     speed = _measure(prepared, work, rates)
     time_needed = _Time.of(prepared, work, speed) if prepared.detectors else None
     return Estimate(
@@ -169,8 +100,8 @@ def estimate(prepared: Prepared, rates: Mapping[str, float] | None = None) -> Es
         images=len(prepared.rows),
         available=prepared.n_available,
         cells=len(prepared.request.detectors) * len(prepared.conditions),
-        units=remaining.units,
-        stored=remaining.stored,
+        units=todo.units,
+        stored=todo.stored,
         decodes=work.decodes,
         forwards=work.forwards.total(),
         gradients=work.gradients.total(),
@@ -192,32 +123,6 @@ def _refuse_unknown_labels(rates: Mapping[str, float], prepared: Prepared) -> No
             raise BenchError(f"--rate {label}=...: {label!r} is not among the detectors asked for")
 
 
-class _Remaining(NamedTuple):
-    """Units of the whole run, those among them that are stored, and the work of the others."""
-
-    units: int
-    stored: int
-    work: Work
-
-
-def _count(prepared: Prepared) -> _Remaining:
-    """Count the work of the units that the store lacks."""
-    units, store = prepared.plan().units, prepared.store
-    # Thresholds are chosen on images of their own, or (by an oracle) on clean ones that are planned anyway.
-    planned = {unit.fingerprint for unit in units}
-    calibration = [
-        unit for unit in prepared.calibration_plan().units if unit.fingerprint not in planned
-    ]
-    work, stored = Work(), 0
-    free = prepared.request.numerics.gradient_scores
-    for part, chunks in ((units, prepared.chunks), (calibration, prepared.calibration)):
-        missing = [unit for unit in part if not store.has(unit.fingerprint)]
-        stored += len(part) - len(missing)
-        for number, of_chunk in itertools.groupby(missing, key=lambda u: u.chunk):
-            work.add(len(chunks[number].rows), of_chunk, prepared.conditions, free=free)
-    return _Remaining(len(units) + len(calibration), stored, work)
-
-
 class _Speed(NamedTuple):
     """Speed of this machine.
 
@@ -230,7 +135,7 @@ class _Speed(NamedTuple):
     canvas_seconds: float
 
 
-def _measure(prepared: Prepared, work: Work, rates: Mapping[str, float]) -> _Speed:
+def _measure(prepared: Prepared, work: Workload, rates: Mapping[str, float]) -> _Speed:
     """Time the detectors whose rate is not stated, and a few images."""
     with ThreadPoolExecutor(prepared.threads) as pool:
         engine = prepared.engine(pool)
@@ -254,7 +159,7 @@ class _Time(NamedTuple):
     seconds: float
 
     @classmethod
-    def of(cls, prepared: Prepared, work: Work, speed: _Speed) -> _Time:
+    def of(cls, prepared: Prepared, work: Workload, speed: _Speed) -> _Time:
         """Convert work and speed to time.
 
         On a CPU, networks and images take turns on the same cores; beside an accelerator the slower of
@@ -284,7 +189,7 @@ def _rate(engine: Engine, label: str) -> float:
 
 
 def _canvas_seconds(
-    prepared: Prepared, work: Work, scorer: Scorer, pool: ThreadPoolExecutor
+    prepared: Prepared, work: Workload, scorer: Scorer, pool: ThreadPoolExecutor
 ) -> float:
     """Measure CPU seconds to decode, corrupt and fit everything, on images spread over the data."""
     if not work.decodes or not prepared.detectors:
@@ -293,7 +198,9 @@ def _canvas_seconds(
     watch = Stopwatch()
     sample = decode_chunk(prepared.manifest, Chunk(0, rows, ""), prepared.policy, pool, watch)
     total = watch.read(1).stages["decode"] / len(rows) * work.decodes
-    chains = {_chain(condition): condition.before for condition in prepared.conditions.values()}
+    chains = {
+        condition.source_chain: condition.before for condition in prepared.conditions.values()
+    }
     for chain, count in work.corrupted.items():
         # The first round may import what the corruption needs.
         seconds = min(_corrupt_seconds(sample, chains[chain], scorer) for _ in range(2))
@@ -310,8 +217,3 @@ def _corrupt_seconds(sample: DecodedChunk, steps: tuple[Step, ...], scorer: Scor
     make_ready(sample, steps, fits, Workshop(scorer.setup.seed, scorer.lanes, watch))
     stages = watch.read(1).stages
     return stages["corrupt"] + stages["fit"]
-
-
-def _chain(condition: Condition) -> str:
-    """Spell the corruptions of the source image, which conditions may share."""
-    return "+".join(step.spell(resolved=True) for step in condition.before)

@@ -138,14 +138,11 @@ class Engine:
         condition_of = self.scorer.setup.condition_of
         for chunk, units in work:
             self.counts.decoded += sum(image is not None for image in chunk.images)
-            before = {
-                unit: "+".join(step.spell(resolved=True) for step in condition_of(unit).before)
-                for unit in units
-            }
-            order = list(dict.fromkeys(before.values()))
-            ranked = sorted(units, key=lambda u: (order.index(before[u]), u.detector))
-            for _, same in itertools.groupby(ranked, key=before.__getitem__):
-                yield Group(chunk, tuple(same))
+            chains = {unit: condition_of(unit).source_chain for unit in units}
+            order = list(dict.fromkeys(chains.values()))
+            ranked = sorted(units, key=lambda u: (order.index(chains[u]), u.detector))
+            for _, of_chain in itertools.groupby(ranked, key=chains.__getitem__):
+                yield Group(chunk, tuple(of_chain))
 
     def _work(self, group: Group, outcomes: queue.SimpleQueue[Any]) -> None:
         try:
