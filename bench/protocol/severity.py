@@ -1,4 +1,4 @@
-"""Which conditions are one corruption at several strengths: the severity curves of a suite."""
+"""Severity series of a suite: conditions that are one corruption at several strengths."""
 
 from __future__ import annotations
 

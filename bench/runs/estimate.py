@@ -87,7 +87,7 @@ def estimate(prepared: Prepared, rates: Mapping[str, float] | None = None) -> Es
             measured here.
 
     Raises:
-        BenchError: A rate is given for a detector that is not asked for.
+        BenchError: A rate is stated for a detector that is not in the request.
     """
     rates = rates or {}
     _refuse_unknown_labels(rates, prepared)

@@ -31,7 +31,7 @@ class Executor(Protocol):
             prepared: The run that is scored.
             settled: Batch sizes and thresholds that the run has settled.
             work: Chunks with the units of theirs that are to be scored.
-            skip: Whether a unit is no longer needed; asked when its turn comes.
+            skip: Whether a unit is no longer needed; called when its turn comes.
 
         Yields:
             One outcome a unit, in any order.

@@ -52,7 +52,7 @@ class Prepared:
     """A request with everything looked up, loaded and laid out; nothing in it changes while it runs.
 
     Attributes:
-        request: What was asked for.
+        request: The request that was prepared.
         manifest: The data set.
         rows: (n,) int64 rows of the manifest that are scored.
         n_available: Images there were before a limit.

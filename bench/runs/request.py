@@ -1,4 +1,4 @@
-"""What a run is asked to do: every choice, before anything is looked up."""
+"""The request of a run: every choice, before anything is looked up."""
 
 from __future__ import annotations
 

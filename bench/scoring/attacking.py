@@ -1,4 +1,4 @@
-"""How canvases are attacked: a batch at a time, several attacks of one sharing group together.
+"""Attacks on canvases: a batch at a time, several attacks of one sharing group together.
 
 Attacks that take their one gradient at the image itself (FGSM at several eps) share it: the second one is
 answered from memory, so its bits are those it would have had alone.

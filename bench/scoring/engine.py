@@ -79,7 +79,7 @@ class Engine:
         """Score chunks, each under its units.
 
         Args:
-            work: Decoded images and units of that chunk, in any order. The next chunk is asked for
+            work: Decoded images and units of that chunk, in any order. The next chunk is taken
                 while the one before is still in work.
 
         Yields:
