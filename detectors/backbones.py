@@ -27,7 +27,7 @@ def _timm_builder(name: str) -> Callable[[int], nn.Module]:
 
 
 def timm_architecture(name: str) -> Architecture:
-    """The architecture ``timm/<name>``, with the input rule of timm's own configuration.
+    """Look up the architecture ``timm/<name>``, with the input rule of timm's configuration.
 
     Raises:
         DetectorError: If timm knows no such model; suggests near names.
@@ -62,7 +62,7 @@ def timm_architecture(name: str) -> Architecture:
 
 
 def _timm_pretrained(model: str, cfg: Any) -> Pretrained | None:
-    """Where timm publishes the weights of a model, and which of its keys are the classifier's."""
+    """Look up where timm publishes the weights of a model, and which of its keys are the classifier's."""
     if cfg is None or not (cfg.hf_hub_id or cfg.url) or not cfg.classifier:
         return None
     heads = (cfg.classifier,) if isinstance(cfg.classifier, str) else tuple(cfg.classifier)
@@ -72,7 +72,7 @@ def _timm_pretrained(model: str, cfg: Any) -> Pretrained | None:
 def _timm(
     name: str, *, head: str, reference: str, summary: str, paper_size: str, half: bool = False
 ) -> Architecture:
-    """A classifier of timm's under its own name; ``half`` where it was trained on [-1, 1]."""
+    """Describe a classifier of timm under the name it has there; ``half`` where it was trained on [-1, 1]."""
     spec = InputSpec(size=224, fit="shortest-crop", interpolation="bicubic")
     if half:
         spec = spec.model_copy(update={"mean": (0.5, 0.5, 0.5), "std": (0.5, 0.5, 0.5)})

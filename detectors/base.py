@@ -104,7 +104,7 @@ class Detector(ABC):
         return False
 
     def replica(self) -> Self | None:
-        """A twin for another thread, sharing the weights; ``None`` where one thread at a time may score.
+        """Make a twin for another thread, sharing the weights; ``None`` where one thread at a time may score.
 
         On a CPU, several threads that score a batch each are quicker than one batch spread over them.
         A detector whose :meth:`logits` keeps nothing between or during calls may return itself.
@@ -155,7 +155,7 @@ class Detector(ABC):
 
     @final
     def checked_logits(self, batch: Tensor) -> Tensor:
-        """:meth:`logits`, held to its contract.
+        """Score a batch as :meth:`logits` does, and hold the result to its contract.
 
         Raises:
             DetectorError: If the shape is not (N,) or a logit is not finite.
@@ -167,7 +167,7 @@ class Detector(ABC):
 
     @final
     def shaped(self, logits: Tensor, batch: Tensor) -> Tensor:
-        """Logits of a batch as (N,) float32; whether they are finite is left to the caller.
+        """Hold logits of a batch to the shape (N,), as float32; the caller checks that they are finite.
 
         Raises:
             DetectorError: If the shape is not (N,).
@@ -181,7 +181,7 @@ class Detector(ABC):
 
 
 def state_digest(state: dict[str, Tensor]) -> str:
-    """A sha256 over the names, dtypes, shapes and bytes of a state dict, in key order."""
+    """Digest the names, dtypes, shapes and bytes of a state dict, in key order, with sha256."""
     digest = hashlib.sha256()
     for key in sorted(state):
         tensor = state[key].detach().cpu().contiguous()

@@ -52,7 +52,7 @@ class InputSpec(_Frozen):
         return value
 
     def describe(self) -> str:
-        """The fit rule in words, as it stands under a board."""
+        """Describe the fit rule in words, as it stands under a board."""
         if self.fit == "native":
             return "native size"
         words = {
@@ -99,11 +99,11 @@ class TrainingData(_Frozen):
 
 
 class DetectorCard(_Frozen):
-    """A detector's identity papers.
+    """The facts that a detector's scores and its line on a board depend on.
 
     Attributes:
         name: ``arch`` or ``arch.tag``.
-        arch: The network, by its usual name.
+        arch: Architecture, by its usual name.
         reference: Paper or code the architecture comes from.
         licence: SPDX name of the weights' licence; ``unknown`` where nobody said.
         fake_logit: How the head's outputs become one logit that is > 0 for AI-generated:
@@ -128,17 +128,17 @@ class DetectorCard(_Frozen):
 
     @property
     def outputs(self) -> int:
-        """How many outputs the head must have for ``fake_logit`` to make sense."""
+        """Number of outputs that the head must have for ``fake_logit`` to make sense."""
         return 1 if self.fake_logit in ("z", "-z") else 2
 
 
 def card_beside(weights: Path) -> Path:
-    """Where the card of a weights file is looked for: ``NAME.json`` beside ``NAME.safetensors``."""
+    """Give the path of the card of a weights file: ``NAME.json`` beside ``NAME.safetensors``."""
     return weights.with_suffix(".json")
 
 
 def read_card(path: Path) -> DetectorCard:
-    """Read a card from JSON.
+    """Read a card from a JSON file.
 
     Raises:
         DetectorError: If it is missing or does not fit the schema; names the key at fault.

@@ -23,7 +23,7 @@ _log = logging.getLogger(__name__)
 
 
 def folded(network: nn.Module, size: int, device: torch.device) -> nn.Module | None:
-    """``network`` with batch normalisation folded and channels last, or ``None`` where that fails.
+    """Fold the batch normalisation of ``network`` and lay it out channels last; ``None`` where that fails.
 
     Args:
         network: In inference mode, on ``device``; left as it is.
@@ -49,7 +49,7 @@ def folded(network: nn.Module, size: int, device: torch.device) -> nn.Module | N
 
 
 def _fused(network: nn.Module) -> nn.Module:
-    """``fuse`` on a twin: its own copy would hold all weights twice."""
+    """Fuse the layers of a twin: the copy that ``fuse`` makes would hold all weights twice."""
     shared = {id(tensor) for tensor in _tensors(network)}
     quick: nn.Module = fuse(twin(network), inplace=True)
     for module in quick.modules():
@@ -61,7 +61,7 @@ def _fused(network: nn.Module) -> nn.Module:
 
 
 def twin(network: nn.Module) -> nn.Module:
-    """Modules of their own around the same tensors; fails where a module cannot be copied."""
+    """Copy the modules around the same tensors; fails where a module cannot be copied."""
     return copy.deepcopy(network, {id(tensor): tensor for tensor in _tensors(network)})
 
 
@@ -70,5 +70,5 @@ def _tensors(network: nn.Module) -> Iterator[Tensor]:
 
 
 def channels_last(batch: Tensor) -> Tensor:
-    """The batch in the memory layout that a folded network is quickest in."""
+    """Lay the batch out in memory as a folded network is quickest."""
     return batch.contiguous(memory_format=torch.channels_last)

@@ -25,7 +25,7 @@ class Architecture:
     """A network by name, before it has weights.
 
     Attributes:
-        name: As typed by the user.
+        name: Name of the detector as users type it.
         build: Makes the network with the given number of outputs, untrained, without any download.
         input: The input rule its paper states.
         reference: Paper or code.
@@ -48,7 +48,7 @@ class Architecture:
     paper_size: str = ""
 
     def network(self, outputs: int, side: int | None) -> nn.Module:
-        """The untrained network for a canvas of ``side`` px.
+        """Build the untrained network for a canvas of ``side`` px.
 
         Raises:
             DetectorError: If it cannot be built at that size.
@@ -62,7 +62,7 @@ class Architecture:
 
 
 class NetworkDetector(Detector):
-    """Normalise, run the network, and map its head to one logit as the card says."""
+    """A detector that normalises, runs a network, and maps its head to one logit as the card says."""
 
     def __init__(self, network: nn.Module, card: DetectorCard) -> None:
         self.card = card
@@ -89,7 +89,7 @@ class NetworkDetector(Detector):
         return True
 
     def replica(self) -> Self | None:
-        """A twin with the same weights in memory and modules of its own; ``None`` where that is unsafe.
+        """Make a twin with the same weights in memory and other modules; ``None`` where that is unsafe.
 
         A hook or an overridden :meth:`logits` may lead back to the original, so neither is copied.
         """
@@ -140,7 +140,7 @@ def load_network(
     """Build ``arch`` and fill it from a weights file and the card beside it.
 
     Args:
-        arch: The network.
+        arch: Architecture to build.
         weights: ``.safetensors`` or a torch checkpoint.
         fake_logit: The label direction, where there is no card.
 
@@ -176,7 +176,7 @@ def load_network(
 
 
 def untrained(arch: Architecture, *, allow: bool, seed: int = 0) -> NetworkDetector:
-    """The network with random weights, for smoke tests only and only when asked.
+    """Build the network with random weights, for smoke tests, where that is allowed.
 
     Raises:
         UntrainedError: Unless ``allow``.

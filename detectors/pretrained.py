@@ -69,7 +69,7 @@ def imagenet_state(source: Pretrained) -> dict[str, Tensor]:
 
 @contextmanager
 def _no_retries_offline() -> Iterator[None]:
-    """Without a way to the hub, look in the local cache only: the hub's client would retry for a minute."""
+    """Look in the local cache only where the hub is out of reach: its client would retry for a minute."""
     from huggingface_hub import constants  # noqa: PLC0415  (timm has imported it)
 
     before = constants.HF_HUB_OFFLINE
@@ -81,7 +81,7 @@ def _no_retries_offline() -> Iterator[None]:
 
 
 def _reachable(address: str) -> bool:
-    """Whether a server answers at all; behind a proxy only its client can tell."""
+    """Tell whether a server answers at all; behind a proxy only its client can tell."""
     parts = urlsplit(address)
     if getproxies():
         return True
@@ -99,7 +99,7 @@ def start_from(network: nn.Module, state: Mapping[str, Tensor], source: Pretrain
     Args:
         network: Receives the weights.
         state: Published tensors by key; keys of a classifier are passed over.
-        source: What the keys are called; ``None`` takes them as they are, whole.
+        source: How the keys are named; ``None`` takes them as they are, the classifier too.
 
     Returns:
         How many tensors were filled.
@@ -107,35 +107,35 @@ def start_from(network: nn.Module, state: Mapping[str, Tensor], source: Pretrain
     Raises:
         PretrainedError: If a tensor is missing or has another shape.
     """
-    own = network.state_dict()
+    filled = network.state_dict()
     head = source.head if source else ()
     prefix = source.prefix if source else ""
-    wanted = [
+    keys = [
         key
-        for key in own
+        for key in filled
         if key.startswith(prefix) and not key.removeprefix(prefix).startswith(head or ("\0",))
     ]
-    for key in wanted:
+    for key in keys:
         value = state.get(key.removeprefix(prefix), state.get(key))
         if value is None:
             raise PretrainedError(
                 f"the weights to start from lack {key.removeprefix(prefix)!r}: they are of another network; "
                 "give a file of the same one, or train with --from-scratch"
             )
-        if value.shape != own[key].shape:
+        if value.shape != filled[key].shape:
             raise PretrainedError(
                 f"the weights to start from have {key!r} of shape {tuple(value.shape)}, the network needs "
-                f"{tuple(own[key].shape)}: give a file of the same network, or train with --from-scratch"
+                f"{tuple(filled[key].shape)}: give a file of the same network, or train with --from-scratch"
             )
         if value.is_floating_point() and not bool(torch.isfinite(value).all()):
             raise PretrainedError(
                 f"the weights to start from hold values in {key!r} that are not finite"
             )
-        own[key] = value
-    network.load_state_dict(own)
-    return len(wanted)
+        filled[key] = value
+    network.load_state_dict(filled)
+    return len(keys)
 
 
 def read_start(path: Path) -> dict[str, Tensor]:
-    """The tensors of a file to start from, read as safely as any weights file."""
+    """Read the tensors of a file to start from, as safely as any weights file."""
     return read_state(path)

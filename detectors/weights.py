@@ -31,7 +31,7 @@ class WeightsError(DetectorError):
 
 
 def file_sha256(path: Path) -> str:
-    """The sha256 of a file's bytes, 64 hex digits."""
+    """Digest the bytes of a file: their sha256, 64 hex digits."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
@@ -40,8 +40,8 @@ def read_state(path: Path, *, sha256: str = "", max_bytes: int = 8 << 30) -> dic
     """Read a flat state dict from ``.safetensors`` or a torch checkpoint, without running code.
 
     Args:
-        path: The file.
-        sha256: What the file must hash to; empty to skip the check.
+        path: Weights file to read.
+        sha256: Hash that the file must have; empty to skip the check.
         max_bytes: The most the tensors may take once unpacked.
 
     Returns:
@@ -56,9 +56,9 @@ def read_state(path: Path, *, sha256: str = "", max_bytes: int = 8 << 30) -> dic
     if size == 0:
         raise WeightsError(f"{path} is empty: fetch it again")
     _refuse_text(path)
-    if sha256 and (found := file_sha256(path)) != sha256:
+    if sha256 and (actual := file_sha256(path)) != sha256:
         raise WeightsError(
-            f"{path} has sha256 {found[:12]}, expected {sha256[:12]}: it is damaged or another "
+            f"{path} has sha256 {actual[:12]}, expected {sha256[:12]}: it is damaged or another "
             "file; fetch it again"
         )
     if path.suffix.lower() == ".safetensors":
@@ -109,8 +109,8 @@ def _container(loaded: object, path: Path) -> dict[str, Tensor]:
             inner = loaded.get(name)
             if isinstance(inner, Mapping) and _is_state(inner):
                 return dict(inner)
-        found = ", ".join(repr(key) for key in list(loaded)[:8])
-        raise WeightsError(f"{path} holds no state dict (found {found}; looked under {CONTAINERS})")
+        keys = ", ".join(repr(key) for key in list(loaded)[:8])
+        raise WeightsError(f"{path} holds no state dict (found {keys}; looked under {CONTAINERS})")
     raise WeightsError(f"{path} holds a {type(loaded).__name__}, not a state dict")
 
 
@@ -146,13 +146,13 @@ def load_strict(network: nn.Module, state: Mapping[str, Tensor], source: str) ->
     Args:
         network: Receives the weights, in its own dtype (float32; half-precision files are widened).
         state: Tensors by key.
-        source: What the user called the weights, for messages.
+        source: Name of the weights in messages.
 
     Raises:
         WeightsError: On missing, unexpected or misshapen keys, or values that are not finite.
     """
-    own = network.state_dict()
-    missing, extra = sorted(own.keys() - state.keys()), sorted(state.keys() - own.keys())
+    expected = network.state_dict()
+    missing, extra = sorted(expected.keys() - state.keys()), sorted(state.keys() - expected.keys())
     if missing or extra:
         parts = [
             f"{len(names)} {word} ({', '.join(names[:3])}{', ...' if len(names) > 3 else ''})"
@@ -164,10 +164,10 @@ def load_strict(network: nn.Module, state: Mapping[str, Tensor], source: str) ->
             "matching detector, or state the renaming in the card's weights.key_map"
         )
     for key, value in state.items():
-        if value.shape != own[key].shape:
+        if value.shape != expected[key].shape:
             raise WeightsError(
                 f"{source}: {key} has shape {tuple(value.shape)}, the network needs "
-                f"{tuple(own[key].shape)}"
+                f"{tuple(expected[key].shape)}"
             )
         if value.is_floating_point() and not bool(torch.isfinite(value).all()):
             raise WeightsError(f"{source}: {key} holds values that are not finite; it is damaged")

@@ -19,7 +19,7 @@ def quiet_numerics(device: torch.device) -> None:
 
 
 def pick_device(name: str) -> torch.device:
-    """``auto`` (CUDA where there is one), ``cpu``, ``cuda`` or ``cuda:N``.
+    """Look up a device: ``auto`` (CUDA where there is one), ``cpu``, ``cuda`` or ``cuda:N``.
 
     Raises:
         BenchError: If there is no such device.
@@ -41,12 +41,12 @@ def pick_device(name: str) -> torch.device:
 
 
 def device_name(device: torch.device) -> str:
-    """What fingerprints call the device: the GPU's model, or the CPU's vector instructions."""
+    """Name the device as fingerprints do: the GPU's model, or the CPU's vector instructions."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     return f"cpu {torch.backends.cpu.get_cpu_capability()}"
 
 
 def cpu_threads(device: torch.device) -> int:
-    """CPU threads to work with: as many as torch would take, or every core beside an accelerator."""
+    """Choose the number of CPU threads: as many as torch would take, or every core beside an accelerator."""
     return torch.get_num_threads() if device.type == "cpu" else os.cpu_count() or 1

@@ -40,7 +40,7 @@ class Numerics:
 
     @property
     def fingerprint(self) -> dict[str, Any]:
-        """What of it can change a bit of a score: all but the number of threads."""
+        """The settings that can change a bit of a score: all but the number of threads."""
         return {"precision": self.precision, "exact": self.exact, "compiled": self.compile}
 
     @property
@@ -49,7 +49,7 @@ class Numerics:
         return self.precision == "fp32" and not self.compile
 
     def check(self) -> None:
-        """Refuse what cannot be computed with.
+        """Refuse settings that cannot be computed with.
 
         Raises:
             BenchError: One sentence with the way out.
@@ -60,7 +60,7 @@ class Numerics:
             raise BenchError(f"--threads {self.threads}: give at least 1")
 
     def sentences(self) -> Iterator[str]:
-        """Say it in words, for the foot of a board."""
+        """Describe the arithmetic in words, for the foot of a board."""
         if self.exact:
             yield "Networks ran in their plain order of operations (--exact)."
         else:

@@ -29,10 +29,10 @@ class Prediction:
     """The verdict on one image.
 
     Attributes:
-        path: As given.
+        path: Path of the image, as typed or as listed in a folder.
         logit: Raw float32 logit, > 0 means AI-generated; ``None`` where the image is unreadable.
         verdict: In words, at the detector's own decision point (logit 0).
-        reason: Why there is no logit.
+        reason: Why there is no logit; empty where there is one.
     """
 
     path: str
@@ -42,28 +42,28 @@ class Prediction:
 
 
 def find_images(paths: Sequence[Path]) -> list[Path]:
-    """Files as given, folders as the files in them (sorted, hidden ones left out).
+    """List the files to score: files as typed, folders as the files in them (sorted, hidden ones left out).
 
     Raises:
         BenchError: If a path does not exist.
         NothingSelectedError: If a folder or the whole selection holds no file.
     """
-    found: list[Path] = []
+    files: list[Path] = []
     for path in paths:
         if path.is_dir():
-            found += sorted(
+            files += sorted(
                 file
                 for file in path.rglob("*")
                 if file.is_file()
                 and not any(p.startswith(".") for p in file.relative_to(path).parts)
             )
         elif path.exists():
-            found.append(path)
+            files.append(path)
         else:
             raise BenchError(f"no image at {path}: check the path")
-    if not found:
+    if not files:
         raise NothingSelectedError(f"no image in {', '.join(str(path) for path in paths)}")
-    return found
+    return files
 
 
 def predict_images(
@@ -79,11 +79,11 @@ def predict_images(
 
     Args:
         paths: Files or folders.
-        request: The detector.
+        request: The detector to score with, and its weights.
         device: ``auto``, ``cpu`` or ``cuda:N``.
         batch_size: Images a forward pass; ``None`` chooses.
         allow_untrained: Score with random weights, on purpose.
-        progress: Told how it goes on.
+        progress: Shows how scoring goes on; silent by default.
 
     Raises:
         BenchError: On a bad path or detector.
@@ -95,13 +95,13 @@ def predict_images(
     detector = resolve(request, allow_untrained=allow_untrained).to(chosen)
     size = batch_size or AUTO_BATCH[chosen.type]
     progress.start("scoring", len(files))
-    done: list[Prediction] = []
+    predictions: list[Prediction] = []
     with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
         for window in _windows(files):
             read = list(pool.map(_read, window))
-            done += _score(window, read, detector, size, chosen)
+            predictions += _score(window, read, detector, size, chosen)
             progress.advance(len(window))
-    return done
+    return predictions
 
 
 def _windows(files: Sequence[Path]) -> Iterator[Sequence[Path]]:

@@ -15,7 +15,7 @@ STAGES: tuple[Stage, ...] = ("decode", "corrupt", "fit", "attack", "forward", "s
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """A finished run's times.
+    """The times of a finished run, stage by stage.
 
     Attributes:
         unit: ``CPU`` seconds of all threads, or ``wall`` seconds where an accelerator does the work.
@@ -44,7 +44,7 @@ class Profile:
 
 @dataclass(slots=True)
 class Stopwatch:
-    """Adds up what each stage takes, over all threads.
+    """A stopwatch that adds up the time of each stage, over all threads.
 
     Attributes:
         device: ``cpu`` counts CPU seconds of the threads, which other programs on the machine do not
@@ -58,13 +58,13 @@ class Stopwatch:
     _cpu: float = field(default_factory=time.process_time)
 
     def add(self, stage: Stage, seconds: float) -> None:
-        """So many seconds more."""
+        """Add some seconds to a stage."""
         with self._lock:
             self._spent[stage] = self._spent.get(stage, 0.0) + seconds
 
     @contextmanager
     def time(self, stage: Stage) -> Iterator[None]:
-        """Add what the block takes."""
+        """Add the time that the block takes to a stage."""
         clock = self.clock
         start = clock()
         try:
@@ -73,11 +73,15 @@ class Stopwatch:
             self.add(stage, clock() - start)
 
     def clock(self) -> float:
-        """The calling thread's clock, in seconds."""
+        """Read the clock of the calling thread, in seconds."""
         return time.thread_time() if self.device == "cpu" else time.perf_counter()
 
     def read(self, cores: int) -> Profile:
-        """The times until now."""
+        """Give the times until now.
+
+        Args:
+            cores: CPU threads that worked.
+        """
         wall = time.perf_counter() - self._began
         cpu = self.device == "cpu"
         whole = time.process_time() - self._cpu if cpu else wall

@@ -1,1 +1,1 @@
-"""What is asked: suites, conditions, threshold policies, severity, seeds; no torch."""
+"""The protocol of a run: suites, conditions, threshold policies, severity, seeds; no torch."""

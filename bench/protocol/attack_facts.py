@@ -12,19 +12,21 @@ if TYPE_CHECKING:
 
 
 def attack_facts(condition: Condition) -> AttackFacts | None:
-    """What boards compare of an attack condition; None for any other."""
+    """Describe what boards compare of an attack condition; None for any other condition."""
     attack = condition.attack
     if attack is None:
         return None
-    at = len(condition.before)
+    position = len(condition.before)
     spelled = [step.spell(resolved=True) for step in condition.steps]
-    family = re.sub(r"\beps=[^,)]+", "eps=*", spelled[at])
-    chain = [*spelled[:at], "*", *spelled[at + 1 :]]
+    budget_series = re.sub(r"\beps=[^,)]+", "eps=*", spelled[position])
+    chain = [*spelled[:position], "*", *spelled[position + 1 :]]
     threat = attack.threat
     return AttackFacts(
-        name=condition.steps[at].name,
-        family="+".join([*spelled[:at], _short(condition, family), *spelled[at + 1 :]]),
-        ladder="+".join([*spelled[:at], re.sub(r"\bsteps=\d+", "steps=*", family)]),
+        name=condition.steps[position].name,
+        family="+".join(
+            [*spelled[:position], _short(condition, budget_series), *spelled[position + 1 :]]
+        ),
+        ladder="+".join([*spelled[:position], re.sub(r"\bsteps=\d+", "steps=*", budget_series)]),
         chain="+".join(chain),
         norm=threat.norm,
         eps=threat.eps,
@@ -36,8 +38,8 @@ def attack_facts(condition: Condition) -> AttackFacts | None:
     )
 
 
-def _short(condition: Condition, family: str) -> str:
-    """The family as a reader knows it: only what was not left at its default."""
+def _short(condition: Condition, budget_series: str) -> str:
+    """Spell a budget series as a reader knows it: only what was not left at its default."""
     step = condition.steps[len(condition.before)]
     short = re.sub(r"\beps=[^,)]+", "eps=*", step.spell())
-    return short if short else family
+    return short or budget_series

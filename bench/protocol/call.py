@@ -54,12 +54,12 @@ class Call:
 
     @property
     def keywords(self) -> dict[str, str]:
-        """Values by key."""
+        """Values that are written with a key, by that key."""
         return {argument.key: argument.value for argument in self.arguments if argument.key}
 
 
 def parse_call(text: str) -> Call:
-    """Read one call.
+    """Read one call from text.
 
     Args:
         text: For example ``jpeg(quality=75)``, ``fpr(0.01, split=val)`` or ``oracle``.

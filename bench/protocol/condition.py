@@ -41,7 +41,7 @@ class Step:
         return hasattr(self.plugin, "threat")
 
     def spell(self, *, resolved: bool = False) -> str:
-        """The step as text; ``resolved`` writes every parameter, defaults too."""
+        """Write the step as text; ``resolved`` writes every parameter, defaults too."""
         shown = [
             f"{field.name}={spell_value(value)}"
             for index, field in enumerate(_fields(self.plugin))
@@ -86,6 +86,11 @@ class Condition:
         return self.steps[: self._split()]
 
     @property
+    def source_chain(self) -> str:
+        """Corruptions of the source image, spelled in full; conditions with equal ones share the images."""
+        return "+".join(step.spell(resolved=True) for step in self.before)
+
+    @property
     def after(self) -> tuple[Step, ...]:
         """Corruptions of the attacked canvas."""
         return self.steps[self._split() + 1 :]
@@ -95,7 +100,7 @@ class Condition:
 
 
 def parse(text: str) -> Condition:
-    """Read a condition.
+    """Read a condition from text.
 
     Raises:
         BenchError: On bad syntax, an unknown name or parameter (suggesting the nearest), a value that
@@ -128,7 +133,7 @@ def parse(text: str) -> Condition:
 
 
 def each_surrogate(conditions: Sequence[Condition], names: Sequence[str]) -> list[Condition]:
-    """The conditions, with ``surrogate=each`` written out: one condition a detector of the run."""
+    """Write ``surrogate=each`` out, as one condition a detector of the run."""
     expanded: list[Condition] = []
     for condition in conditions:
         if getattr(condition.attack, "surrogate", None) == "each":
@@ -164,7 +169,7 @@ def _parse_step(part: str, text: str) -> Step:
 
 
 def _plugin(name: str, text: str) -> type[Any]:
-    """The corruption or attack called ``name``."""
+    """Look up the corruption or attack called ``name``."""
     plugin: type[Any] | None = registry.corruptions().get(name) or registry.attacks().get(name)
     if plugin is not None:
         return plugin
@@ -175,7 +180,7 @@ def _plugin(name: str, text: str) -> type[Any]:
 
 
 def _parameters(call: Call, plugin: type[Any]) -> dict[str, Any]:
-    """The call's arguments as values of the types that the plug-in declares."""
+    """Convert the call's arguments to the types that the plug-in declares."""
     hints = typing.get_type_hints(plugin)
     types_by_name = {field.name: hints[field.name] for field in _fields(plugin)}
     severities = getattr(plugin, "severities", ())
@@ -218,12 +223,12 @@ def _coerce(text: str, hint: Any, where: str) -> Any:
         pass
     if str in kinds or any(typing.get_origin(kind) is typing.Literal for kind in kinds):
         return text.strip("\"'")
-    wanted = "a whole number" if kinds & {int} and float not in kinds else "a number"
-    raise BenchError(f"{where}: {text!r} is not {wanted}")
+    expected = "a whole number" if kinds & {int} and float not in kinds else "a number"
+    raise BenchError(f"{where}: {text!r} is not {expected}")
 
 
 def spell_value(value: Any) -> str:
-    """A parameter's value as it stands in a condition: ``8/255``, ``true``, ``2``."""
+    """Write a parameter's value as it stands in a condition: ``8/255``, ``true``, ``2``."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, float):

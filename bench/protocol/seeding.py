@@ -8,17 +8,17 @@ import numpy as np
 
 
 def seed_for(seed: int, purpose: str, sample_id: str) -> int:
-    """A 63-bit seed for one image under one step.
+    """Derive a 63-bit seed for one image under one step.
 
     Args:
-        seed: The run's seed.
+        seed: Seed of the whole run.
         purpose: The step, spelled with every parameter, and its position in the chain.
-        sample_id: The image.
+        sample_id: Id of the image that is drawn for.
     """
     digest = hashlib.sha256(f"{seed}\0{purpose}\0{sample_id}".encode()).digest()
     return int.from_bytes(digest[:8], "little") >> 1
 
 
 def generator_for(seed: int, purpose: str, sample_id: str) -> np.random.Generator:
-    """A numpy generator for one image under one step; see :func:`seed_for`."""
+    """Make a numpy generator for one image under one step; see :func:`seed_for`."""
     return np.random.default_rng(seed_for(seed, purpose, sample_id))

@@ -1,21 +1,21 @@
-"""Which conditions are one corruption at several strengths: the severity curves of a suite."""
+"""Severity series of a suite: conditions that are one corruption at several strengths."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from bench.protocol.condition import Condition, Step
 
 
 def curves(conditions: Sequence[Condition]) -> dict[str, tuple[str, int]]:
-    """Condition to (family, strength), for every chain of corruptions without an attack.
+    """Map each condition to its (series, strength), for every chain of corruptions without an attack.
 
-    A family is what is left of a chain when its numbers are taken out: ``jpeg(quality=90)`` and
+    A severity series is what is left of a chain when its numbers are taken out: ``jpeg(quality=90)`` and
     ``jpeg(quality=30)`` are ``jpeg``; ``resize(size=112,back=false)`` and
-    ``resize(size=64,back=false)`` are ``resize(size,back=false)``; a chain alone in its family keeps
-    its own name. Strength counts from 1, mild to harsh: by the number itself where a family differs
+    ``resize(size=64,back=false)`` are ``resize(size,back=false)``; a chain alone in its series keeps
+    its own name. Strength counts from 1, mild to harsh: by the number itself where a series differs
     in one number whose direction the corruption's severities give, else in the suite's order.
     """
     groups: dict[str, list[Condition]] = {}
@@ -23,22 +23,22 @@ def curves(conditions: Sequence[Condition]) -> dict[str, tuple[str, int]]:
         if condition.steps and condition.attack is None:
             key = "+".join(_spell(step, set(_numbers(step))) for step in condition.steps)
             groups.setdefault(key, []).append(condition)
-    found: dict[str, tuple[str, int]] = {}
+    places: dict[str, tuple[str, int]] = {}
     for members in groups.values():
         name = _name(members)
         for strength, condition in enumerate(_by_strength(members), start=1):
-            found[str(condition)] = (name, strength)
-    return {str(c): found[str(c)] for c in conditions if str(c) in found}
+            places[str(condition)] = (name, strength)
+    return {str(c): places[str(c)] for c in conditions if str(c) in places}
 
 
 def _name(members: Sequence[Condition]) -> str:
-    """The chain with the numbers that vary named, the others left out; a lone chain as it is."""
+    """Name a series: its chain with only the numbers that vary, by name; a lone chain as it is."""
     if len(members) == 1:
         return str(members[0])
     varying = _varying(members)
     parts = []
     for position, step in enumerate(members[0].steps):
-        named = {name for at, name in varying if at == position}
+        named = {number.parameter for number in varying if number.position == position}
         # The parameter a corruption is about goes without saying: ``jpeg``, not ``jpeg(quality)``.
         if named == {_fields(step)[0].name}:
             named = set()
@@ -47,7 +47,7 @@ def _name(members: Sequence[Condition]) -> str:
 
 
 def _spell(step: Step, named: set[str]) -> str:
-    """The step without its numbers: the ones in ``named`` by name, words as they are."""
+    """Write the step without its numbers: the ones in ``named`` by name, words as they are."""
     shown = []
     for index, field in enumerate(_fields(step)):
         value = getattr(step.plugin, field.name)
@@ -59,10 +59,17 @@ def _spell(step: Step, named: set[str]) -> str:
     return f"{step.name}({','.join(shown)})" if shown else step.name
 
 
-def _varying(members: Sequence[Condition]) -> list[tuple[int, str]]:
-    """(position of the step, parameter) of every number that differs between the members."""
+class _Number(NamedTuple):
+    """A numeric parameter of a chain: position of its step, and its name there."""
+
+    position: int
+    parameter: str
+
+
+def _varying(members: Sequence[Condition]) -> list[_Number]:
+    """List every number that differs between the members."""
     return [
-        (position, name)
+        _Number(position, name)
         for position, step in enumerate(members[0].steps)
         for name in _numbers(step)
         if len({getattr(c.steps[position].plugin, name) for c in members}) > 1
@@ -77,8 +84,10 @@ def _by_strength(members: Sequence[Condition]) -> list[Condition]:
     severities = getattr(members[0].steps[position].plugin, "severities", ())
     if not severities or any(name not in severities[end] for end in (0, -1)):
         return list(members)
-    falls = severities[0][name] > severities[-1][name]
-    return sorted(members, key=lambda c: getattr(c.steps[position].plugin, name), reverse=falls)
+    harsh_is_small = severities[0][name] > severities[-1][name]
+    return sorted(
+        members, key=lambda c: getattr(c.steps[position].plugin, name), reverse=harsh_is_small
+    )
 
 
 def _numbers(step: Step) -> list[str]:

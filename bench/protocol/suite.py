@@ -50,9 +50,9 @@ class Suite(BaseModel):
     @classmethod
     def _canonical(cls, value: list[str]) -> list[str]:
         spelled = [str(parse(text)) for text in value]
-        twice = {text for text in spelled if spelled.count(text) > 1}
-        if twice:
-            raise ValueError(f"{sorted(twice)[0]} stands twice")
+        repeated = sorted({text for text in spelled if spelled.count(text) > 1})
+        if repeated:
+            raise ValueError(f"{repeated[0]} stands twice")
         return spelled
 
     @field_validator("threshold")
@@ -66,10 +66,10 @@ class Suite(BaseModel):
         return parse_policy(self.threshold)
 
     def with_threshold(self, text: str) -> Suite:
-        """The same suite under another threshold policy.
+        """Give the same suite under another threshold policy.
 
         Raises:
-            BenchError: If it is none.
+            BenchError: If the text is no threshold policy.
         """
         try:
             return self.model_copy(update={"threshold": str(parse_policy(text))})

@@ -24,7 +24,7 @@ class Policy:
             ``fpr``: a false-positive rate on its reals. ``oracle``: largest balanced accuracy on the
             scored images themselves, which no user has.
         split: Split that is calibrated on; ``""`` for the others.
-        fpr: The rate.
+        fpr: False-positive rate of ``fpr``, between 0 and 1; nan for the others.
     """
 
     kind: Literal["zero", "calibrate", "fpr", "oracle"]
@@ -41,8 +41,8 @@ class Policy:
         }[self.kind]
 
     @property
-    def told(self) -> str:
-        """In words, for the board."""
+    def description(self) -> str:
+        """The policy in words, for the board."""
         return {
             "zero": "logit 0, the decision point the detector was trained with; fitted on nothing",
             "calibrate": f"largest balanced accuracy on clean images of split {self.split!r}, carried "
@@ -54,7 +54,7 @@ class Policy:
         }[self.kind]
 
     def choose(self, labels: NDArray[Any], logits: NDArray[Any]) -> float:
-        """The threshold that the policy takes from clean scores.
+        """Choose the threshold from clean scores.
 
         Raises:
             ValueError: The scores do not allow it.
@@ -67,7 +67,7 @@ class Policy:
 
 
 def parse_policy(text: str) -> Policy:
-    """Read a policy.
+    """Read a policy from text.
 
     Raises:
         ValueError: If it is none; lists those there are.
@@ -100,7 +100,7 @@ def parse_policy(text: str) -> Policy:
 
 
 def _rate(text: str) -> float | None:
-    """A number between 0 and 1, both excluded; None for anything else."""
+    """Read a number between 0 and 1, both excluded; None for anything else."""
     try:
         rate = float(text)
     except ValueError:

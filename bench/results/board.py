@@ -63,7 +63,7 @@ def _notes(spec: RunSpec, scores: ScoreTable, cards: Mapping[str, DetectorCard])
         suite=spec.suite.name,
         dataset=spec.dataset,
         layout=spec.layout,
-        threshold_policy=spec.suite.policy.told,
+        threshold_policy=spec.suite.policy.description,
         pairing=spec.pairing,
         limit=spec.limit,
         n_images=len(scores.samples),

@@ -21,7 +21,7 @@ from detectors.card import DetectorCard
 def calibration_chunks(
     manifest: Manifest, policy: Policy, chunks: Sequence[Chunk], limit: int | None, seed: int
 ) -> tuple[Chunk, ...]:
-    """The chunks that thresholds are chosen on; none for logit 0, the scored ones for an oracle.
+    """Give the chunks that thresholds are chosen on: none for logit 0, the scored ones for an oracle.
 
     Raises:
         BenchError: The split is not there, or is among the scored images.
@@ -50,8 +50,8 @@ class Choice:
     """Thresholds that could be chosen, and why others could not.
 
     Attributes:
-        thresholds: By detector label.
-        refused: By detector label, the reason.
+        thresholds: Chosen thresholds by detector label.
+        refused: By detector label, why it has no threshold.
     """
 
     thresholds: dict[str, ThresholdRecord] = field(default_factory=dict)
@@ -85,7 +85,9 @@ def choose(
         logits = np.concatenate(
             [shard["logit"].to_numpy(zero_copy_only=False) for shard in shards]
         ).astype(np.float32)
-        generators = () if policy.kind == "oracle" else _seen(card, images.generators)
+        generators = (
+            () if policy.kind == "oracle" else _training_generators(card, images.generators)
+        )
         try:
             choice.thresholds[label] = _threshold(policy, images, logits, generators)
         except ValueError as error:
@@ -109,7 +111,7 @@ class _Images:
 def _threshold(
     policy: Policy, images: _Images, logits: NDArray[np.float32], generators: tuple[str, ...]
 ) -> ThresholdRecord:
-    """One detector's threshold on the generators given, all of them where none is."""
+    """Choose one detector's threshold on some generators; an empty tuple takes all of them."""
     fakes = generators or tuple(images.pairing)
     reals = [source for generator in fakes for source in images.pairing.get(generator, ())]
     paired = np.where(
@@ -123,7 +125,7 @@ def _threshold(
     )
 
 
-def _seen(card: DetectorCard, present: set[str]) -> tuple[str, ...]:
+def _training_generators(card: DetectorCard, present: set[str]) -> tuple[str, ...]:
     data = card.training_data
     return () if data is None else tuple(sorted(present.intersection(data.generators)))
 

@@ -1,39 +1,39 @@
-"""What a run would do and about how long it would take, without doing it."""
+"""The work of a run and about how long it would take, without doing it."""
 
 from __future__ import annotations
 
-import itertools
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from attacks.base import FORWARDS_PER_GRADIENT
 from bench.errors import BenchError
 from bench.inference.device import device_name
 from bench.inference.profiling import Stopwatch
 from bench.runs.prepare import Prepared
-from bench.scoring.attacking import sharing_groups
+from bench.runs.workload import Workload, remaining
 from bench.scoring.canvases import Workshop, geometry, make_ready
-from bench.scoring.decoding import decode_chunk
+from bench.scoring.decoding import DecodedChunk, decode_chunk
 from bench.scoring.engine import Engine
 from bench.scoring.scorer import Scorer
-from bench.store.units import Chunk, Unit
+from bench.store.units import Chunk
 
 if TYPE_CHECKING:
-    from bench.protocol.condition import Condition
+    from bench.protocol.condition import Step
 
 _ROUNDS = 3
 # Images that are decoded, corrupted and fitted once, to learn what that costs here.
 _SAMPLE = 16
+# Side of the canvas that a detector of any size is timed on, in pixels.
+_NATIVE_SIDE = 512
 
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A dry run's answer.
+    """The work of a run, counted, and the time it would take here.
 
     Attributes:
         dataset: Name of the data set.
@@ -50,12 +50,13 @@ class Estimate:
         missing_weights: Why, for each detector that could not be built.
         device: Where the networks run.
         threads: CPU threads.
-        rates: By detector: forward passes a second, measured just now or as given.
-        given: Whether the rates were given, and not measured here.
+        rates: By detector: forward passes a second, measured here or stated by the user.
+        given: Whether the user stated rates.
         device_hours: Hours of the device in networks: GPU-hours, or CPU-hours of all threads together;
             ``None`` where nothing could be measured.
         cpu_hours: CPU-hours to decode, corrupt and fit the images, at the cost of a few of them here.
-        seconds: About how long the run takes on this machine, on the clock.
+        seconds: About how long the run takes on this machine, on the clock; ``None`` where nothing could
+            be measured.
     """
 
     dataset: str
@@ -77,125 +78,108 @@ class Estimate:
     seconds: float | None
 
 
-@dataclass(slots=True)
-class Work:
-    """What is left to do, by detector and by chain of corruptions."""
-
-    forwards: dict[str, int] = field(default_factory=dict)
-    gradients: dict[str, int] = field(default_factory=dict)
-    readied: dict[str, int] = field(default_factory=dict)
-    decodes: int = 0
-
-    def add(
-        self, count: int, units: Iterable[Unit], conditions: Mapping[str, Condition], *, free: bool
-    ) -> None:
-        """The units of one chunk of ``count`` images; ``free`` where gradients give clean scores."""
-
-        def before(unit: Unit) -> str:
-            return _chain(conditions[unit.condition])
-
-        ranked = sorted(units, key=lambda u: (before(u), u.detector))
-        self.decodes += count if ranked else 0
-        for chain, group in itertools.groupby(ranked, key=before):
-            self.readied[chain] = self.readied.get(chain, 0) + count
-            for label, mine in itertools.groupby(group, key=lambda u: u.detector):
-                for family in sharing_groups(list(mine), conditions, free_clean=free):
-                    forwards, gradients = _passes([conditions[u.condition] for u in family])
-                    self.forwards[label] = self.forwards.get(label, 0) + count * forwards
-                    self.gradients[label] = self.gradients.get(label, 0) + count * gradients
-
-    def passes(self, label: str) -> int:
-        """Forward passes, with gradients counted as several."""
-        return self.forwards.get(label, 0) + FORWARDS_PER_GRADIENT * self.gradients.get(label, 0)
-
-
-def _passes(family: list[Condition]) -> tuple[int, int]:
-    """Forward passes and gradients an image costs under the conditions of one family."""
-    attacks = [c.attack for c in family if c.attack is not None]
-    if not attacks:
-        return len(family), 0
-    if all(attack.shares_gradient for attack in attacks):
-        return len(attacks), 1
-    queries = sum(attack.queries for attack in attacks)
-    return len(family) + queries, sum(attack.gradients for attack in attacks)
-
-
 def estimate(prepared: Prepared, rates: Mapping[str, float] | None = None) -> Estimate:
     """Lay out the plan, look at the store, and time each detector and a few images.
 
     Args:
-        prepared: The run, with its plan and detectors.
-        rates: Forward passes a second by detector, ``""`` for all others; what is not given is
+        prepared: The run to estimate; nothing of it is scored or stored.
+        rates: Forward passes a second by detector, ``""`` for all others; a rate that is not stated is
             measured here.
 
     Raises:
-        BenchError: A rate is given for a detector that is not asked for.
+        BenchError: A rate is stated for a detector that is not in the request.
     """
     rates = rates or {}
-    known = [request.label for request in prepared.request.detectors]
-    for label in rates:
-        if label and label not in known:
-            raise BenchError(f"--rate {label}=...: {label!r} is not among the detectors asked for")
-    plan, store = prepared.plan(), prepared.store
-    # Thresholds are chosen on images of their own, or (by an oracle) on clean ones that are planned anyway.
-    own = {unit.fingerprint for unit in plan.units}
-    first = [unit for unit in prepared.calibration_plan().units if unit.fingerprint not in own]
-    work, stored = Work(), 0
-    free = prepared.request.numerics.gradient_scores
-    for units, chunks in ((plan.units, prepared.chunks), (first, prepared.calibration)):
-        todo = [unit for unit in units if not store.has(unit.fingerprint)]
-        stored += len(units) - len(todo)
-        for number, mine in itertools.groupby(todo, key=lambda u: u.chunk):
-            work.add(len(chunks[number].rows), mine, prepared.conditions, free=free)
-    cpu = prepared.device.type == "cpu"
-    with ThreadPoolExecutor(prepared.threads) as pool:
-        engine = prepared.engine(pool)
-        try:
-            found = {label: rates.get(label, rates.get("", 0.0)) for label in prepared.detectors}
-            found |= {
-                label: _rate(engine, label)
-                for label, rate in found.items()
-                if not rate and work.passes(label)
-            }
-            ready = _ready_seconds(prepared, work, engine.scorer, pool)
-        finally:
-            engine.scorer.lanes.close()
-    networks = sum(work.passes(label) / rate for label, rate in found.items() if rate)
-    threads = prepared.threads
+    _refuse_unknown_labels(rates, prepared)
+    todo = remaining(prepared)
+    work = todo.work
+    speed = _measure(prepared, work, rates)
+    time_needed = _Time.of(prepared, work, speed) if prepared.detectors else None
     return Estimate(
         dataset=prepared.manifest.name,
         images=len(prepared.rows),
         available=prepared.n_available,
         cells=len(prepared.request.detectors) * len(prepared.conditions),
-        units=len(plan.units) + len(first),
-        stored=stored,
+        units=todo.units,
+        stored=todo.stored,
         decodes=work.decodes,
-        forwards=sum(work.forwards.values()),
-        gradients=sum(work.gradients.values()),
+        forwards=work.forwards.total(),
+        gradients=work.gradients.total(),
         missing_weights=dict(prepared.missing_weights),
         device=device_name(prepared.device),
-        threads=threads,
-        rates={label: rate for label, rate in found.items() if rate},
+        threads=prepared.threads,
+        rates=speed.rates,
         given=bool(rates),
-        device_hours=networks * (threads if cpu else 1) / 3600 if prepared.detectors else None,
-        cpu_hours=ready / 3600,
-        seconds=_clock(networks, ready / threads, cpu=cpu) if prepared.detectors else None,
+        device_hours=time_needed.device_hours if time_needed else None,
+        cpu_hours=speed.canvas_seconds / 3600,
+        seconds=time_needed.seconds if time_needed else None,
     )
 
 
-def _clock(networks: float, ready: float, *, cpu: bool) -> float:
-    """On a CPU both take turns on the same cores; beside an accelerator the slower one counts."""
-    return networks + ready if cpu else max(networks, ready)
+def _refuse_unknown_labels(rates: Mapping[str, float], prepared: Prepared) -> None:
+    labels = [request.label for request in prepared.request.detectors]
+    for label in rates:
+        if label and label not in labels:
+            raise BenchError(f"--rate {label}=...: {label!r} is not among the detectors asked for")
+
+
+class _Speed(NamedTuple):
+    """Speed of this machine.
+
+    Attributes:
+        rates: Forward passes a second by detector; a detector without work or rate is left out.
+        canvas_seconds: CPU seconds to decode, corrupt and fit all images.
+    """
+
+    rates: dict[str, float]
+    canvas_seconds: float
+
+
+def _measure(prepared: Prepared, work: Workload, rates: Mapping[str, float]) -> _Speed:
+    """Time the detectors whose rate is not stated, and a few images."""
+    with ThreadPoolExecutor(prepared.threads) as pool:
+        engine = prepared.engine(pool)
+        try:
+            by_label: dict[str, float] = {}
+            for label in prepared.detectors:
+                rate = rates.get(label, rates.get("", 0.0))
+                if not rate and work.passes(label):
+                    rate = _rate(engine, label)
+                if rate:
+                    by_label[label] = rate
+            return _Speed(by_label, _canvas_seconds(prepared, work, engine.scorer, pool))
+        finally:
+            engine.scorer.lanes.close()
+
+
+class _Time(NamedTuple):
+    """Time that a run takes: hours of its device in networks, and seconds on the clock."""
+
+    device_hours: float
+    seconds: float
+
+    @classmethod
+    def of(cls, prepared: Prepared, work: Workload, speed: _Speed) -> _Time:
+        """Convert work and speed to time.
+
+        On a CPU, networks and images take turns on the same cores; beside an accelerator the slower of
+        the two counts.
+        """
+        networks = sum(work.passes(label) / rate for label, rate in speed.rates.items())
+        images = speed.canvas_seconds / prepared.threads
+        if prepared.device.type == "cpu":
+            return cls(networks * prepared.threads / 3600, networks + images)
+        return cls(networks / 3600, max(networks, images))
 
 
 def _rate(engine: Engine, label: str) -> float:
-    """Forward passes a second, all threads at work: the best of a few rounds."""
+    """Measure forward passes a second, all threads at work: the best of a few rounds."""
     scorer = engine.scorer
     detector, size = scorer.setup.detectors[label], scorer.setup.batch_sizes[label]
-    side = detector.card.input.size or 512
+    side = detector.card.input.size or _NATIVE_SIDE
     canvas = np.random.default_rng(0).integers(0, 256, (3, side, side), np.uint8)
-    several = scorer.setup.threads if scorer.networks[detector].parallel else 1
-    canvases, best = [canvas] * (size * several), float("inf")
+    batches = scorer.setup.threads if scorer.networks[detector].parallel else 1
+    canvases, best = [canvas] * (size * batches), float("inf")
     for _ in range(_ROUNDS):
         start = time.perf_counter()
         submitted = scorer.networks.submit(detector, canvases, size)
@@ -204,32 +188,32 @@ def _rate(engine: Engine, label: str) -> float:
     return len(canvases) / best
 
 
-def _ready_seconds(
-    prepared: Prepared, work: Work, scorer: Scorer, pool: ThreadPoolExecutor
+def _canvas_seconds(
+    prepared: Prepared, work: Workload, scorer: Scorer, pool: ThreadPoolExecutor
 ) -> float:
-    """CPU seconds to decode, corrupt and fit everything, from a few images spread over the data."""
+    """Measure CPU seconds to decode, corrupt and fit everything, on images spread over the data."""
     if not work.decodes or not prepared.detectors:
         return 0.0
     rows = prepared.rows[:: max(1, len(prepared.rows) // _SAMPLE)][:_SAMPLE]
     watch = Stopwatch()
-    sample = Chunk(0, rows, "")
-    few = decode_chunk(prepared.manifest, sample, prepared.policy, pool, watch)
+    sample = decode_chunk(prepared.manifest, Chunk(0, rows, ""), prepared.policy, pool, watch)
     total = watch.read(1).stages["decode"] / len(rows) * work.decodes
-    fits = {
-        geometry(label, detector): detector for label, detector in scorer.setup.detectors.items()
+    chains = {
+        condition.source_chain: condition.before for condition in prepared.conditions.values()
     }
-    chains = {_chain(condition): condition.before for condition in prepared.conditions.values()}
-    for chain, count in work.readied.items():
-        seconds = []
-        for _ in range(2):  # the first may import what the corruption needs
-            watch = Stopwatch()
-            make_ready(few, chains[chain], fits, Workshop(scorer.setup.seed, scorer.lanes, watch))
-            stages = watch.read(1).stages
-            seconds.append(stages["corrupt"] + stages["fit"])
-        total += min(seconds) / len(rows) * count
+    for chain, count in work.corrupted.items():
+        # The first round may import what the corruption needs.
+        seconds = min(_corrupt_seconds(sample, chains[chain], scorer) for _ in range(2))
+        total += seconds / len(rows) * count
     return total
 
 
-def _chain(condition: Condition) -> str:
-    """The corruptions of the source image, which conditions may share."""
-    return "+".join(step.spell(resolved=True) for step in condition.before)
+def _corrupt_seconds(sample: DecodedChunk, steps: tuple[Step, ...], scorer: Scorer) -> float:
+    """Measure CPU seconds to corrupt and fit a few images for all detectors."""
+    fits = {
+        geometry(label, detector): detector for label, detector in scorer.setup.detectors.items()
+    }
+    watch = Stopwatch()
+    make_ready(sample, steps, fits, Workshop(scorer.setup.seed, scorer.lanes, watch))
+    stages = watch.read(1).stages
+    return stages["corrupt"] + stages["fit"]

@@ -16,7 +16,7 @@ from bench.store.units import Chunk, Unit
 
 
 class Executor(Protocol):
-    """Scores chunks, in this process or elsewhere."""
+    """What scores chunks, in this process or elsewhere."""
 
     def outcomes(
         self,
@@ -28,10 +28,10 @@ class Executor(Protocol):
         """Score the units of the chunks.
 
         Args:
-            prepared: The run.
-            settled: Batch sizes and thresholds.
+            prepared: The run that is scored.
+            settled: Batch sizes and thresholds that the run has settled.
             work: Chunks with the units of theirs that are to be scored.
-            skip: Whether a unit is no longer needed; asked when its turn comes.
+            skip: Whether a unit is no longer needed; called when its turn comes.
 
         Yields:
             One outcome a unit, in any order.
@@ -40,7 +40,7 @@ class Executor(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Here:
-    """Scores in this process.
+    """Scoring in this process, a chunk at a time.
 
     Attributes:
         pool: Threads for decoding, corruptions and geometry.

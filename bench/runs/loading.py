@@ -16,7 +16,13 @@ from detectors.base import Detector
 
 @dataclass(slots=True)
 class Loaded:
-    """The detectors of a request on a device, the surrogates its conditions name, what is missing."""
+    """The detectors of a request, on a device.
+
+    Attributes:
+        detectors: By label, in the order of the request.
+        missing: By label: why a detector could not be built; only in a dry run.
+        surrogates: By name: the detectors that conditions take gradients of.
+    """
 
     detectors: dict[str, Detector] = field(default_factory=dict)
     missing: dict[str, str] = field(default_factory=dict)
@@ -32,15 +38,15 @@ def load(
         BenchError: If one cannot be built, unless ``dry``.
     """
     loaded = Loaded()
-    for wanted in request.detectors:
+    for requested in request.detectors:
         try:
-            detector = resolve(wanted, allow_untrained=request.allow_untrained)
+            detector = resolve(requested, allow_untrained=request.allow_untrained)
         except BenchError as error:
             if not dry:
                 raise
-            loaded.missing[wanted.label] = str(error)
+            loaded.missing[requested.label] = str(error)
             continue
-        loaded.detectors[wanted.label] = _placed(detector, request, device)
+        loaded.detectors[requested.label] = _placed(detector, request, device)
     loaded.surrogates = _surrogates(conditions, loaded, request, device, dry=dry)
     return loaded
 
@@ -54,20 +60,20 @@ def _placed(detector: Detector, request: RunRequest, device: torch.device) -> De
 
 def _surrogates(
     conditions: Sequence[Condition],
-    found: Loaded,
+    loaded: Loaded,
     request: RunRequest,
     device: torch.device,
     *,
     dry: bool,
 ) -> dict[str, Detector]:
-    """The detectors that conditions name as surrogates: those of the run, or loaded by name."""
-    loaded: dict[str, Detector] = {}
+    """Look up the detectors that conditions name as surrogates: those of the run, or loaded by name."""
+    surrogates: dict[str, Detector] = {}
     for condition in conditions:
         name = getattr(condition.attack, "surrogate", None)
-        if name is None or name in loaded:
+        if name is None or name in surrogates:
             continue
-        if name in found.detectors:
-            loaded[name] = found.detectors[name]
-        elif not (dry and name in found.missing):
-            loaded[name] = _placed(resolve(DetectorRequest(name)), request, device)
-    return loaded
+        if name in loaded.detectors:
+            surrogates[name] = loaded.detectors[name]
+        elif not (dry and name in loaded.missing):
+            surrogates[name] = _placed(resolve(DetectorRequest(name)), request, device)
+    return surrogates

@@ -1,4 +1,4 @@
-"""From a request to everything found, loaded and laid out, so that nothing cheap can fail later."""
+"""From a request to a run with everything looked up, loaded and laid out: nothing cheap fails later."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ class Machine:
     """What of a machine decides the bits of a score.
 
     Attributes:
-        name: For messages.
+        name: What messages call the machine.
         device: ``cpu`` or ``cuda``.
-        environment: As it goes into fingerprints.
+        environment: Everything of the installation that goes into fingerprints.
     """
 
     name: str
@@ -52,7 +52,7 @@ class Prepared:
     """A request with everything looked up, loaded and laid out; nothing in it changes while it runs.
 
     Attributes:
-        request: What was asked for.
+        request: The request that was prepared.
         manifest: The data set.
         rows: (n,) int64 rows of the manifest that are scored.
         n_available: Images there were before a limit.
@@ -66,7 +66,7 @@ class Prepared:
         batch_sizes: Images in a batch to begin with, by label.
         device: Where networks run.
         policy: How images are decoded.
-        watch: Stopwatch that learns where the time goes.
+        watch: Stopwatch that times every stage.
         elsewhere: The machine that scores, where it is not this one.
     """
 
@@ -134,7 +134,7 @@ class Prepared:
         return Engine(Scorer(setup, pool, self.watch), counts or Counts())
 
     def plan(self, settled: Settled | None = None) -> Plan:
-        """Lay out every unit, with fingerprints for the batch sizes and thresholds given."""
+        """Lay out every unit, with fingerprints for the settled batch sizes and thresholds."""
         return self._plan(self.chunks, list(self.conditions.values()), settled or self.initial)
 
     def calibration_plan(self, settled: Settled | None = None) -> Plan:
@@ -173,7 +173,7 @@ def prepare(
 
     Args:
         request: What to run.
-        progress: Told about indexing and loading.
+        progress: Shows indexing and loading.
         dry: Note detectors without weights instead of refusing them.
         elsewhere: The machines that will score, where it is not this one: the detectors are then
             loaded here only for their cards and identities.

@@ -1,4 +1,4 @@
-"""What a run is asked to do: every choice, before anything is looked up."""
+"""The request of a run: every choice, before anything is looked up."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ class Tls:
     """Certificates for ``tls://``; those left out are taken from Dask's own configuration.
 
     Attributes:
-        ca: The authority's certificate.
-        cert: This client's certificate.
-        key: Its key.
+        ca: Certificate of the authority that signed the others.
+        cert: Certificate that this client shows.
+        key: Private key that belongs to ``cert``.
     """
 
     ca: Path | None = None
@@ -26,10 +26,10 @@ class Tls:
     key: Path | None = None
 
     @property
-    def given(self) -> dict[str, str]:
-        """Dask's names of the files that are given."""
-        named = {"tls_ca_file": self.ca, "tls_client_cert": self.cert, "tls_client_key": self.key}
-        return {name: str(path) for name, path in named.items() if path is not None}
+    def options(self) -> dict[str, str]:
+        """Paths of the files that are not left out, by Dask's names for them."""
+        files = {"tls_ca_file": self.ca, "tls_client_cert": self.cert, "tls_client_key": self.key}
+        return {name: str(path) for name, path in files.items() if path is not None}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,18 +37,18 @@ class RunRequest:
     """Everything a run depends on.
 
     Attributes:
-        detectors: In board order.
-        suite: The protocol.
+        detectors: The detectors to score, in board order.
+        suite: The protocol: conditions, slices and threshold policy.
         data: A folder or file; ``None`` takes the suite's data set.
         layout: Name of the layout, or ``auto``.
         split: ``None`` takes the suite's; ``""`` takes every image.
         out: The run's folder; ``None`` is ``runs/<suite>``.
         store: Folder of score shards; ``None`` is ``<out>/store``.
-        limit: At most about so many images.
+        limit: At most about so many images; ``None`` takes all.
         device: ``auto``, ``cpu`` or ``cuda:N``.
         batch_size: ``None`` chooses, and halves when memory runs out.
-        numerics: How logits are computed.
-        seed: Of noise, random starts and subsampling.
+        numerics: Arithmetic that logits are computed in.
+        seed: Seed of noise, random starts and subsampling.
         allow_untrained: Score detectors without trained weights, on purpose.
         cache: Folder of cached manifests; ``None`` is the user's cache.
         cluster: Where to score instead of in this process: see :mod:`bench.runs.cluster.spec`.
@@ -74,7 +74,7 @@ class RunRequest:
 
     @property
     def folder(self) -> Path:
-        """Where the run's files go."""
+        """Folder that the run's files go to."""
         return self.out or Path("runs") / self.suite.name
 
     def check(self) -> None:

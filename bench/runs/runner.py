@@ -38,7 +38,7 @@ class RunResult:
     """A finished run and its board.
 
     Attributes:
-        folder: Where its files are.
+        folder: Folder that holds the files of the run.
         report: Board, images left out, number of incomplete cells.
         counts: Images decoded and scored by this call; both zero where everything was stored.
         profile: Where the time of this call went.
@@ -51,7 +51,7 @@ class RunResult:
 
     @property
     def board(self) -> Board:
-        """The leaderboard."""
+        """The leaderboard of the run."""
         return self.report.board
 
 
@@ -60,7 +60,7 @@ def execute(request: RunRequest, progress: Progress | None = None) -> RunResult:
 
     Args:
         request: What to run.
-        progress: Told how it goes on; silent by default.
+        progress: Shows how the run goes on; silent by default.
 
     Returns:
         The finished run. Cells that failed are in the board, with their reason.
@@ -112,7 +112,7 @@ class _Run:
         return RunResult(folder.root, finished, self.counts, profile)
 
     def _attempt(self, folder: RunDir, settled: Settled) -> list[Failure]:
-        """Choose thresholds and score, in the batches given."""
+        """Choose thresholds and score, in batches of the settled sizes."""
         prepared, unchosen = self.prepared, list[Failure]()
         if prepared.request.suite.policy.kind != "zero":
             # Recorded before thresholds are chosen too: a killed run can then be looked at.
@@ -122,7 +122,7 @@ class _Run:
         return self._score(plan, settled, unchosen)
 
     def _record(self, folder: RunDir, settled: Settled) -> Plan:
-        """Record what is about to be scored; returns its plan."""
+        """Record what is about to be scored, and give its plan."""
         prepared, plan = self.prepared, self.prepared.plan(settled)
         folder.begin(run_spec(prepared, settled), prepared.manifest, prepared.rows, plan)
         return plan
@@ -142,7 +142,7 @@ class _Run:
         return smaller
 
     def _with_thresholds(self, settled: Settled) -> tuple[Settled, list[Failure]]:
-        """Choose the thresholds the suite asks for.
+        """Choose thresholds by the policy of the suite.
 
         Returns:
             The settled values with them, and the failed cells of detectors that have none.

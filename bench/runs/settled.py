@@ -15,7 +15,7 @@ class Settled:
 
     Attributes:
         batch_sizes: Images in a batch, by detector label.
-        thresholds: By detector label, for those that have one other than logit 0.
+        thresholds: Chosen thresholds by detector label; a detector without one is judged at logit 0.
     """
 
     batch_sizes: Mapping[str, int]
@@ -27,7 +27,7 @@ class Settled:
         return dataclasses.replace(self, batch_sizes={**self.batch_sizes, detector: size})
 
     def with_thresholds(self, thresholds: Mapping[str, ThresholdRecord]) -> Settled:
-        """Replace the thresholds by those given."""
+        """Replace all thresholds by others."""
         return dataclasses.replace(self, thresholds=dict(thresholds))
 
     def threshold(self, detector: str) -> float:

@@ -21,7 +21,7 @@ class Job:
 
     Attributes:
         attack: The attack with its parameters.
-        purpose: What its seeds are drawn for.
+        purpose: Text that its seeds are derived from, one seed an image.
         logit_function: Makes the function whose gradient it climbs, anew for each batch: the target's
             own logits, a surrogate's, or those behind corruptions.
     """
@@ -75,7 +75,7 @@ class Probe:
         rows: (m,) int64 positions of the probed images in their chunk.
         unrounded: (m,) logits of the pictures before they were rounded to 8 bits; nan where the
             attack does not round.
-        unbounded: (m,) 1 where an unbounded budget fools the detector, 0 where not, nan if not asked.
+        unbounded: (m,) 1 where an unbounded budget fools the detector, 0 where not, nan if not tried.
     """
 
     rows: NDArray[np.int64]
@@ -126,7 +126,7 @@ class Attacked:
         return whole
 
     def with_probe(self, probe: Probe) -> Attacked:
-        """Add what a probe learnt."""
+        """Add the logits and verdicts of a probe."""
         unrounded, unbounded = self.unrounded.copy(), self.unbounded.copy()
         unrounded[probe.rows], unbounded[probe.rows] = probe.unrounded, probe.unbounded
         return dataclasses.replace(self, unrounded=unrounded, unbounded=unbounded)

@@ -1,4 +1,4 @@
-"""How canvases are attacked: a batch at a time, several attacks of one sharing group together.
+"""Attacks on canvases: a batch at a time, several attacks of one sharing group together.
 
 Attacks that take their one gradient at the image itself (FGSM at several eps) share it: the second one is
 answered from memory, so its bits are those it would have had alone.
@@ -92,8 +92,8 @@ def attack_all(
     """Run every job on every canvas.
 
     Args:
-        jobs: Several only where they may share a gradient.
-        canvases: One an image; ``None`` where there is none.
+        jobs: Attacks to run; more than one only where they may share a gradient.
+        canvases: One canvas an image; ``None`` where an image has none.
         records: Labels and ids of the images.
         target: The detector under attack.
 
@@ -123,7 +123,7 @@ def attack_all(
 
 
 def _assembled(count: int, outcomes: Sequence[BatchOutcome | Exception]) -> Attacked:
-    """One job's batches as one record; the first failure, in the order of the batches, is its error."""
+    """Put one job's batches together; the first failure, in the order of the batches, is its error."""
     errors = [outcome for outcome in outcomes if isinstance(outcome, Exception)]
     whole = Attacked.assembled(count, [o for o in outcomes if isinstance(o, BatchOutcome)])
     return whole.failed(errors[0]) if errors else whole
@@ -148,7 +148,7 @@ def _with_probe(
 
 
 def _clean_logits(count: int, batches: Sequence[_BatchOutcomes]) -> NDArray[np.float32] | None:
-    """The clean logits of all batches; None where one of them brought none, or one not finite."""
+    """Put the clean logits of all batches together; None where a batch lacks them, or one is not finite."""
     clean = np.full(count, np.nan, dtype=np.float32)
     for batch in batches:
         if batch.clean is None or not np.isfinite(batch.clean).all():

@@ -28,12 +28,12 @@ Image = NDArray[np.uint8]
 
 @dataclass(frozen=True, slots=True)
 class Workshop:
-    """What every image is worked on with.
+    """The tools that every image is worked on with.
 
     Attributes:
-        seed: The run's.
-        lanes: Threads.
-        watch: Told how long each stage took.
+        seed: Seed of the run, for corruptions that draw.
+        lanes: Threads that images are worked on in.
+        watch: Stopwatch that corruptions and geometry are timed with.
     """
 
     seed: int
@@ -59,7 +59,7 @@ class Ready:
 
 
 def geometry(label: str, detector: Detector) -> Hashable:
-    """What decides a detector's canvas; equal for detectors that can share them."""
+    """Give a key of a detector's canvas: equal for detectors that can share canvases."""
     if getattr(detector.fit, "__func__", None) is not Detector.fit:
         return label  # a fit of its own
     spec = detector.card.input
@@ -75,7 +75,7 @@ def make_ready(
     """Corrupt and fit every image of a chunk, in threads.
 
     Args:
-        chunk: Decoded images.
+        chunk: Decoded images of the chunk.
         steps: Corruptions of the source image.
         fits: By geometry: a detector that fits so.
         workshop: Threads, seed, stopwatch.
@@ -93,16 +93,16 @@ def make_ready(
                     continue
                 start = watch.clock()
                 try:
-                    found = _chain(image, chunk.records[row], recipe, workshop.seed)
+                    corrupted = _chain(image, chunk.records[row], recipe, workshop.seed)
                 except Exception as error:  # a plug-in may raise anything; the others go on
                     return error, unfit
                 if steps:
-                    ready.changed[row] = differs(image, found)
+                    ready.changed[row] = differs(image, corrupted)
                 between = watch.clock()
                 for key, detector in fits.items():
                     if key not in unfit:
                         try:
-                            ready.canvases[key][row] = detector.fit(found)
+                            ready.canvases[key][row] = detector.fit(corrupted)
                         except Exception as error:  # the user's own code may raise anything
                             unfit[key] = error
                 end = watch.clock()
@@ -125,12 +125,12 @@ def corrupt(
     first: int,
     workshop: Workshop,
 ) -> list[Image | None]:
-    """Every picture behind a chain of corruptions, in threads.
+    """Corrupt every picture by a chain, in threads.
 
     Args:
         pictures: (h, w, 3) uint8, ``None`` where there is none.
-        records: Their ids, which the draws depend on.
-        steps: The chain.
+        records: Records of the pictures; draws depend on their ids.
+        steps: Corruptions of the chain, in order.
         first: Position of its first step in the whole condition.
         workshop: Threads, seed, stopwatch.
     """
@@ -145,12 +145,12 @@ def corrupt(
                 for row in part
             ]
 
-    found = workshop.lanes.each(work, slices(len(pictures)))
-    return [picture for part in found for picture in part]
+    parts = workshop.lanes.each(work, slices(len(pictures)))
+    return [picture for part in parts for picture in part]
 
 
 def purpose(position: int, step: Step) -> str:
-    """What a step's draws are for: its place in the condition, and all its parameters."""
+    """Name what a step draws for: its place in the condition, and all its parameters."""
     return f"{position}:{step.spell(resolved=True)}"
 
 
@@ -165,23 +165,23 @@ def _recipe(steps: tuple[Step, ...], first: int) -> _Recipe:
 
 
 def _chain(image: Image, record: ImageRecord, recipe: _Recipe, seed: int) -> Image:
-    """One image behind a chain of corruptions."""
-    for corruption, what_for in recipe:
-        image = corruption(image, generator_for(seed, what_for, record.sample_id))
+    """Corrupt one image by every corruption of a chain."""
+    for corruption, drawn_for in recipe:
+        image = corruption(image, generator_for(seed, drawn_for, record.sample_id))
     return image
 
 
 def differs(a: NDArray[np.uint8] | None, b: NDArray[np.uint8] | None) -> bool | None:
-    """Whether two pictures differ; None where there is none."""
+    """Tell whether two pictures differ; None where there is no picture."""
     return None if a is None or b is None else not np.array_equal(a, b)
 
 
 def both(a: bool | None, b: bool | None) -> bool | None:
-    """Whether both hold; None where either is unknown."""
+    """Tell whether both hold; None where either is unknown."""
     return None if a is None or b is None else a and b
 
 
 def to_hwc(canvas: NDArray[Any]) -> NDArray[np.uint8]:
-    """A (3, h, w) canvas, uint8 or float32 in [0, 1], as an (h, w, 3) uint8 picture."""
+    """Turn a (3, h, w) canvas, uint8 or float32 in [0, 1], into an (h, w, 3) uint8 picture."""
     pixels = canvas if canvas.dtype == np.uint8 else np.round(canvas * 255).astype(np.uint8)
     return np.ascontiguousarray(pixels.transpose(1, 2, 0))

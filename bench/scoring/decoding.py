@@ -21,9 +21,9 @@ class DecodedChunk:
     """The images of one chunk, decoded.
 
     Attributes:
-        records: One an image.
+        records: One record an image.
         images: (H, W, 3) uint8 each; ``None`` where it could not be decoded.
-        bad: The reason, where it could not.
+        bad: Why an image could not be decoded; ``None`` where it could.
     """
 
     records: tuple[ImageRecord, ...]
@@ -41,11 +41,11 @@ def decode_chunk(
     """Read and decode every image of a chunk, in threads.
 
     Args:
-        manifest: The data set.
-        chunk: Which of its images.
-        policy: How to decode.
-        pool: The threads.
-        watch: Told how long it took.
+        manifest: The data set that the images belong to.
+        chunk: Rows of the manifest to decode.
+        policy: Rules of decoding, as orientation and colour.
+        pool: Threads that read and decode.
+        watch: Stopwatch that decoding is timed with.
 
     Raises:
         DataError: If a file changed since it was indexed: the scores would carry the wrong digest.
@@ -59,9 +59,11 @@ def decode_chunk(
         except BadImageError as error:
             return None, str(error)
 
-    def some(part: range) -> list[tuple[Image | None, str | None]]:
+    def read_part(part: range) -> list[tuple[Image | None, str | None]]:
         with watch.time("decode"):
             return [read(records[i]) for i in part]
 
-    done = [one for part in pool.map(some, slices(len(records))) for one in part]
-    return DecodedChunk(records, tuple(image for image, _ in done), tuple(bad for _, bad in done))
+    parts = pool.map(read_part, slices(len(records)))
+    decoded = [image_or_reason for part in parts for image_or_reason in part]
+    images, reasons = tuple(image for image, _ in decoded), tuple(bad for _, bad in decoded)
+    return DecodedChunk(records, images, reasons)

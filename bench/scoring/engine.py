@@ -43,7 +43,7 @@ class Counts:
 
 
 class AttackedImage(NamedTuple):
-    """One attacked image, to look at: its record, and both canvases as (3, h, w) uint8."""
+    """An attacked image to look at: its record, and both canvases as (3, h, w) uint8."""
 
     record: ImageRecord
     clean: Image
@@ -70,7 +70,7 @@ class Engine:
     counts: Counts = field(default_factory=Counts)
 
     def score(self, chunk: DecodedChunk, units: Sequence[Unit]) -> Iterator[Scored | Failed]:
-        """Score one chunk under the given units; see :meth:`stream`."""
+        """Score some units of one chunk; see :meth:`stream`."""
         return self.stream([(chunk, units)])
 
     def stream(
@@ -79,7 +79,7 @@ class Engine:
         """Score chunks, each under its units.
 
         Args:
-            work: Decoded images and units of that chunk, in any order. The next chunk is asked for
+            work: Decoded images and units of that chunk, in any order. The next chunk is taken
                 while the one before is still in work.
 
         Yields:
@@ -138,14 +138,11 @@ class Engine:
         condition_of = self.scorer.setup.condition_of
         for chunk, units in work:
             self.counts.decoded += sum(image is not None for image in chunk.images)
-            before = {
-                unit: "+".join(step.spell(resolved=True) for step in condition_of(unit).before)
-                for unit in units
-            }
-            order = list(dict.fromkeys(before.values()))
-            ranked = sorted(units, key=lambda u: (order.index(before[u]), u.detector))
-            for _, same in itertools.groupby(ranked, key=before.__getitem__):
-                yield Group(chunk, tuple(same))
+            chains = {unit: condition_of(unit).source_chain for unit in units}
+            order = list(dict.fromkeys(chains.values()))
+            ranked = sorted(units, key=lambda u: (order.index(chains[u]), u.detector))
+            for _, of_chain in itertools.groupby(ranked, key=chains.__getitem__):
+                yield Group(chunk, tuple(of_chain))
 
     def _work(self, group: Group, outcomes: queue.SimpleQueue[Any]) -> None:
         try:

@@ -1,4 +1,4 @@
-"""What an attack climbs: a surrogate, corruptions behind, one gradient remembered."""
+"""Functions whose gradient an attack climbs: a surrogate's, one behind corruptions, one with a memory."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def surrogate_logits(surrogate: Replicas) -> LogitFn:
-    """A surrogate's logits on another detector's canvases, resized where its own are of other size."""
+    """Make the surrogate's logit function on another detector's canvases, resized where sizes differ."""
     side = surrogate.card.input.size
 
     def logits(images: Tensor) -> Tensor:
@@ -33,13 +33,13 @@ def surrogate_logits(surrogate: Replicas) -> LogitFn:
 
 
 def behind(logit_fn: LogitFn, steps: Sequence[Step], seed: int, purpose: str) -> LogitFn:
-    """A fresh logit function that corrupts 8-bit copies of the images first; itself without steps.
+    """Make a fresh logit function that corrupts 8-bit copies of the images first; itself without steps.
 
     Args:
-        logit_fn: The detector's.
+        logit_fn: Logit function of the detector, or of its surrogate.
         steps: Corruptions that keep the size.
-        seed: The run's.
-        purpose: What the draws are for. The nth call draws the same for every image, so that an
+        seed: Seed of the run.
+        purpose: Text that the draws are derived from. The nth call draws the same for every image, so that an
             image's result does not depend on its batch; other calls draw otherwise. None of them is
             the draw that is scored in the end: the attacker does not know it.
     """
@@ -75,10 +75,10 @@ class Remembered:
         self.logit_fn = logit_fn
         self.leaf: Tensor | None = None
         self.logits: Tensor | None = None
-        self.known: list[tuple[Tensor, Tensor]] = []
+        self._gradients: list[tuple[Tensor, Tensor]] = []
 
     def __call__(self, images: Tensor) -> Tensor:
-        """``(N, 3, h, w)`` -> ``(N,)``, as the function it stands for."""
+        """Map ``(N, 3, h, w)`` to ``(N,)``, as the wrapped function does."""
         if not (images.requires_grad and torch.is_grad_enabled()):
             return self.logit_fn(images)
         if self.leaf is None:
@@ -93,16 +93,16 @@ class Remembered:
         return answer
 
     def gradient(self, incoming: Tensor) -> Tensor:
-        """The images' gradient for the gradient that comes in at the logits."""
-        for known, gradient in self.known:
-            if torch.equal(known, incoming):
+        """Give the gradient at the images for the gradient that comes in at the logits."""
+        for earlier, gradient in self._gradients:
+            if torch.equal(earlier, incoming):
                 return gradient
         assert self.logits is not None
         assert self.leaf is not None
         (gradient,) = torch.autograd.grad(
             self.logits, self.leaf, incoming, retain_graph=True, materialize_grads=True
         )
-        self.known.append((incoming.clone(), gradient))
+        self._gradients.append((incoming.clone(), gradient))
         return gradient
 
 

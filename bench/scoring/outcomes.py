@@ -1,4 +1,4 @@
-"""What becomes of a unit of work: its scores, or the reason why there are none."""
+"""The outcome of a unit of work: its scores, or the reason why there are none."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class BatchTooLargeError(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """A unit that worked.
+    """A unit that was scored.
 
     Attributes:
         unit: Chunk, detector and condition.
@@ -34,12 +34,12 @@ class Scored:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """A unit that did not work: nothing is stored, and its cell says why.
+    """A unit that could not be scored: nothing is stored, and its cell says why.
 
     Attributes:
         unit: Chunk, detector and condition.
-        status: What its cell shows.
-        reason: One sentence.
+        status: Status that its cell shows.
+        reason: One sentence about the cause.
     """
 
     unit: Unit

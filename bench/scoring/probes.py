@@ -38,8 +38,8 @@ def probe(
     """Attack a few images again, without rounding and without a budget.
 
     Returns:
-        What came of it; ``None`` where there is nothing to ask: no attacked image, no gradient in the
-        game, or none that can be used.
+        The probe; ``None`` where there is nothing to probe: no attacked image, an attack without
+        gradients, or a gradient that is not the detector's own.
 
     Raises:
         RuntimeError: The attack changes the image at eps 0.
@@ -82,7 +82,7 @@ def probe(
 
 
 def _logits_of_images(rows: NDArray[np.int64], attacked: Attacked, target: Target) -> Tensor:
-    """Logits of the adversarial images that are scored."""
+    """Compute the logits of the adversarial images that are scored."""
     images = np.stack([attacked.images[row] for row in rows])
     with torch.inference_mode():
         return target.logits(Batch(rows, images, rows).tensor(target.device))
@@ -93,7 +93,7 @@ def _probe_rows(
     records: Sequence[ImageRecord],
     attacked: Attacked,
 ) -> NDArray[np.int64]:
-    """A sixteenth of the attacked images of one shape, at most ``PROBES``."""
+    """Choose a sixteenth of the attacked images of one shape, at most ``PROBES``."""
     rows = [row for row in range(len(canvases)) if not np.isnan(attacked.linf[row])]
     if not rows:
         return np.empty(0, dtype=np.int64)

@@ -75,10 +75,10 @@ class _SharedWork:
 
 @dataclass(frozen=True, slots=True)
 class GroupAttacks:
-    """What the attacks of a sharing group did.
+    """Results of the attacks of a sharing group.
 
     Attributes:
-        attacked: By condition.
+        attacked: By canonical spelling of the condition.
         clean: (n,) float32 logits of the images as they were, where a gradient brought them along.
     """
 
@@ -93,7 +93,7 @@ class Scorer:
         setup: Detectors, conditions and settings.
         lanes: Threads for images and, on a CPU, for networks: one batch a thread.
         networks: The detectors, for as many threads as may run them.
-        watch: Stopwatch that learns where the time goes.
+        watch: Stopwatch that times every stage.
     """
 
     def __init__(self, setup: Setup, pool: Executor, watch: Stopwatch | None = None) -> None:
@@ -216,7 +216,7 @@ class Scorer:
         return GroupAttacks({**failed, **attacked}, outcome.clean)
 
     def _target(self, sharing: Sequence[Unit], jobs: Sequence[Job]) -> Target:
-        """The detector under attack, asked by several threads where every part of that allows it."""
+        """Make the target of a sharing group; several threads run it where every part of it allows that."""
         label = sharing[0].detector
         replicas = self.networks[self.setup.detectors[label]]
         sources = [self._gradient_source(unit) for unit in sharing]
@@ -240,7 +240,7 @@ class Scorer:
         )
 
     def _gradient_source(self, unit: Unit) -> Replicas:
-        """The detector whose gradient a unit's attack climbs: its own, or a surrogate."""
+        """Look up the detector whose gradient a unit's attack climbs: the unit's, or a surrogate."""
         name = getattr(self.setup.condition_of(unit).attack, "surrogate", None)
         detector = (
             self.setup.detectors[unit.detector] if name is None else self.setup.surrogates[name]

@@ -1,4 +1,4 @@
-"""What was scored of a unit, as the table that its shard holds."""
+"""The scores of a unit, as the table that its shard holds."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ def unit_table(
     changed: Sequence[bool | None],
     attacked: Attacked,
 ) -> pa.Table:
-    """Make a shard's table.
+    """Make the table of a shard.
 
     Args:
         chunk: The n images that were scored, and why some could not be decoded.
         logits: (n,) float32, nan where there is no image.
         changed: Whether the corruptions changed each image; ``None`` where there are none.
-        attacked: What the attack did.
+        attacked: Adversarial images with their distances, and the probes.
 
     Raises:
         RuntimeError: An image that decodes has no finite logit.

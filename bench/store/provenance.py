@@ -28,15 +28,15 @@ RECORDED = (
     "safetensors",
     "pydantic",
 )
-OWN = ("attacks", "corruptions")
+BUNDLED = ("attacks", "corruptions")
 # Raised by hand when the engine's arithmetic changes: old shards then no longer count as done.
 SCORING_PROTOCOL = 4
 
 
 def versions() -> dict[str, str]:
-    """Releases of Python, bench and every distribution worth recording; ``absent`` where missing."""
-    found = {"bench": __version__, "python": platform.python_version()}
-    return found | {name: _version(name) for name in RECORDED}
+    """Look up the releases of Python, bench and every recorded distribution; ``absent`` where missing."""
+    ours = {"bench": __version__, "python": platform.python_version()}
+    return ours | {name: _version(name) for name in RECORDED}
 
 
 def scoring_environment(device: str, arithmetic: Mapping[str, Any]) -> dict[str, Any]:
@@ -58,7 +58,7 @@ def scoring_environment(device: str, arithmetic: Mapping[str, Any]) -> dict[str,
 
 
 def git_state() -> dict[str, Any]:
-    """Commit and dirty flag of the checkout bench runs from; empty where it is not a checkout."""
+    """Read commit and dirty flag of the checkout bench runs from; empty where it is not a checkout."""
     root = Path(__file__).resolve().parents[2]
     if not (root / ".git").exists():
         return {}
@@ -69,7 +69,7 @@ def git_state() -> dict[str, Any]:
 
 
 def fingerprint(payload: Any) -> str:
-    """The sha256 of a JSON-able value in canonical form, 64 hex digits."""
+    """Digest a JSON-able value in canonical form: its sha256, 64 hex digits."""
     text = json.dumps(payload, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -85,11 +85,11 @@ def source_digest(plugin: object) -> str:
 
 @functools.cache
 def _class_digest(cls: type[Any]) -> str:
-    own = cls.__module__.partition(".")[0] in OWN
+    bundled = cls.__module__.partition(".")[0] in BUNDLED
     # Releases that stand in the scoring environment already; our own use of OpenCV changes no pixel.
     releases = ("torch", "torchvision", "timm", "torchattacks", "numpy", "scipy", "PIL")
     try:
-        return code_digest(cls.__mro__[:-1], stop_at=(*releases, "cv2") if own else releases)
+        return code_digest(cls.__mro__[:-1], stop_at=(*releases, "cv2") if bundled else releases)
     except SourceUnknownError as error:
         raise BenchError(f"plug-in {getattr(cls, 'name', cls.__name__)!r}: {error}") from error
 
@@ -103,7 +103,7 @@ def _version(name: str) -> str:
 
 def _git(root: Path, *args: str) -> str | None:
     try:
-        done = subprocess.run(  # noqa: S603  (fixed arguments, no shell)
+        process = subprocess.run(  # noqa: S603  (fixed arguments, no shell)
             ["git", "-C", str(root), *args],  # noqa: S607  (whichever git the user has)
             capture_output=True,
             text=True,
@@ -112,4 +112,4 @@ def _git(root: Path, *args: str) -> str | None:
         )
     except (OSError, subprocess.SubprocessError):
         return None
-    return done.stdout.strip()
+    return process.stdout.strip()

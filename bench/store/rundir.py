@@ -63,7 +63,7 @@ class ThresholdRecord(_Record):
     Attributes:
         value: Logit above which an image is called fake.
         n_real: Real images it was chosen on.
-        n_fake: Fake images.
+        n_fake: Fake images it was chosen on.
         generators: The generators among them, where only those of the training data counted.
     """
 
@@ -109,13 +109,13 @@ class RunSpec(_Record):
 
 
 class RunDir:
-    """A run's folder."""
+    """The folder of one run and the files in it."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
 
     def begin(self, spec: RunSpec, manifest: Manifest, rows: NDArray[np.int64], plan: Plan) -> None:
-        """Record what is about to be done, before doing it."""
+        """Record the run before its first image is scored."""
         (self.root / "failures.json").unlink(missing_ok=True)
         selected = manifest.table.take(rows)
         write_atomic(
@@ -138,7 +138,7 @@ class RunDir:
         write_text(self.root / "run.json", spec.model_dump_json(indent=2) + "\n")
 
     def failed(self, failures: Sequence[Failure]) -> None:
-        """Record what failed; the board is built with it."""
+        """Record the failed cells, for the board that is built next."""
         text = json.dumps([failure.model_dump() for failure in failures], indent=2)
         write_text(self.root / "failures.json", text + "\n")
 
@@ -151,7 +151,7 @@ class RunDir:
         write_text(self.root / "bad_images.csv", buffer.getvalue())
 
     def spec(self) -> RunSpec:
-        """The recorded request.
+        """Read the recorded request.
 
         Raises:
             BenchError: If this is not a run's folder, or another version's.
@@ -168,22 +168,22 @@ class RunDir:
             raise BenchError(f"{path}: {key}: {says}; was it made by another version?") from error
 
     def manifest(self) -> pa.Table:
-        """The selected images."""
+        """Read the selected images: the manifest, cut to the rows that are scored."""
         return self._parquet("manifest.parquet")
 
     def units(self) -> pa.Table:
-        """Detector, condition, start and stop row of the manifest, and fingerprint of every unit."""
+        """Read detector, condition, start and stop row of the manifest, and fingerprint of every unit."""
         return self._parquet("units.parquet")
 
     def failures(self) -> list[Failure]:
-        """What failed; empty while a run is under way."""
+        """Read the failed cells; none while a run is under way."""
         path = self.root / "failures.json"
         if not path.is_file():
             return []
         return [Failure.model_validate(item) for item in json.loads(path.read_text())]
 
     def store(self, spec: RunSpec) -> Path:
-        """Where the shards are; a relative path is relative to the run's folder."""
+        """Give the folder of the shards; a relative path is relative to the folder of the run."""
         return self.root / spec.store
 
     def _parquet(self, name: str) -> pa.Table:

@@ -1,8 +1,8 @@
 """Score shards by fingerprint: one Parquet file a unit of work, whole or absent.
 
 A shard's name is the hash of everything that could change a score in it, so finding the name *is* the
-proof that the work is done. Shards are small and never rewritten; several runs, processes and machines
-may share one store.
+proof that the unit has been scored. Shards are small and never rewritten; several runs, processes and
+machines may share one store.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ SCHEMA = pa.schema(
         ("unrounded", pa.float32()),
     ]
 )
-# Null where there is no attack, or it left the image alone; see `bench.scoring.scorer.attacking.Attacked`.
+# Null where there is no attack, or it left the image alone; see `bench.scoring.attack_job.Attacked`.
 ATTACK_COLUMNS = ("linf", "l2", "steps", "grad_zero", "unbounded", "unrounded")
 
 
@@ -53,11 +53,11 @@ class Store:
         ensure_writable(self.root)
 
     def path(self, fingerprint: str) -> Path:
-        """Where the shard of ``fingerprint`` stands or would stand."""
+        """Give the path at which the shard of ``fingerprint`` stands or would stand."""
         return self.root / fingerprint[:2] / f"{fingerprint}.parquet"
 
     def has(self, fingerprint: str) -> bool:
-        """Whether the unit is done."""
+        """Tell whether the unit has been scored."""
         return self.path(fingerprint).is_file()
 
     def write(self, fingerprint: str, scores: pa.Table) -> None:
@@ -68,12 +68,12 @@ class Store:
         )
 
     def read(self, fingerprint: str) -> pa.Table:
-        """One unit's scores, columns as in ``SCHEMA``.
+        """Read the scores of one unit, columns as in ``SCHEMA``.
 
         Raises:
             ShardDamagedError: If the file is unreadable or another unit's; it is set aside, so that
                 running the command again scores the unit anew.
-            FileNotFoundError: If the unit is not done.
+            FileNotFoundError: If the unit has not been scored.
         """
         path = self.path(fingerprint)
         if not path.is_file():
@@ -92,7 +92,7 @@ class Store:
 
 
 def _completed(table: pa.Table) -> pa.Table:
-    """A shard of an earlier version, with the columns it lacks as null: its run can still be shown."""
+    """Add the columns that a shard of an earlier version lacks, as null: its run can still be shown."""
     for name in ATTACK_COLUMNS:
         if name not in table.column_names:
             table = table.append_column(name, pa.nulls(len(table), SCHEMA.field(name).type))

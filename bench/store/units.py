@@ -33,7 +33,7 @@ class Chunk:
     Attributes:
         index: Position among the chunks.
         rows: (n,) int64 rows of the manifest.
-        digest: Hash over ids, labels and content of its images.
+        digest: Hash over ids, labels and content of the images.
     """
 
     index: int
@@ -89,7 +89,7 @@ class Plan:
 
 
 def select(manifest: Manifest, split: str, limit: int | None, seed: int) -> NDArray[np.int64]:
-    """Rows of the manifest to score, in manifest order.
+    """Select the rows of the manifest to score, in manifest order.
 
     Args:
         manifest: The data set.
@@ -111,9 +111,9 @@ def select(manifest: Manifest, split: str, limit: int | None, seed: int) -> NDAr
     quotas = _quotas(np.array([len(strata[key]) for key in sorted(strata)]), limit)
     ids, kept = manifest.table["sample_id"], []
     for key, quota in zip(sorted(strata), quotas, strict=True):
-        mine = rows[strata[key]]
-        orders = [_order(seed, sample_id) for sample_id in ids.take(mine).to_pylist()]
-        kept += [mine[i] for i in sorted(range(len(mine)), key=orders.__getitem__)[:quota]]
+        stratum = rows[strata[key]]
+        orders = [_order(seed, sample_id) for sample_id in ids.take(stratum).to_pylist()]
+        kept += [stratum[i] for i in sorted(range(len(stratum)), key=orders.__getitem__)[:quota]]
     return np.sort(np.asarray(kept, dtype=np.int64))
 
 
@@ -167,10 +167,10 @@ def build(
     """Lay out every unit with its fingerprint.
 
     Args:
-        chunks: From :func:`cut`.
-        detectors: The detectors in board order.
-        conditions: The conditions in board order.
-        settings: What is the same for every unit of the run.
+        chunks: Chunks of the selected images, from :func:`cut`.
+        detectors: Detectors in board order.
+        conditions: Conditions in board order.
+        settings: What can change a score and is the same for every unit of the run.
     """
     common = {"environment": dict(settings.environment), "decode": settings.decode}
     described = {str(condition): _described(condition, settings) for condition in conditions}

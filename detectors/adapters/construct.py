@@ -15,7 +15,7 @@ from detectors.weights import WeightsError, file_sha256
 
 
 def construct(made_from: Any, name: str, options: LoadOptions) -> Detector:
-    """Build a detector.
+    """Build a detector from what a name stands for.
 
     Args:
         made_from: An architecture, a detector, a detector class, or a function that returns one.

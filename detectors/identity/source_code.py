@@ -98,7 +98,7 @@ def file_code(path: Path) -> bytes:
 
 
 def _followed(queue: list[tuple[str, Path]], stops: tuple[str, ...]) -> Iterator[tuple[str, bytes]]:
-    """Every module reached from those in the queue: its name, and its code or its release."""
+    """Follow imports from the queue: every module reached, by name, with its code or its release."""
     visited: set[str] = set()
     while queue:
         name, path = queue.pop()
@@ -115,9 +115,9 @@ def _followed(queue: list[tuple[str, Path]], stops: tuple[str, ...]) -> Iterator
         for imported in module.imports:
             if _stopped(imported, stops) or imported in visited:
                 continue
-            place = _locate(imported, name, path)
-            if place is not None:
-                queue.append(place)
+            located = _locate(imported, name, path)
+            if located is not None:
+                queue.append(located)
             elif (release := _release(imported, name)) is not None:
                 yield f"release {release.name}", release.version.encode()
 
@@ -161,7 +161,7 @@ def _parsed(path: Path, name: str, _changed: int, _size: int) -> _Module:
 
 
 class _Reader(ast.NodeTransformer):
-    """Takes docstrings and type checkers' imports out of a module, and notes what it imports."""
+    """A visitor that drops docstrings and type checkers' imports, and lists what a module imports."""
 
     def __init__(self, package: str) -> None:
         self.package = package
@@ -219,10 +219,10 @@ class _Reader(ast.NodeTransformer):
 
 
 def _locate(imported: str, importer: str, path: Path) -> tuple[str, Path] | None:
-    """The file of an imported module of one's own; None for anything installed, or no module at all."""
+    """Find the file of an imported module of the user; None for anything installed, or no module at all."""
     beside = path.parent / f"{imported.partition('.')[0]}.py"
     if "." not in importer and beside.is_file():
-        # A script's neighbour is found by its folder, which need not be on Python's path any more.
+        # A script's neighbour is looked up in its folder, which need not be on Python's path any more.
         return imported.partition(".")[0], beside.resolve()
     origin = _origin(imported)
     if origin is None:
@@ -238,7 +238,7 @@ def is_installed(path: Path) -> bool:
 
 
 def _origin(name: str) -> Path | None:
-    """The file of a module, found without importing anything; None for a name inside a module."""
+    """Find the file of a module without importing anything; None for a name inside a module."""
     top, *rest = name.split(".")
     origin = _top_level(top)
     return None if origin is None else _below(origin, tuple(rest))
@@ -277,7 +277,7 @@ class _Release(NamedTuple):
 
 
 def _release(imported: str, importer: str) -> _Release | None:
-    """The distribution a module comes with; None for Python's own modules, and for one's own names."""
+    """Look up the distribution of a module; None for Python's modules, and for names of the importer."""
     name = imported.partition(".")[0]
     if not name or name == importer.partition(".")[0] or name in sys.stdlib_module_names:
         return None

@@ -26,7 +26,7 @@ class Session:
     """A client of a cluster.
 
     Attributes:
-        client: Dask's.
+        client: Dask's client, connected to the scheduler.
         patience_s: Seconds to wait while no worker is there.
     """
 
@@ -34,7 +34,7 @@ class Session:
     patience_s: float
 
     def workers(self) -> dict[str, int]:
-        """Threads by the address of a worker.
+        """Count the threads of each worker, by its address.
 
         Raises:
             BenchError: If the scheduler is gone.
@@ -50,7 +50,7 @@ class Session:
 
 @contextmanager
 def connected(where: Where, tls: Tls, progress: Progress) -> Iterator[Session]:
-    """A session that has at least one worker; a cluster started here ends with it.
+    """Open a session that has at least one worker; a cluster started here ends with it.
 
     Raises:
         BenchError: The extra is missing, nobody answers, or no worker comes.
@@ -64,9 +64,9 @@ def connected(where: Where, tls: Tls, progress: Progress) -> Iterator[Session]:
     with dask.config.set(settings), ExitStack() as stack:
         session = _open(where, tls, stack, distributed)
         _wait(session, where, progress)
-        found = session.workers()
+        workers = session.workers()
         progress.note(
-            f"cluster: {len(found)} workers, {sum(found.values())} threads; dashboard "
+            f"cluster: {len(workers)} workers, {sum(workers.values())} threads; dashboard "
             f"{session.client.dashboard_link or 'off'}"
         )
         yield session
@@ -98,11 +98,11 @@ def _security(tls: Tls, distributed: Any) -> Any:
     for path in (tls.ca, tls.cert, tls.key):
         if path is not None and not path.is_file():
             raise BenchError(f"no TLS file at {path}: check the path")
-    if not tls.given:
+    if not tls.options:
         return None
     worker = {f"tls_{kind}_{part}": str(path) for kind in ("worker", "scheduler")
               for part, path in (("cert", tls.cert), ("key", tls.key)) if path}  # fmt: skip
-    return distributed.Security(require_encryption=True, **tls.given, **worker)
+    return distributed.Security(require_encryption=True, **tls.options, **worker)
 
 
 def _client(distributed: Any, to: Any, security: Any, stack: ExitStack) -> Any:
@@ -135,7 +135,7 @@ def _local(where: Local, security: Any, distributed: Any) -> Any:
 
 
 def _cuda_cluster() -> Any:
-    """dask-cuda's cluster, one GPU a worker, where there are GPUs and it is installed."""
+    """Look up dask-cuda's cluster class, one GPU a worker; None without GPUs or without dask-cuda."""
     import torch  # noqa: PLC0415
 
     if not torch.cuda.is_available():
@@ -184,11 +184,11 @@ def _slurm(where: Slurm, security: Any) -> Any:
 
 
 def _wait(session: Session, where: Where, progress: Progress) -> None:
-    wanted = where.workers if isinstance(where, Local) else 1
+    count = where.workers if isinstance(where, Local) else 1
     if isinstance(where, Slurm):
         progress.note(f"SLURM: {where.jobs} jobs submitted, waiting for the first worker")
     try:
-        session.client.wait_for_workers(wanted, timeout=session.patience_s)
+        session.client.wait_for_workers(count, timeout=session.patience_s)
     except TimeoutError:
         log = f"; see {where.log_directory or Path.cwd()}" if isinstance(where, Slurm) else ""
         raise BenchError(

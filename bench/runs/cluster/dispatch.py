@@ -1,4 +1,4 @@
-"""The client's side: a window of tasks in flight, results as they come, and who is to blame for a death."""
+"""The client's side: tasks in flight, results as they come, and the unit that a worker died on."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from bench.datasets.open import POCKET
 from bench.errors import BenchError
 from bench.runs.cluster.connect import Session
 from bench.runs.cluster.work import (
     Context,
-    Done,
     Task,
+    TaskResult,
     condition_codes,
     differs,
     machine_of,
@@ -33,39 +33,46 @@ from bench.support.progress import Progress
 
 _POLL_S = 5.0
 # Below so many chunks a thread, a chunk is shared between workers, a detector each.
-_FEW = 3
+_CHUNKS_A_THREAD = 3
+# Seconds between two looks at who is there.
+_LOOK_S = 1.0
 
 
 def machine(session: Session, request: RunRequest) -> Machine:
-    """What all workers are; fingerprints are made of it.
+    """Describe the machine that all workers are alike; fingerprints are made of it.
 
     Raises:
         BenchError: Where two differ, or one has no bench or no such device.
     """
     sent = portable(request)
-    found = _on_each(session, lambda where: (machine_of, sent, where))
-    for other in found[1:]:
-        if difference := differs(found[0].environment, other.environment):
+    machines = _on_each(session, lambda address: (machine_of, sent, address))
+    first: Machine = machines[0]
+    for other in machines[1:]:
+        if difference := differs(first.environment, other.environment):
             raise BenchError(
-                f"worker {other.name} differs from {found[0].name}: {difference}; run all workers "
+                f"worker {other.name} differs from {first.name}: {difference}; run all workers "
                 "with the same installation on the same kind of machine"
             )
-    first: Machine = found[0]
     return first
 
 
 def portable(request: RunRequest) -> RunRequest:
-    """The request with absolute paths to detectors and weights: workers have folders of their own."""
+    """Make the paths to detectors and weights absolute: workers run in other folders."""
     return dataclasses.replace(request, detectors=tuple(d.absolute() for d in request.detectors))
 
 
 def _on_each(session: Session, job: Callable[[str], tuple[Any, ...]]) -> list[Any]:
-    """Run a job once on every worker that is there, in the thread that tasks run in."""
+    """Run a job once on every worker that is there, in the thread that tasks run in.
+
+    Args:
+        session: Client and workers.
+        job: From the address of a worker to a function and its arguments.
+    """
     submit = session.client.submit
     # Another worker may take it up: should this one die meanwhile, nobody waits for ever.
     futures = [
-        submit(*job(where), workers=[where], allow_other_workers=True, pure=False)
-        for where in sorted(session.workers())
+        submit(*job(address), workers=[address], allow_other_workers=True, pure=False)
+        for address in sorted(session.workers())
     ]
     return [_result(future) for future in futures]
 
@@ -84,13 +91,20 @@ def _result(future: Any) -> Any:
         raise BenchError(f"a worker failed: {type(error).__name__}: {text}") from error
 
 
+class _Finished(NamedTuple):
+    """A task that is no longer in flight, and its result; ``None`` where its workers died on it."""
+
+    task: Task
+    result: TaskResult | None
+
+
 @dataclass(slots=True)
 class Dispatcher:
-    """Sends the chunks of one run to the workers of a session.
+    """A scorer of chunks that sends them to the workers of a session.
 
     Attributes:
-        session: Where.
-        progress: Told of workers that come and go.
+        session: Client and workers.
+        progress: Shows the workers that leave.
         counts: Work done by all workers together.
     """
 
@@ -98,8 +112,8 @@ class Dispatcher:
     progress: Progress
     counts: Counts
     _run: str = field(default_factory=lambda: uuid.uuid4().hex)
-    _seen: Mapping[str, int] = field(default_factory=dict)
-    _asked: float = 0.0
+    _threads: Mapping[str, int] = field(default_factory=dict)
+    _looked_at: float = 0.0
     _empty_since: float | None = None
 
     def outcomes(
@@ -113,9 +127,9 @@ class Dispatcher:
 
         Args:
             prepared: The run that is scored.
-            settled: Its batch sizes and thresholds.
+            settled: Batch sizes and thresholds that the run has settled.
             work: Chunks with their units.
-            skip: Whether a unit is no longer wanted; asked when its task is sent.
+            skip: Whether a unit is no longer needed; called when its task is sent.
 
         Yields:
             One outcome a unit that was sent.
@@ -126,8 +140,8 @@ class Dispatcher:
         """
         if not work:
             return
-        context = dataclasses.replace(self._context(prepared), settled=settled)
-        _on_each(self.session, lambda where: (settle, context, where))
+        context = self._context(prepared, settled)
+        _on_each(self.session, lambda address: (settle, context, address))
         tasks = self._tasks(prepared, work, skip)
         running: dict[Any, Task] = {}
         try:
@@ -137,51 +151,61 @@ class Dispatcher:
                 if not running:
                     return
                 suspects: list[Task] = []
-                for task, done in self._finished(running):
-                    if done is None:
+                for task, result in self._finished(running):
+                    if result is None:
                         suspects.append(task)
                         continue
                     # The worker gets its next chunk before this one's scores are written.
-                    for following in itertools.islice(tasks, 0 if suspects else 1):
+                    following = None if suspects else next(tasks, None)
+                    if following is not None:
                         running[self._send(context, following)] = following
-                    yield from self._told(done)
+                    yield from self._counted(result)
                 if suspects:
-                    yield from self._drained(context, running, suspects, skip)
+                    yield from self._score_suspects(context, running, suspects, skip)
         finally:
             self.session.client.cancel(list(running), force=True)
 
-    def _drained(
+    def _score_suspects(
         self,
         context: Context,
         running: dict[Any, Task],
         suspects: list[Task],
         skip: Callable[[Unit], bool],
     ) -> Iterator[Scored | Failed]:
-        """Wait for all else, then send the suspects' units one at a time: a death has one culprit."""
+        """Score the units of tasks that workers died on, one at a time once nothing else is in flight.
+
+        A worker that dies then died on that unit.
+        """
         while running:
-            for task, done in self._finished(running):
-                if done is None:
+            for task, result in self._finished(running):
+                if result is None:
                     suspects.append(task)
                 else:
-                    yield from self._told(done)
-        for unit, task in [(unit, each) for each in suspects for unit in each.units]:
-            if skip(unit):
-                continue
-            alone = dataclasses.replace(task, units=(unit,))
-            running[self._send(context, alone)] = alone
-            while running:
-                for _, done in self._finished(running):
-                    if done is None:
-                        yield _killer(unit, task)
-                    else:
-                        yield from self._told(done)
+                    yield from self._counted(result)
+        for task in suspects:
+            for unit in task.units:
+                if not skip(unit):
+                    alone = dataclasses.replace(task, units=(unit,))
+                    yield from self._score_alone(context, running, alone)
+
+    def _score_alone(
+        self, context: Context, running: dict[Any, Task], task: Task
+    ) -> Iterator[Scored | Failed]:
+        """Score a task of one unit, with nothing else in flight; it fails where its worker dies again."""
+        running[self._send(context, task)] = task
+        while running:
+            for _, result in self._finished(running):
+                if result is None:
+                    yield _worker_died(task)
+                else:
+                    yield from self._counted(result)
 
     def _send(self, context: Context, task: Task) -> Any:
         name = f"score-{self._run[:8]}-{task.index}-{uuid.uuid4().hex[:8]}"
         return self.session.client.submit(score, context, task, key=name, pure=False)
 
-    def _finished(self, running: dict[Any, Task]) -> Iterator[tuple[Task, Done | None]]:
-        """Take what is finished out of ``running``; ``None`` for a task that its workers died on."""
+    def _finished(self, running: dict[Any, Task]) -> Iterator[_Finished]:
+        """Take the finished tasks out of ``running``; waits a while for the first."""
         from distributed import KilledWorker, wait  # noqa: PLC0415
 
         wait_for: Any = wait
@@ -189,20 +213,25 @@ class Dispatcher:
             finished = wait_for(list(running), timeout=_POLL_S, return_when="FIRST_COMPLETED").done
         except TimeoutError:
             finished = set()
-        self._window()
+        self._look_at_workers()
         for future in finished:
             task = running.pop(future)
             if future.status == "error" and isinstance(future.exception(), KilledWorker):
-                yield task, None
+                yield _Finished(task, None)
             else:
-                yield task, _result(future)
+                yield _Finished(task, _result(future))
 
-    def _told(self, done: Done) -> Iterator[Scored | Failed]:
-        self.counts.decoded += done.decoded
-        self.counts.scored += done.scored
-        yield from done.outcomes
-        if done.too_large:
-            raise BatchTooLargeError(done.too_large)
+    def _counted(self, result: TaskResult) -> Iterator[Scored | Failed]:
+        """Count the work of a task and hand its outcomes on.
+
+        Raises:
+            BatchTooLargeError: After the outcomes, where memory ran out behind them.
+        """
+        self.counts.decoded += result.decoded
+        self.counts.scored += result.scored
+        yield from result.outcomes
+        if result.too_large:
+            raise BatchTooLargeError(result.too_large)
 
     def _tasks(
         self,
@@ -210,18 +239,18 @@ class Dispatcher:
         work: Sequence[tuple[Chunk, Sequence[Unit]]],
         skip: Callable[[Unit], bool],
     ) -> Iterator[Task]:
-        """Tasks in chunk order, made when they are sent: only the window is ever in memory."""
-        few = len(work) < _FEW * max(1, sum(self.session.workers().values()))
+        """Make the tasks in chunk order, each when it is sent: only the window is ever in memory."""
+        by_detector = len(work) < _CHUNKS_A_THREAD * max(1, sum(self.session.workers().values()))
         for chunk, units in work:
             table = prepared.manifest.table.take(chunk.rows)
             groups: dict[str, list[Unit]] = {}
             for unit in units:
-                groups.setdefault(unit.detector if few else "", []).append(unit)
+                groups.setdefault(unit.detector if by_detector else "", []).append(unit)
             for group in groups.values():
-                if wanted := tuple(unit for unit in group if not skip(unit)):
-                    yield Task(chunk.index, table, wanted)
+                if needed := tuple(unit for unit in group if not skip(unit)):
+                    yield Task(chunk.index, table, needed)
 
-    def _context(self, prepared: Prepared) -> Context:
+    def _context(self, prepared: Prepared, settled: Settled) -> Context:
         request = prepared.request
         embedded = (request.data or request.suite.dataset) == POCKET
         return Context(
@@ -231,36 +260,45 @@ class Dispatcher:
             environment=prepared.environment,
             identities=prepared.identities,
             codes=condition_codes(prepared),
-            settled=prepared.initial,
+            settled=settled,
         )
 
     def _window(self) -> int:
-        """Tasks in flight: one a thread and one that waits; looks who is there now and then.
+        """Count the tasks that may be in flight: for each thread one and one that waits.
+
+        Raises:
+            BenchError: If no worker has been there for too long.
+        """
+        self._look_at_workers()
+        return 2 * sum(self._threads.values()) if self._threads else 1
+
+    def _look_at_workers(self) -> None:
+        """Look now and then who is there, and note who left.
 
         Raises:
             BenchError: If no worker has been there for too long.
         """
         now = time.monotonic()
-        if now - self._asked >= 1.0 or not self._seen:
-            before, self._seen, self._asked = self._seen, self.session.workers(), now
-            if gone := len(set(before) - set(self._seen)):
+        if now - self._looked_at >= _LOOK_S or not self._threads:
+            before, self._threads, self._looked_at = self._threads, self.session.workers(), now
+            if gone := len(set(before) - set(self._threads)):
                 self.progress.note(
-                    f"cluster: {gone} worker(s) left, {len(self._seen)} there; what they had in work is "
+                    f"cluster: {gone} worker(s) left, {len(self._threads)} there; what they had in work is "
                     "done again elsewhere"
                 )
-        if self._seen:
+        if self._threads:
             self._empty_since = None
-            return 2 * sum(self._seen.values())
+            return
         self._empty_since = self._empty_since or now
         if now - self._empty_since > self.session.patience_s:
             raise BenchError(
                 f"no worker has been there for {self.session.patience_s / 60:g} minutes: what was scored "
                 "is kept, run the same command again to go on"
             )
-        return 1
 
 
-def _killer(unit: Unit, task: Task) -> Failed:
+def _worker_died(task: Task) -> Failed:
+    (unit,) = task.units
     ids = task.table["sample_id"]
     return Failed(
         unit,

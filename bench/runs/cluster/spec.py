@@ -33,10 +33,10 @@ class Slurm(BaseModel):
     Attributes:
         jobs: Jobs to keep in the queue, one worker process each.
         queue: Partition; the cluster's default where none is named.
-        account: To be charged.
-        walltime: Of a job, ``HH:MM:SS``; its worker hands work over some minutes before the end.
+        account: Account that the jobs are charged to.
+        walltime: Walltime of a job, ``HH:MM:SS``; its worker hands work over some minutes before the end.
         cores: CPU cores a job; those beyond the first decode and corrupt beside a GPU.
-        memory: Of a job, as ``16GB``.
+        memory: Memory of a job, as ``16GB``.
         gpus: GPUs a job: 0 or 1.
         interface: Network interface the machines reach each other by, as ``ib0``.
         python: Interpreter of the workers; this one by default.
@@ -44,7 +44,7 @@ class Slurm(BaseModel):
         directives: Further ``#SBATCH`` lines.
         local_directory: Scratch space on the machines.
         log_directory: Where SLURM writes the workers' output.
-        wait_minutes: Patience while not one worker is there.
+        wait_minutes: Minutes to wait while there is no worker.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -76,13 +76,13 @@ Where = Local | Remote | Slurm
 
 
 def parse(text: str) -> Where:
-    """What ``--cluster`` asks for.
+    """Read what follows ``--cluster``.
 
     Raises:
         BenchError: It is none of the ways; for a TOML file, names the file and the key.
     """
-    if found := re.fullmatch(r"local:(\d+)", text):
-        workers = int(found[1])
+    if local := re.fullmatch(r"local:(\d+)", text):
+        workers = int(local[1])
         if not workers:
             raise BenchError(f"--cluster {text}: give at least one worker, as local:2")
         return Local(workers)

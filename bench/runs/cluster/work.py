@@ -1,4 +1,4 @@
-"""What runs on a worker: check the machine, load the detectors once, score chunks; writes nothing."""
+"""The work of a worker: check the machine, load the detectors once, score chunks; writes nothing."""
 
 from __future__ import annotations
 
@@ -32,15 +32,15 @@ from bench.store.units import Chunk, Unit
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What all tasks of one run share; travels with each of them, a few kilobytes.
+    """The part that all tasks of one run share; it travels with each of them, a few kilobytes.
 
     Attributes:
-        run: Identifies the run: a worker keeps the detectors of one run.
-        request: With absolute paths.
+        run: Id of the run: a worker keeps the detectors of one run.
+        request: Request of the run, with absolute paths.
         root: Folder of the images; ``None`` for the embedded set, which every installation has.
-        environment: The one all workers must have.
-        identities: By detector label.
-        codes: By condition: a digest over the code of its steps.
+        environment: Environment that all workers must have.
+        identities: By detector label: a digest over all that decides its logits.
+        codes: By condition: parameters of its steps, and digests over their code.
         settled: Batch sizes and thresholds as they are when the task is sent.
     """
 
@@ -55,12 +55,12 @@ class Context:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """Units of one chunk, decoded once.
+    """Units of one chunk, whose images are decoded once.
 
     Attributes:
-        index: Of the chunk.
-        table: The chunk's rows of the manifest.
-        units: To score.
+        index: Position of the chunk in the plan.
+        table: Rows of the manifest that are in the chunk.
+        units: Units to score.
     """
 
     index: int
@@ -69,11 +69,11 @@ class Task:
 
 
 @dataclass(frozen=True, slots=True)
-class Done:
-    """What a task gave.
+class TaskResult:
+    """The outcomes of a task, and the work that they took.
 
     Attributes:
-        outcomes: One a unit, fewer where memory ran out.
+        outcomes: One outcome a unit, fewer where memory ran out.
         decoded: Images decoded.
         scored: Canvases sent through a network.
         too_large: The detector whose batch did not fit the device's memory, or "".
@@ -86,24 +86,26 @@ class Done:
 
 
 @dataclass(slots=True)
-class _Kept:
-    run: str
+class _LoadedRun:
+    """A run whose detectors are loaded on this worker."""
+
     prepared: Prepared
     pool: ThreadPoolExecutor
 
 
 _lock = threading.Lock()
-_kept: list[_Kept] = []
+# The last run only, by its id: two runs' detectors need not fit the memory together.
+_loaded_runs: dict[str, _LoadedRun] = {}
 
 
 def machine_of(request: RunRequest, worker: str) -> Machine:
-    """What this process's machine is."""
+    """Describe the machine of this process, as fingerprints see it."""
     device = _device(request)
     return Machine(worker, device.type, environment(request, device))
 
 
 def condition_codes(prepared: Prepared) -> dict[str, str]:
-    """By condition: a digest over the code and the parameters of its steps."""
+    """Write, by condition, the parameters of its steps and digests over their code."""
     return {
         spelled: ":".join([c.resolved, *(source_digest(step.plugin) for step in c.steps)])
         for spelled, c in prepared.conditions.items()
@@ -120,34 +122,33 @@ def settle(context: Context, worker: str) -> str:
         BenchError: One sentence about what differs on which worker.
     """
     with _lock:
-        _ready(context, worker)
+        _loaded_run(context, worker)
     return worker
 
 
-def score(context: Context, task: Task) -> Done:
-    """Score one chunk under some units.
+def score(context: Context, task: Task) -> TaskResult:
+    """Score the units of a task.
 
     Raises:
-        BenchError: If this machine may not, or an image changed since it was indexed.
+        BenchError: If this machine may not score for the run, or an image changed since it was indexed.
     """
     with _lock:
-        kept = _ready(context, f"on {os.uname().nodename}")
+        loaded = _loaded_run(context, f"on {os.uname().nodename}")
     counts, outcomes, too_large = Counts(), list[Scored | Failed](), ""
-    prepared = kept.prepared
+    prepared = loaded.prepared
     manifest = _manifest(_root(context), task.table)
     chunk = Chunk(task.index, np.arange(len(task.table)), "")
-    decoded = decode_chunk(manifest, chunk, prepared.policy, kept.pool)
+    decoded = decode_chunk(manifest, chunk, prepared.policy, loaded.pool)
     try:
-        # One by one: where memory runs out, what is done already counts.
-        for outcome in prepared.engine(kept.pool, context.settled, counts).score(
-            decoded, task.units
-        ):
+        engine = prepared.engine(loaded.pool, context.settled, counts)
+        # One by one: where memory runs out, the outcomes before it still count.
+        for outcome in engine.score(decoded, task.units):
             outcomes.append(outcome)
     except BatchTooLargeError as error:
         too_large = error.detector
         if prepared.device.type == "cuda":
             torch.cuda.empty_cache()
-    return Done(tuple(outcomes), counts.decoded, counts.scored, too_large)
+    return TaskResult(tuple(outcomes), counts.decoded, counts.scored, too_large)
 
 
 def _device(request: RunRequest) -> torch.device:
@@ -159,7 +160,7 @@ def _device(request: RunRequest) -> torch.device:
 
 
 def _threads(device: torch.device) -> int:
-    """One on a CPU, where workers are many; beside a GPU its share of the cores."""
+    """Count the threads of a worker: one on a CPU, beside a GPU its share of the cores."""
     if device.type == "cpu":
         return 1
     return max(1, len(os.sched_getaffinity(0)) // max(1, torch.cuda.device_count()))
@@ -169,9 +170,10 @@ def _root(context: Context) -> Path:
     return pocket_root() if context.root is None else context.root
 
 
-def _ready(context: Context, worker: str) -> _Kept:
-    if _kept and _kept[0].run == context.run:
-        return _kept[0]
+def _loaded_run(context: Context, worker: str) -> _LoadedRun:
+    """Look up the run among those loaded, or check this machine and load it."""
+    if context.run in _loaded_runs:
+        return _loaded_runs[context.run]
     here = machine_of(context.request, worker)
     if difference := differs(context.environment, here.environment):
         raise BenchError(f"worker {worker} has {difference}: its scores would not be comparable")
@@ -180,19 +182,19 @@ def _ready(context: Context, worker: str) -> _Kept:
         raise BenchError(
             f"worker {worker} has no data at {root}: mount the same path on every machine"
         )
-    prepared = _loaded(context, worker)
-    kept = _Kept(context.run, prepared, ThreadPoolExecutor(max_workers=prepared.threads))
-    _kept[:] = [kept]
-    return kept
+    _loaded_runs.clear()
+    prepared = _prepare(context, worker)
+    loaded = _LoadedRun(prepared, ThreadPoolExecutor(max_workers=prepared.threads))
+    _loaded_runs[context.run] = loaded
+    return loaded
 
 
-def _loaded(context: Context, worker: str) -> Prepared:
+def _prepare(context: Context, worker: str) -> Prepared:
     device = _device(context.request)
     numerics = dataclasses.replace(context.request.numerics, threads=_threads(device))
     request = dataclasses.replace(context.request, numerics=numerics)
-    _kept.clear()
     conditions = each_surrogate(request.suite.parsed, [d.label for d in request.detectors])
-    found = load(request, conditions, device)
+    loaded = load(request, conditions, device)
     prepared = Prepared(
         request=request,
         manifest=_manifest(_root(context), SCHEMA.empty_table()),
@@ -200,13 +202,18 @@ def _loaded(context: Context, worker: str) -> Prepared:
         n_available=0,
         chunks=(),
         conditions={str(condition): condition for condition in conditions},
-        detectors=found.detectors,
-        identities={label: detector.identity() for label, detector in found.detectors.items()},
+        detectors=loaded.detectors,
+        identities={label: detector.identity() for label, detector in loaded.detectors.items()},
         batch_sizes=context.settled.batch_sizes,
         device=device,
         policy=DecodePolicy(),
-        surrogates=found.surrogates,
+        surrogates=loaded.surrogates,
     )
+    _refuse_other_code(context, prepared, worker)
+    return prepared
+
+
+def _refuse_other_code(context: Context, prepared: Prepared, worker: str) -> None:
     for label, identity in context.identities.items():
         if prepared.identities[label] != identity:
             raise BenchError(
@@ -218,7 +225,6 @@ def _loaded(context: Context, worker: str) -> Prepared:
             f"worker {worker} has other code for the conditions: install the same version of bench "
             "and of its plug-ins on every machine"
         )
-    return prepared
 
 
 def _manifest(root: Path, table: pa.Table) -> Manifest:
@@ -234,13 +240,19 @@ def _manifest(root: Path, table: pa.Table) -> Manifest:
     )
 
 
-def differs(wanted: Mapping[str, Any], found: Mapping[str, Any], of: str = "") -> str:
-    """The first thing that is not as wanted, in words; "" where all is."""
-    for name in sorted({*wanted, *found}):
-        here, there = found.get(name), wanted.get(name)
+def differs(expected: Mapping[str, Any], actual: Mapping[str, Any], prefix: str = "") -> str:
+    """Describe the first entry that is not as expected; "" where all entries are.
+
+    Args:
+        expected: Environment of the run; entries may be mappings themselves.
+        actual: Environment of a worker.
+        prefix: Text in front of the entry's name.
+    """
+    for name in sorted({*expected, *actual}):
+        here, there = actual.get(name), expected.get(name)
         if isinstance(here, Mapping) and isinstance(there, Mapping):
             if inner := differs(there, here, f"{name} "):
                 return inner
         elif here != there:
-            return f"{of}{name} {here} where the run has {there}"
+            return f"{prefix}{name} {here} where the run has {there}"
     return ""

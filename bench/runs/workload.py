@@ -1,0 +1,109 @@
+"""The work that a run has left: images to decode, forward passes, gradients; nothing is timed here."""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
+
+from attacks.base import FORWARDS_PER_GRADIENT
+from bench.runs.prepare import Prepared
+from bench.scoring.attacking import sharing_groups
+from bench.store.units import Unit
+
+if TYPE_CHECKING:
+    from bench.protocol.condition import Condition
+
+
+@dataclass(slots=True)
+class Workload:
+    """Work that is left to do, counted by detector and by chain of corruptions.
+
+    Attributes:
+        forwards: Forward passes, by detector.
+        gradients: Gradients, by detector.
+        corrupted: Images to corrupt and fit, by chain of corruptions.
+        decodes: Images to decode.
+    """
+
+    forwards: Counter[str] = field(default_factory=Counter)
+    gradients: Counter[str] = field(default_factory=Counter)
+    corrupted: Counter[str] = field(default_factory=Counter)
+    decodes: int = 0
+
+    def add(
+        self, count: int, units: Iterable[Unit], conditions: Mapping[str, Condition], *, free: bool
+    ) -> None:
+        """Add the units of one chunk.
+
+        Args:
+            count: Images in the chunk.
+            units: Units of the chunk that are not stored.
+            conditions: By canonical spelling.
+            free: Whether gradients give clean scores along.
+        """
+
+        def chain_of(unit: Unit) -> str:
+            return conditions[unit.condition].source_chain
+
+        ranked = sorted(units, key=lambda u: (chain_of(u), u.detector))
+        if not ranked:
+            return
+        self.decodes += count
+        for chain, of_chain in itertools.groupby(ranked, key=chain_of):
+            self.corrupted[chain] += count
+            for label, of_detector in itertools.groupby(of_chain, key=lambda u: u.detector):
+                for sharing in sharing_groups(list(of_detector), conditions, free_clean=free):
+                    cost = _cost([conditions[unit.condition] for unit in sharing])
+                    self.forwards[label] += count * cost.forwards
+                    self.gradients[label] += count * cost.gradients
+
+    def passes(self, label: str) -> int:
+        """Count forward passes of a detector, a gradient as several."""
+        return self.forwards[label] + FORWARDS_PER_GRADIENT * self.gradients[label]
+
+
+class _Cost(NamedTuple):
+    """Work that one image costs."""
+
+    forwards: int
+    gradients: int
+
+
+def _cost(sharing: list[Condition]) -> _Cost:
+    """Count the work of one image under the conditions of one sharing group."""
+    attacks = [condition.attack for condition in sharing if condition.attack is not None]
+    if not attacks:
+        return _Cost(len(sharing), 0)
+    if all(attack.shares_gradient for attack in attacks):
+        return _Cost(len(attacks), 1)
+    queries = sum(attack.queries for attack in attacks)
+    return _Cost(len(sharing) + queries, sum(attack.gradients for attack in attacks))
+
+
+class Remaining(NamedTuple):
+    """Units of the whole run, those among them that are stored, and the work of the others."""
+
+    units: int
+    stored: int
+    work: Workload
+
+
+def remaining(prepared: Prepared) -> Remaining:
+    """Count the work of the units that the store lacks."""
+    units, store = prepared.plan().units, prepared.store
+    # Thresholds are chosen on images of their own, or (by an oracle) on clean ones that are planned anyway.
+    planned = {unit.fingerprint for unit in units}
+    calibration = [
+        unit for unit in prepared.calibration_plan().units if unit.fingerprint not in planned
+    ]
+    work, stored = Workload(), 0
+    free = prepared.request.numerics.gradient_scores
+    for part, chunks in ((units, prepared.chunks), (calibration, prepared.calibration)):
+        missing = [unit for unit in part if not store.has(unit.fingerprint)]
+        stored += len(part) - len(missing)
+        for number, of_chunk in itertools.groupby(missing, key=lambda u: u.chunk):
+            work.add(len(chunks[number].rows), of_chunk, prepared.conditions, free=free)
+    return Remaining(len(units) + len(calibration), stored, work)
