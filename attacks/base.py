@@ -245,7 +245,7 @@ class Attack(ABC):
                 clean = canvas[rows]
                 result = self.perturb(
                     shifted(logit_fn, threshold),
-                    clean,
+                    clean.clone(),  # the budget is measured from what nobody has written to
                     labels[rows],
                     [seed_list[i] for i in rows.tolist()],
                 )

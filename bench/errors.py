@@ -62,18 +62,3 @@ def nearest(name: str, known: Iterable[str]) -> str:
     if close:
         return "did you mean " + " or ".join(repr(c) for c in close) + "?"
     return "known: " + ", ".join(names) if names else "none is installed"
-
-
-def describe(error: BaseException) -> str:
-    """Put an error of somebody else's code into one short line: its kind and what it says.
-
-    Returns:
-        For example ``"KeyError: 'layer4'"``; the kind alone where the error has nothing to say, or
-        fails even at that.
-    """
-    kind = type(error).__name__
-    try:
-        text = " ".join(str(error).split())[:300]
-    except Exception:  # an exception's own code may raise anything
-        text = ""
-    return f"{kind}: {text}" if text else kind

@@ -21,3 +21,18 @@ def near(name: str, names: Iterable[str]) -> str:
     if close:
         return "did you mean " + " or ".join(map(repr, close)) + "?"
     return "there is " + (", ".join(candidates[:8]) or "nothing of the kind")
+
+
+def described(error: BaseException) -> str:
+    """Put an error of somebody else's code into one short line: its kind and what it says.
+
+    Returns:
+        For example ``"KeyError: 'layer4'"``; the kind alone where the error has nothing to say, or
+        fails even at that.
+    """
+    kind = type(error).__name__
+    try:
+        text = " ".join(str(error).split())[:300]
+    except Exception:  # an exception's own code may raise anything
+        text = ""
+    return f"{kind}: {text}" if text else kind

@@ -6,6 +6,7 @@ only.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Self, TypeVar
@@ -15,9 +16,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from bench.errors import describe
 from detectors.base import Detector
-from detectors.errors import DetectorError
+from detectors.errors import DetectorError, described
 from detectors.global_state import kept
 from detectors.identity.values import Identity
 from detectors.network import NetworkDetector
@@ -60,6 +60,7 @@ class Foreign(Detector):
     def __init__(self, inside: Detector) -> None:
         self.inside = inside
         self.card = inside.card
+        self._fitting = threading.Lock()
 
     @property
     def fits_by_card(self) -> bool:
@@ -74,7 +75,12 @@ class Foreign(Detector):
         """
         if self.fits_by_card:
             return super().fit(image)
-        canvas = self._call("fit", lambda: self.inside.fit(image.copy()))
+        # Images are fitted in several threads, which somebody's code need not allow; and it may hand out
+        # one buffer of its own again and again.
+        with self._fitting:
+            canvas = self._call("fit", lambda: self.inside.fit(image.copy()))
+            if isinstance(canvas, np.ndarray):
+                canvas = np.array(canvas, order="C")
         if not isinstance(canvas, np.ndarray):
             raise DetectorError(
                 f"fit returned {type(canvas).__name__}: return a (3, h, w) uint8 array"
@@ -83,8 +89,7 @@ class Foreign(Detector):
             raise DetectorError(
                 f"fit returned shape {canvas.shape} and type {canvas.dtype}: return a (3, h, w) uint8 array"
             )
-        # The code may hand out one buffer of its own again and again.
-        return np.array(canvas, order="C")
+        return canvas
 
     def logits(self, batch: Tensor) -> Tensor:
         """Score a batch, and refuse what is no logit.
@@ -139,4 +144,4 @@ def _border(what: str) -> Iterator[None]:
         # Whoever scores tells the kinds apart: too little memory, a missing gradient, any other failure.
         raise
     except BaseException as error:  # sys.exit() in a detector is no end of the run
-        raise DetectorError(f"{what} ended with {describe(error)}") from error
+        raise DetectorError(f"{what} ended with {described(error)}") from error

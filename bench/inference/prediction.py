@@ -17,6 +17,7 @@ from bench.errors import BenchError, NothingSelectedError
 from bench.inference.batches import AUTO_BATCH, batches
 from bench.inference.detector import DetectorRequest, resolve
 from bench.inference.device import pick_device, quiet_numerics
+from bench.inference.foreign import guarded
 from bench.support.progress import Progress, Silent
 from detectors.base import Detector
 
@@ -92,8 +93,8 @@ def predict_images(
     files = find_images(paths)
     chosen = pick_device(device)
     quiet_numerics(chosen)
-    detector = resolve(request, allow_untrained=allow_untrained).to(chosen)
-    size = batch_size or AUTO_BATCH[chosen.type]
+    detector = guarded(resolve(request, allow_untrained=allow_untrained)).to(chosen)
+    size = min(batch_size or AUTO_BATCH[chosen.type], _WINDOW)
     progress.start("scoring", len(files))
     predictions: list[Prediction] = []
     with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:

@@ -83,6 +83,7 @@ def _notes(spec: RunSpec, scores: ScoreTable, cards: Mapping[str, DetectorCard])
         checks=scores.checks,
         curves={c.spelled: (c.family, c.strength) for c in spec.conditions if c.family},
         extra=(
+            *_remarks(spec),
             f"Split: {spec.split or 'all'}.",
             *_thresholds(spec),
             *_inputs(cards),
@@ -97,6 +98,13 @@ def _resolved(condition: ConditionRecord) -> str:
     """Spell a condition with every parameter, and an attack with its threat model."""
     threat_model = f" ({condition.facts.describe()})" if condition.facts else ""
     return condition.resolved + threat_model
+
+
+def _remarks(spec: RunSpec) -> Iterator[str]:
+    """What a run found out about its detectors that makes their numbers doubtful."""
+    for detector in spec.detectors:
+        for remark in detector.remarks:
+            yield f"{detector.label}: {remark}."
 
 
 def _thresholds(spec: RunSpec) -> Iterator[str]:

@@ -9,6 +9,7 @@ import torch
 
 from bench.errors import BenchError
 from bench.inference.detector import DetectorRequest, resolve
+from bench.inference.foreign import guarded
 from bench.protocol.condition import Condition
 from bench.runs.request import RunRequest
 from detectors.base import Detector
@@ -52,7 +53,7 @@ def load(
 
 
 def _placed(detector: Detector, request: RunRequest, device: torch.device) -> Detector:
-    detector.to(device)
+    detector = guarded(detector).to(device)
     if not request.numerics.exact:
         detector.fold()
     return detector

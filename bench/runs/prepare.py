@@ -15,6 +15,7 @@ from bench.datasets import DecodePolicy, Manifest
 from bench.datasets.open import open_data
 from bench.inference.batches import auto_batch
 from bench.inference.device import cpu_threads, device_name, pick_device, quiet_numerics
+from bench.inference.foreign import identify
 from bench.inference.profiling import Stopwatch
 from bench.protocol.condition import Condition, each_surrogate
 from bench.runs.calibration import calibration_chunks
@@ -27,7 +28,7 @@ from bench.scoring.setup import Setup
 from bench.store import units as planning
 from bench.store.provenance import scoring_environment
 from bench.store.shards import Store
-from bench.store.units import Chunk, Plan, PlannedDetector, Settings
+from bench.store.units import CHUNK_IMAGES, Chunk, Plan, PlannedDetector, Settings
 from bench.support.progress import Progress
 from detectors.base import Detector
 
@@ -61,6 +62,7 @@ class Prepared:
         conditions: By canonical spelling, in board order.
         detectors: By label, on the device.
         identities: By label: a digest over all that decides a detector's logits.
+        unknown: By label: what a detector holds that its identity does not cover.
         surrogates: By name: detectors whose gradients are taken for others.
         missing_weights: By label, why a detector could not be built; only in a dry run.
         batch_sizes: Images in a batch to begin with, by label.
@@ -79,6 +81,7 @@ class Prepared:
     conditions: Mapping[str, Condition]
     detectors: Mapping[str, Detector]
     identities: Mapping[str, str]
+    unknown: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     surrogates: Mapping[str, Detector] = field(default_factory=dict)
     missing_weights: Mapping[str, str] = field(default_factory=dict)
     batch_sizes: Mapping[str, int]
@@ -151,7 +154,12 @@ class Prepared:
             {name: detector.identity() for name, detector in self.surrogates.items()},
         )
         planned = [
-            PlannedDetector(label, identity, settled.batch_sizes[label], settled.threshold(label))
+            PlannedDetector(
+                label,
+                ":".join([identity, *filter(None, [settled.salts.get(label)])]),
+                settled.batch_sizes[label],
+                settled.threshold(label),
+            )
             for label, identity in self.identities.items()
         ]
         return planning.build(chunks, planned, conditions, settings)
@@ -202,8 +210,10 @@ def prepare(
     calibration = calibration_chunks(manifest, policy, chunks, request.limit, request.seed)
     conditions = each_surrogate(request.suite.parsed, [d.label for d in request.detectors])
     loaded = load(request, conditions, here, dry=dry)
+    identities = {label: identify(detector) for label, detector in loaded.detectors.items()}
     batch_sizes = {
-        label: request.batch_size or auto_batch(detector.card.input.size, device)
+        # A batch is formed inside a chunk: a larger one would only be padded.
+        label: min(request.batch_size or auto_batch(detector.card.input.size, device), CHUNK_IMAGES)
         for label, detector in loaded.detectors.items()
     }
     return Prepared(
@@ -215,7 +225,8 @@ def prepare(
         calibration=calibration,
         conditions={str(condition): condition for condition in conditions},
         detectors=loaded.detectors,
-        identities={label: detector.identity() for label, detector in loaded.detectors.items()},
+        identities={label: identity.digest for label, identity in identities.items()},
+        unknown={label: identity.unknown for label, identity in identities.items()},
         batch_sizes=batch_sizes,
         device=device,
         policy=DecodePolicy(),

@@ -37,6 +37,7 @@ def run_spec(prepared: Prepared, settled: Settled) -> RunSpec:
                 identity=prepared.identities[detector.label],
                 batch_size=settled.batch_sizes[detector.label],
                 card=prepared.detectors[detector.label].card.model_dump(mode="json"),
+                remarks=settled.remarks.get(detector.label, ()),
             )
             for detector in request.detectors
         ),

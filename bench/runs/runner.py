@@ -18,6 +18,7 @@ from bench.runs import calibration
 from bench.runs.cluster.connect import connected
 from bench.runs.cluster.dispatch import Dispatcher, machine
 from bench.runs.cluster.spec import parse as parse_cluster
+from bench.runs.doubts import with_doubts
 from bench.runs.executor import Executor, Here
 from bench.runs.failures import FirstFailures
 from bench.runs.prepare import Prepared, prepare
@@ -98,7 +99,7 @@ class _Run:
         prepared, folder = self.prepared, RunDir(self.prepared.request.folder)
         ensure_writable(folder.root)
         prepared.store.prepare()
-        settled = prepared.initial
+        settled = with_doubts(prepared, prepared.initial, self.progress)
         while True:
             try:
                 failures = self._attempt(folder, settled)

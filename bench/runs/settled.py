@@ -16,10 +16,14 @@ class Settled:
     Attributes:
         batch_sizes: Images in a batch, by detector label.
         thresholds: Chosen thresholds by detector label; a detector without one is judged at logit 0.
+        salts: By detector label: what joins its identity in fingerprints, where its own is not enough.
+        remarks: By detector label: why its numbers are to be read with care.
     """
 
     batch_sizes: Mapping[str, int]
     thresholds: Mapping[str, ThresholdRecord] = field(default_factory=dict)
+    salts: Mapping[str, str] = field(default_factory=dict)
+    remarks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def halved(self, detector: str) -> Settled:
         """Halve one detector's batch, after its device ran out of memory."""

@@ -60,7 +60,7 @@ class Ready:
 
 def geometry(label: str, detector: Detector) -> Hashable:
     """Give a key of a detector's canvas: equal for detectors that can share canvases."""
-    if getattr(detector.fit, "__func__", None) is not Detector.fit:
+    if not detector.fits_by_card:
         return label  # a fit of its own
     spec = detector.card.input
     return spec.fit, spec.size, spec.interpolation

@@ -41,6 +41,7 @@ from bench.scoring.logit_functions import behind, surrogate_logits
 from bench.scoring.outcomes import BatchTooLargeError, Failed, Scored
 from bench.scoring.setup import Setup
 from bench.scoring.unit_table import unit_table
+from detectors.errors import described
 
 if TYPE_CHECKING:
     from bench.store.units import Unit
@@ -284,7 +285,4 @@ class Scorer:
 
 
 def _failed(unit: Unit, error: Exception) -> Failed:
-    text = " ".join(str(error).split())[:300]
-    return Failed(
-        unit, "failed", f"{type(error).__name__}: {text}" if text else type(error).__name__
-    )
+    return Failed(unit, "failed", described(error))

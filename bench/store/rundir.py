@@ -43,6 +43,7 @@ class DetectorRecord(_Record):
     identity: str
     batch_size: int
     card: dict[str, Any]
+    remarks: tuple[str, ...] = ()
 
 
 class ConditionRecord(_Record):

@@ -9,7 +9,8 @@ from detectors import zoo
 from detectors.adapters.base import LoadOptions
 from detectors.base import Detector
 from detectors.card import WeightsRef
-from detectors.errors import DetectorError
+from detectors.errors import DetectorError, described
+from detectors.global_state import kept
 from detectors.network import Architecture, load_network, untrained
 from detectors.weights import WeightsError, file_sha256
 
@@ -31,11 +32,12 @@ def construct(made_from: Any, name: str, options: LoadOptions) -> Detector:
         return _filled(made_from, name, options)
     arguments = _arguments(made_from, name, options)
     try:
-        detector = made_from(**arguments) if callable(made_from) else made_from
-    except Exception as error:  # user code may raise anything
-        raise DetectorError(
-            f"{name} failed while being built ({type(error).__name__}: {error})"
-        ) from error
+        with kept():
+            detector = made_from(**arguments) if callable(made_from) else made_from
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # user code may raise anything, and even exit
+        raise DetectorError(f"{name} failed while being built ({described(error)})") from error
     if not isinstance(detector, Detector) or not hasattr(detector, "card"):
         raise DetectorError(
             f"{name} is not a detector: derive from detectors.Detector, set `card`, "

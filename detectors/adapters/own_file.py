@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from detectors.adapters.base import Adapter, FindArchitecture, LoadOptions
-from detectors.errors import DetectorError, near
+from detectors.errors import DetectorError, described, near
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -55,7 +56,11 @@ class OwnFile(Adapter):
 
 
 def _imported(path: Path) -> ModuleType:
-    name = f"bench_user_{path.stem}"
+    from detectors.global_state import kept  # noqa: PLC0415  (imports torch)
+
+    # Two files of one name are two modules, or the code of the one would be taken for the other's.
+    digest = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:8]
+    name = f"bench_user_{path.stem}_{digest}"
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         raise DetectorError(f"{path} is not a Python file")
@@ -63,12 +68,13 @@ def _imported(path: Path) -> ModuleType:
     # Dataclasses and pickling look a class's module up by name while the file is still being run.
     sys.modules[name] = module
     try:
-        spec.loader.exec_module(module)
-    except Exception as error:  # user code may raise anything
+        with kept():
+            spec.loader.exec_module(module)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # user code may raise anything, and even exit
         del sys.modules[name]
-        raise DetectorError(
-            f"{path} cannot be imported ({type(error).__name__}: {error})"
-        ) from error
+        raise DetectorError(f"{path} cannot be imported ({described(error)})") from error
     return module
 
 
