@@ -35,6 +35,7 @@ def attack_facts(condition: Condition) -> AttackFacts | None:
         knowledge=threat.knowledge,
         steps=attack.steps,
         stops_early=attack.stops_early,
+        iterative=attack.iterative,
     )
 
 

@@ -17,15 +17,16 @@ from torch import Tensor
 
 from attacks.base import Attack, NotAttackableError
 from attacks.search import fooled
-from bench.inference.batches import Batch
+from bench.inference.batches import Batch, layout
 from bench.protocol.seeding import seed_for
 from bench.scoring.attack_job import Attacked, Job, Probe, Target
 
 if TYPE_CHECKING:
     from bench.datasets import ImageRecord
 
-# Images probed in a chunk, at most: enough over a run, a small part of its cost.
-PROBES = 4
+# Images probed in a chunk: four rightly judged ones are enough to condemn an attack that does nothing, and
+# more than eight cost more than they tell.
+FEWEST, MOST = 4, 8
 
 
 def probe(
@@ -47,7 +48,7 @@ def probe(
     attack = job.attack
     if attack.eps == 0 or attack.threat.knowledge != "white-box" or not attack.needs_gradient:
         return None
-    rows = _probe_rows(canvases, records, attacked)
+    rows = _probe_rows(canvases, records, target, attacked)
     if not len(rows):
         return None
     images = [canvas for row in rows if (canvas := canvases[row]) is not None]
@@ -91,9 +92,13 @@ def _logits_of_images(rows: NDArray[np.int64], attacked: Attacked, target: Targe
 def _probe_rows(
     canvases: Sequence[NDArray[Any] | None],
     records: Sequence[ImageRecord],
+    target: Target,
     attacked: Attacked,
 ) -> NDArray[np.int64]:
-    """Choose a sixteenth of the attacked images of one shape, at most ``PROBES``."""
+    """Choose a sixteenth of the attacked images of one shape, from ``FEWEST`` to ``MOST``.
+
+    Images that the detector judges rightly come first: of the others an attack shows nothing.
+    """
     rows = [row for row in range(len(canvases)) if not np.isnan(attacked.linf[row])]
     if not rows:
         return np.empty(0, dtype=np.int64)
@@ -101,5 +106,27 @@ def _probe_rows(
     of_one_shape = [row for row in rows if shapes[row] == shapes[rows[0]]]
     # By id alone: which images are probed must not depend on a seed that no score depends on.
     of_one_shape.sort(key=lambda row: seed_for(0, "probe", records[row].sample_id))
-    count = max(1, min(PROBES, len(of_one_shape) // 16))
-    return np.asarray(sorted(of_one_shape[:count]), dtype=np.int64)
+    count = min(MOST, max(FEWEST, len(of_one_shape) // 16))
+    candidates = of_one_shape[: 3 * count]
+    wrong = _wrong_when_clean(candidates, canvases, records, target)
+    chosen = sorted(candidates, key=lambda row: wrong[row])[:count]
+    return np.asarray(sorted(chosen), dtype=np.int64)
+
+
+def _wrong_when_clean(
+    rows: Sequence[int],
+    canvases: Sequence[NDArray[Any] | None],
+    records: Sequence[ImageRecord],
+    target: Target,
+) -> dict[int, bool]:
+    """Ask the detector about some images as they are, in batches of the size it takes."""
+    wrong: dict[int, bool] = {}
+    for place in layout([canvases[row] for row in rows], target.batch_size):
+        batch = place.fill([canvases[row] for row in rows])
+        with torch.inference_mode():
+            logits = target.logits(batch.tensor(target.device))[: len(batch.rows)]
+        of_batch = [rows[position] for position in batch.rows.tolist()]
+        labels = torch.tensor([records[row].label for row in of_batch], device=logits.device)
+        verdicts = fooled(logits - target.threshold, labels).tolist()
+        wrong |= dict(zip(of_batch, verdicts, strict=True))
+    return wrong

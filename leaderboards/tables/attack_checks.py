@@ -11,20 +11,22 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import binom
 
 from leaderboards.statistics.thresholds import called_fake
 from leaderboards.tables.attacks import AttackFacts
 
-# Attacks that climb step by step, and so must beat a single step.
-ITERATIVE = ("pgd", "apgd", "ensemble")
 # Differences up to this share of the images, up to one image, or within chance (a one-sided paired
 # test at 5%, McNemar's) pass: a small sample must not condemn an attack.
 SLACK = 0.01
 ONE_SIDED = 1.645
 # Largest share of exact zeros in a gradient that an attack can follow.
 MOST_ZEROS = 0.95
-# Least share of images that an attack without a budget must fool.
-FULL = 0.95
+# Least share of rightly judged images that a working attack fools without a budget: published ones reach
+# .8 to 1 (APGD's first step, twice the whole range, is its worst case), one that does not move reaches 0.
+WORKING = 0.8
+# Chance that an attack which reaches just that share is condemned all the same.
+FALSE_ALARM = 0.005
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -113,7 +115,7 @@ def _checks_alone(labels: NDArray[np.int64], column: AttackScores, threshold: fl
     checks = (
         _check_gradient(column),
         _check_untouched(column, threshold),
-        _check_unbounded(column),
+        _check_unbounded(labels, column, threshold),
         _check_rounding(labels, column, threshold),
     )
     return [check for check in checks if check is not None]
@@ -141,13 +143,27 @@ def _check_untouched(column: AttackScores, threshold: float) -> Check | None:
     return Check(column.detector, column.condition, name, not turned.any(), detail)
 
 
-def _check_unbounded(column: AttackScores) -> Check | None:
-    fooled = column.unbounded[~np.isnan(column.unbounded)]
+def _check_unbounded(
+    labels: NDArray[np.int64], column: AttackScores, threshold: float
+) -> Check | None:
+    """Hold an attack to fooling what it must without a budget, with an allowance for chance.
+
+    Only images judged rightly when clean count: an attack that does nothing "fools" the others. It fails
+    where so few are fooled that a working attack would do worse in at most ``FALSE_ALARM`` of all runs (an
+    exact one-sided binomial test); under four images even none could be chance, and it only informs.
+    """
+    right = called_fake(column.clean, threshold) == (labels == 1)
+    fooled = column.unbounded[right & ~np.isnan(column.unbounded)]
     if not fooled.size:
         return None
-    share = float(fooled.mean(dtype=np.float64))
-    detail = f"{share:.0%} of {fooled.size} probed images fooled without a budget"
-    return Check(column.detector, column.condition, "unbounded eps fools", share >= FULL, detail)
+    n, n_fooled = fooled.size, int(fooled.sum())
+    condemned = bool(binom.cdf(n_fooled, n, WORKING) < FALSE_ALARM)
+    decided = bool(binom.cdf(0, n, WORKING) < FALSE_ALARM)
+    detail = f"{n_fooled / n:.0%} of {n} probed images fooled without a budget"
+    if not decided:
+        detail += "; too few to tell"
+    passed = not condemned if decided else None
+    return Check(column.detector, column.condition, "unbounded eps fools", passed, detail)
 
 
 def _check_rounding(
@@ -203,7 +219,7 @@ def _white_box_rivals(
 ) -> dict[str, list[AttackScores]]:
     """What a white-box attack must be at least as strong as, of those under the same threat model."""
     rivals: dict[str, list[AttackScores]] = {}
-    if column.facts.name.partition("-")[0] in ITERATIVE:
+    if column.facts.climbs:
         rivals["at least as strong as FGSM"] = [o for o in alike if o.facts.name == "fgsm"]
     white_box = [other for other in alike if other.facts.knowledge == "white-box"]
     if max(white_box, key=lambda other: rates[other.condition]) is column:

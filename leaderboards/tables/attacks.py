@@ -14,6 +14,10 @@ from leaderboards.tables.means import by_condition
 TRANSFER = "transfer from "
 
 
+# Attacks that earlier versions knew to be iterative.
+_ITERATIVE = ("pgd", "apgd", "ensemble")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttackFacts:
     """One attack condition, as far as boards compare it with others.
@@ -30,6 +34,7 @@ class AttackFacts:
         knowledge: ``white-box``, ``black-box`` or ``transfer from <surrogate>``.
         steps: Steps, or 0 where it has none.
         stops_early: Whether fooled images are left as they are, so that ranks mean nothing.
+        iterative: Whether it searches step by step; ``None`` in runs of earlier versions.
     """
 
     name: str
@@ -43,6 +48,14 @@ class AttackFacts:
     knowledge: str
     steps: int = 0
     stops_early: bool = False
+    iterative: bool | None = None
+
+    @property
+    def climbs(self) -> bool:
+        """Whether it searches step by step, and so must beat a single step."""
+        if self.iterative is None:
+            return self.name.partition("-")[0] in _ITERATIVE
+        return self.iterative
 
     def describe(self) -> str:
         """Write the threat model in words."""

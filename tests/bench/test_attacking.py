@@ -114,7 +114,8 @@ def test_a_family_takes_one_gradient_and_no_forward_pass_for_the_clean_scores(
     monkeypatch.setattr("bench.scoring.attacking.probe", lambda *args: None)
     bench.run(net(), suite=suite("clean", *FAMILY), data=tree, out=tmp_path / "out", batch_size=32)
     # 48 images are two batches: one gradient each, then four scored conditions each.
-    assert calls == {"forward": 2 + 4 * 2, "backward": 2}
+    # Somebody else's code is asked six times more, to see what it is and whether it answers steadily.
+    assert calls == {"forward": 2 + 4 * 2 + 6, "backward": 2}
 
 
 def test_memory_answers_only_the_very_same_question():
@@ -197,7 +198,7 @@ def test_probes_are_stored_for_a_few_images(tree, toy, tmp_path):
     found = shards(run)
     pgd = found["Toy", "pgd(eps=4/255)"]
     probed = [row for row in pgd if row["unbounded"] is not None]
-    assert len(probed) == 3  # a sixteenth of 48
+    assert len(probed) == 4  # a sixteenth of 48 would be 3, too few to tell anything
     assert all(row["unbounded"] == 1 for row in probed)
     assert all(abs(row["unrounded"] - row["logit"]) < 0.5 for row in probed)
     assert all(row["grad_zero"] == pytest.approx(1 / 3) for row in pgd)
