@@ -24,9 +24,9 @@ from bench.scoring.attack_job import Attacked, Job, Probe, Target
 if TYPE_CHECKING:
     from bench.datasets import ImageRecord
 
-# Images probed in a chunk: four rightly judged ones are enough to condemn an attack that does nothing, and
-# more than eight cost more than they tell.
-FEWEST, MOST = 4, 8
+# Images probed in a chunk: enough to tell an attack that does nothing from one that is out of luck, even
+# where the random start alone fools one or two of them; more cost more than they tell.
+PROBES = 8
 
 
 def probe(
@@ -95,7 +95,7 @@ def _probe_rows(
     target: Target,
     attacked: Attacked,
 ) -> NDArray[np.int64]:
-    """Choose a sixteenth of the attacked images of one shape, from ``FEWEST`` to ``MOST``.
+    """Choose at most ``PROBES`` attacked images of one shape.
 
     Images that the detector judges rightly come first: of the others an attack shows nothing.
     """
@@ -106,10 +106,9 @@ def _probe_rows(
     of_one_shape = [row for row in rows if shapes[row] == shapes[rows[0]]]
     # By id alone: which images are probed must not depend on a seed that no score depends on.
     of_one_shape.sort(key=lambda row: seed_for(0, "probe", records[row].sample_id))
-    count = min(MOST, max(FEWEST, len(of_one_shape) // 16))
-    candidates = of_one_shape[: 3 * count]
+    candidates = of_one_shape[: 3 * PROBES]
     wrong = _wrong_when_clean(candidates, canvases, records, target)
-    chosen = sorted(candidates, key=lambda row: wrong[row])[:count]
+    chosen = sorted(candidates, key=lambda row: wrong[row])[:PROBES]
     return np.asarray(sorted(chosen), dtype=np.int64)
 
 
