@@ -52,8 +52,9 @@ def main() -> int:
         left = max(0.0, end - time.perf_counter())
         seconds = left * question.share / sum(each.share for each in waiting)
         small = options.device == "cpu"
-        setting = Setting(options.device, max(seconds, PATIENCE) if small else seconds, small)
-        sys.stderr.write(f"{question.name}: {question.text}? (at most {setting.seconds:.0f} s)\n")
+        limit = max(seconds, PATIENCE) if small else seconds
+        setting = Setting(options.device, seconds, limit, small)
+        sys.stderr.write(f"{question.name}: {question.text}? (at most {limit:.0f} s)\n")
         answer = put(question, setting)
         sys.stderr.write(f"{question.name}: {answer.status} {answer.reason}\n")
         record["questions"][question.name] = {"asks": question.text, **vars(answer)}

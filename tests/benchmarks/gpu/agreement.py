@@ -26,7 +26,7 @@ def ask(setting: Setting) -> Iterator[Figures]:
         # A large network with random weights takes a CPU long, and its verdicts mean nothing.
         limit, chosen = (8, [*CORRUPTED]) if name in NETWORKS else (64, conditions)
         with folder() as root:
-            options = {"limit": 8 if setting.small else limit}
+            options = {"limit": 2 if setting.small else limit}
             cpu = scored([name], chosen, root / "cpu", device="cpu", **options)
             here = scored([name], chosen, root / "here", device=setting.device, **options)
             yield {name: compared(cpu, here, name)}

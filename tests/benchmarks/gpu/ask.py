@@ -67,11 +67,12 @@ def put(question: Question, setting: Setting) -> Answer:
     context.set_forkserver_preload(_PRELOADED)
     receiver, sender = context.Pipe(duplex=False)
     process = context.Process(target=_answer, args=(question, setting, sender))
-    answer, start = Answer(), time.perf_counter()
     process.start()
+    # The first one waits for the imports; its time begins where it can compute.
+    answer, start = Answer(), time.perf_counter()
     sender.close()
     try:
-        _listen(receiver, answer, start + setting.seconds)
+        _listen(receiver, answer, start + setting.limit)
     finally:
         _end(process)
         answer.seconds = round(time.perf_counter() - start, 1)

@@ -46,11 +46,11 @@ def ask(setting: Setting) -> Iterator[Figures]:
     size, steps = (2, 2) if setting.small else (64, 10)
     networks = ("mobilenetv2_100",) if setting.small else NETWORKS
     yield {"batch": size, "steps of PGD": steps, "steps of APGD": 2 * steps}
-    for network in networks:
-        yield {network: ours(setting, *batch_of(setting, network, size), steps)}
+    batches = {network: batch_of(setting, network, size) for network in networks}
+    for network, batch in batches.items():
+        yield {network: ours(setting, *batch, steps)}
     library = torchattacks_or_raise()
-    for network in networks:
-        detector, images, labels = batch_of(setting, network, size)
+    for network, (detector, images, labels) in batches.items():
         sides = torchattacks_sides(library, TwoLogits(detector).eval(), images, labels, steps)
         yield {network: rates(setting, sides, size, "torchattacks")}
 

@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import hashlib
 import io
-import statistics
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 
 import numpy as np
 import torch
+from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from bench.datasets import DecodePolicy, decode
 from bench.inference.batches import layout
@@ -29,132 +31,199 @@ from detectors.card import InputSpec
 from detectors.fit import fit_image
 from tests.benchmarks.gpu.setting import NETWORKS, Figures, Setting, photograph
 
+Work = Callable[[int], object]
+
 _INPUT = InputSpec(size=224, fit="shortest-crop", interpolation="bilinear")
-_BUFFER = bytes(1 << 20)
+_BUFFER = bytes(1 << 18)
+_TURN = (
+    0.1  # seconds with a companion, then as many without: other programs come and go more slowly
+)
 
 
 def ask(setting: Setting) -> Iterator[Figures]:
     """Stage by stage, then the networks' own Python, then what all cores together make ready."""
     torch.set_num_threads(1)
     sys.setswitchinterval(1e-4)
-    seconds, rounds = (0.15, 1) if setting.small else (setting.seconds / 200, 3)
-    stages = work_of_an_image()
-    for name, do in stages.items():
-        yield {"stages": {name: costs(do, seconds, rounds)}}
-    for name in NETWORKS[:1] if setting.small else NETWORKS:
-        yield {"milliseconds of Python a batch": {name: round(launching(setting, name), 2)}}
+    stages = stages_of_an_image()
+    turns = max(2, int(setting.seconds / (4 * _TURN * len(stages))))
+    for name, (share, work) in stages.items():
+        yield {"stages": {name: {"times a condition": round(share, 4), **costs(work, turns)}}}
+    for name in NETWORKS:
+        yield {"handing over a batch": {name: handing_over(setting, name)}}
     cores = cpu_threads(torch.device("cuda"))
     for threads in (1, 2, 4, 8, 16):
-        if threads <= cores and not (setting.small and threads > 2):
-            ready = made_ready(list(stages.values()), threads, setting.seconds / 40)
+        if threads <= cores:
+            ready = made_ready(stages, threads, max(1.0, setting.seconds / 40))
             yield {"conditions ready a second, by threads": {str(threads): round(ready, 1)}}
 
 
-def work_of_an_image() -> dict[str, Callable[[int], object]]:
-    """What is done to one picture: decoded once, then corrupted, fitted and put in a batch a condition."""
+def stages_of_an_image() -> dict[str, tuple[float, Work]]:
+    """What is done to one picture under the corruptions suite.
+
+    Returns:
+        By name: how often an average condition needs it, and the work itself.
+    """
     stream = io.BytesIO()
     photograph(0).save(stream, "JPEG", quality=92)
     data, policy = stream.getvalue(), DecodePolicy()
     picture = decode(data, policy)
     canvas = fit_image(picture, _INPUT)
-    stages: dict[str, Callable[[int], object]] = {"decode": lambda _: decode(data, policy)}
-    for condition in load_suite("corruptions").parsed:
+    conditions = load_suite("corruptions").parsed
+    corruptions: dict[str, list[Work]] = {}
+    for condition in conditions:
         for step in condition.before:
-            stages[str(condition)] = lambda number, plugin=step.plugin: plugin(
-                picture, generator_for(0, "lock", str(number))
+            corruptions.setdefault(step.name, []).append(
+                lambda number, plugin=step.plugin: plugin(
+                    picture, generator_for(0, "lock", str(number))
+                )
             )
+    corrupted = sum(len(works) for works in corruptions.values())
     (place,) = layout([canvas] * 8, 8)
-    stages["compare"] = lambda _: np.array_equal(picture, picture)
-    stages["fit"] = lambda _: fit_image(picture, _INPUT)
-    # Eight images at a time: one in eight calls does the work of eight.
-    stages["fill"] = lambda number: place.fill([canvas] * 8) if number % 8 == 0 else None
-    return stages
-
-
-def costs(do: Callable[[int], object], seconds: float, rounds: int) -> Figures:
-    """Milliseconds of a core and of the lock, the median of several rounds."""
-    do(0)
-    cpu, held = [], []
-    for _ in range(rounds):
-        free = beside_counting(lambda _: hashlib.sha256(_BUFFER), seconds)
-        mine = beside_counting(do, seconds)
-        cpu.append(mine.cpu / mine.calls)
-        held.append(max(0.0, 1 - mine.counted / free.counted) * mine.wall / mine.calls)
-    # Nothing holds the lock longer than it computes: what is above that is the other thread's turn.
-    own = statistics.median(cpu)
     return {
-        "ms of a core": round(1e3 * own, 4),
-        "ms under the lock": round(1e3 * min(own, statistics.median(held)), 4),
+        "decode": (1 / len(conditions), lambda _: decode(data, policy)),
+        **{
+            name: (len(works) / len(conditions), in_turn(works))
+            for name, works in corruptions.items()
+        },
+        "compare": (corrupted / len(conditions), lambda _: np.array_equal(picture, picture)),
+        "fit": (1.0, lambda _: fit_image(picture, _INPUT)),
+        # A batch of eight in one call of eight.
+        "fill": (1.0, lambda number: place.fill([canvas] * 8) if number % 8 == 0 else None),
     }
 
 
+def in_turn(works: list[Work]) -> Work:
+    """Do one after the other, call by call."""
+    return lambda number: works[number % len(works)](number)
+
+
+@dataclass
 class Beside:
-    """One round: calls made, seconds they took, and how far the counting thread got in a second."""
+    """What came of some work beside a thread that counts, summed over turns.
 
-    def __init__(self, calls: int, wall: float, cpu: float, counted: float) -> None:
-        self.calls, self.wall, self.cpu, self.counted = calls, wall, cpu, counted
-
-
-def beside_counting(do: Callable[[int], object], seconds: float) -> Beside:
-    """Call for so many seconds beside a thread that counts."""
-    stop, total = threading.Event(), [0]
-
-    def count() -> None:
-        number = 0
-        while not stop.is_set():
-            number += 1
-        total[0] = number
-
-    counter = threading.Thread(target=count)
-    counter.start()
-    start, cpu, calls = time.perf_counter(), time.thread_time(), 0
-    while time.perf_counter() < start + seconds or calls % 8:
-        do(calls)
-        calls += 1
-    wall, cpu = time.perf_counter() - start, time.thread_time() - cpu
-    stop.set()
-    counter.join()
-    return Beside(calls, wall, cpu, total[0] / wall)
-
-
-def launching(setting: Setting, name: str) -> float:
-    """Milliseconds in which a thread hands a network's operations over, without waiting for any.
-
-    On a CPU the network is one without data (torch's ``meta`` device), which runs the same Python.
+    Attributes:
+        calls: Made.
+        wall: Seconds on the clock.
+        cpu: Seconds the working thread computed.
+        counted: How far the other thread got.
     """
-    device = torch.device("meta" if setting.device == "cpu" else setting.device)
-    detector = setting.detector(name).to(device)
-    batch = torch.zeros(2, 3, 224, 224, device=device)
-    taken = []
+
+    calls: int = 0
+    wall: float = 0.0
+    cpu: float = 0.0
+    counted: int = 0
+
+    def turn(self, work: Work) -> None:
+        """Work for one turn, and at least for eight calls."""
+        stop, total = threading.Event(), [0]
+
+        def count() -> None:
+            number = 0
+            while not stop.is_set():
+                number += 1
+            total[0] = number
+
+        counter = threading.Thread(target=count)
+        counter.start()
+        start, cpu, calls = time.perf_counter(), time.thread_time(), 0
+        while time.perf_counter() < start + _TURN or calls % 8:
+            work(calls)
+            calls += 1
+        self.wall += time.perf_counter() - start
+        self.cpu += time.thread_time() - cpu
+        self.calls += calls
+        stop.set()
+        counter.join()
+        self.counted += total[0]
+
+
+def costs(work: Work, turns: int) -> Figures:
+    """Milliseconds of a core and of the lock a call."""
+    work(0)
+    free, mine = Beside(), Beside()
+    for _ in range(turns):
+        free.turn(lambda _: hashlib.sha256(_BUFFER))
+        mine.turn(work)
+    lost = max(0.0, 1 - (mine.counted / mine.wall) / (free.counted / free.wall))
+    # A thread that is put aside while it holds the lock holds it longer: not its own doing.
+    running = min(1.0, free.cpu / free.wall)
+    own, held = mine.cpu / mine.calls, lost * running * mine.wall / mine.calls
+    return {
+        "ms of a core": round(1e3 * own, 4),
+        "ms under the lock": round(1e3 * min(own, held), 4),
+    }
+
+
+class _Counting(TorchDispatchMode):
+    """Counts the operators that reach the dispatcher."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.operators = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        self.operators += 1
+        return func(*args, **(kwargs or {}))
+
+
+def handing_over(setting: Setting, name: str) -> Figures:
+    """What a thread does, under the lock, to hand a network's operations over for one batch.
+
+    Measured where there is a GPU, without waiting for it; elsewhere the operators are counted and each
+    taken for as long as one on a single element.
+    """
+    detector = setting.detector(name)
+    detector.fold()
+    side = detector.card.input.size or 224
+    batch = torch.zeros(2, 3, side, side, device=setting.torch_device)
     with torch.inference_mode():
-        for _ in range(4 if setting.small else 20):
-            setting.synchronise()
-            start = time.thread_time()
+        with _Counting() as counted:
             detector.logits(batch)
-            taken.append(time.thread_time() - start)
-    return 1e3 * min(taken)
+        if setting.device == "cpu":
+            each = cost_of_an_operator()
+            return {
+                "operators": counted.operators,
+                "microseconds an operator": round(1e6 * each, 2),
+                "ms": round(1e3 * each * counted.operators, 3),
+            }
+        taken = []
+        for _ in range(20):
+            setting.synchronise()
+            start = time.perf_counter()
+            detector.logits(batch)
+            taken.append(time.perf_counter() - start)
+    return {"operators": counted.operators, "ms": round(1e3 * min(taken), 3)}
 
 
-def made_ready(stages: list[Callable[[int], object]], threads: int, seconds: float) -> float:
+def cost_of_an_operator() -> float:
+    """Seconds of a small module's call, its kernel on four numbers included."""
+    layers = [nn.BatchNorm2d(4), nn.ReLU()] * 50
+    network = nn.Sequential(*layers).eval()
+    image, taken = torch.zeros(1, 4, 1, 1), []
+    for _ in range(20):
+        start = time.thread_time()
+        network(image)
+        taken.append(time.thread_time() - start)
+    return min(taken) / len(layers)
+
+
+def made_ready(stages: dict[str, tuple[float, Work]], threads: int, seconds: float) -> float:
     """Images under conditions that so many threads make ready in a second, with no network beside them."""
-    decode_one, *corruptions, compare, fit, fill = stages
     until = time.perf_counter() + seconds
 
-    def work(part: range) -> int:
+    def work(part: range) -> float:
         done = 0
         for number in part:
             if time.perf_counter() > until:
                 break
-            decode_one(number)
-            for corruption in corruptions:
-                corruption(number)
-                compare(number)
-                fit(number)
-                fill(number)
-                done += 1
+            # Thirteen conditions at a time, every stage as often as they need it.
+            for share, do in stages.values():
+                for turn in range(round(13 * share)):
+                    do(8 * number + turn)
+            done += 13
         return done
 
     start = time.perf_counter()
     with ThreadPoolExecutor(threads) as pool:
-        done = sum(pool.map(work, slices(100_000)[: 64 * threads]))
+        done = sum(pool.map(work, slices(64 * threads * 8)))
     return done / (time.perf_counter() - start)

@@ -13,6 +13,7 @@ import pytest
 from tests.benchmarks.gpu.setting import Figures, Setting
 
 _TESTS = Path(__file__).resolve().parents[2]
+PARTS = ("gpu/test_transfer.py", "gpu/test_memory.py", "attacks", "gpu/test_runs.py")
 
 
 class Tally:
@@ -31,19 +32,19 @@ class Tally:
 
 
 def ask(setting: Setting) -> Iterator[Figures]:
-    """Run them; on a CPU, only those that carry pixels and logits."""
+    """Run them part by part, the quick ones first; on a CPU only those that carry pixels and logits."""
+    mark = ["-k", "cpu"] if setting.small else ["-m", "gpu"]
     tally = Tally()
-    chosen = ["-m", "gpu", str(_TESTS)]
-    if setting.small:
-        chosen = ["-k", "cpu", str(_TESTS / "gpu" / "test_transfer.py")]
-    start = time.perf_counter()
-    code = pytest.main(["--rootdir", str(_TESTS.parent), "-q", "--no-header", *chosen], [tally])
-    yield {
-        "passed": tally.outcomes["passed"],
-        "failed": tally.outcomes["failed"],
-        "skipped": tally.outcomes["skipped"],
-        "failures": tally.failed[:40],
-        "seconds of tests": round(time.perf_counter() - start, 1),
-    }
-    if code != 0:
-        raise RuntimeError(f"pytest ended with {int(code)}: {', '.join(tally.failed[:5])}")
+    for part in PARTS[:1] if setting.small else PARTS:
+        start = time.perf_counter()
+        code = pytest.main(
+            ["--rootdir", str(_TESTS.parent), "-q", "--no-header", *mark, str(_TESTS / part)],
+            [tally],
+        )
+        yield {"seconds": {part: round(time.perf_counter() - start, 1)}}
+        yield {name: tally.outcomes[name] for name in ("passed", "failed", "skipped")}
+        yield {"failures": tally.failed[:40]}
+        if code not in (0, 1):
+            raise RuntimeError(f"pytest ended with {int(code)} for {part}")
+    if tally.failed:
+        raise RuntimeError(f"{len(tally.failed)} tests failed, first {tally.failed[0]}")

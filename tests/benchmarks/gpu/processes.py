@@ -24,7 +24,7 @@ from tests.benchmarks.gpu.whole_run import prepared_run, score
 
 def ask(setting: Setting) -> Iterator[Figures]:
     """One process, two at once, then Dask."""
-    images = 4 if setting.small else 512
+    images = 4 if setting.small else 256
     name = "genimage-cnn" if setting.small else NETWORKS[0]
     with folder() as root:
         data = data_set(root / "data", images)
@@ -46,7 +46,7 @@ def at_once(setting: Setting, name: str, data: Path, out: Path, count: int) -> f
     ]
     for process in started:
         process.start()
-    done = [results.get(timeout=setting.seconds) for _ in started]
+    done = [results.get(timeout=setting.limit) for _ in started]
     for process in started:
         process.join()
     return sum(scores for scores, _, _ in done) / (
@@ -60,7 +60,7 @@ def _process(
     prepared = prepared_run(setting, name, data, out)
     if not setting.small:
         score(prepared, chunks=1)
-    barrier.wait(timeout=setting.seconds)
+    barrier.wait(timeout=setting.limit)
     begin = time.time()
     figures = score(prepared)
     results.put((figures["scores a second"] * figures["seconds"], begin, time.time()))

@@ -41,12 +41,14 @@ class Setting:
 
     Attributes:
         device: ``cuda`` or ``cpu``.
-        seconds: Time the question may take.
+        seconds: The question's part of the time there is; what is timed, is timed for a part of it.
+        limit: Seconds after which the question is ended.
         small: Run the same code on as little as it needs to run at all.
     """
 
     device: str
     seconds: float
+    limit: float
     small: bool
 
     @property
