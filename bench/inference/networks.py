@@ -28,9 +28,9 @@ class Networks:
 
     Attributes:
         device: Where networks run.
-        precision: Of scoring.
-        lanes: The threads.
-        watch: Told how long filling batches and networks take.
+        precision: Arithmetic of scoring, ``fp32`` or ``bf16``.
+        lanes: Threads that fill batches and run networks.
+        watch: Stopwatch that learns how long filling batches and networks take.
     """
 
     device: torch.device
@@ -49,7 +49,7 @@ class Networks:
         lanes: Lanes,
         watch: Stopwatch,
     ) -> Networks:
-        """Networks for these detectors; one that comes twice is one."""
+        """Make networks of detectors; one that comes twice is one."""
         replicas = {id(detector): Replicas(detector, device) for detector in detectors}
         return cls(device, precision, lanes, watch, Link(device), replicas)
 
