@@ -10,7 +10,7 @@ import torch
 from bench.errors import BenchError
 from bench.inference.batches import Batch, auto_batch
 from bench.inference.replicas import Replicas, scoring
-from tests.benchmarks.gpu.setting import NETWORKS, Figures, Setting, canvases
+from tests.benchmarks.gpu.setting import Figures, Setting, canvases
 
 # Precision, and whether batch normalisation is folded and memory channels last.
 MODES = {
@@ -25,7 +25,7 @@ def ask(setting: Setting) -> Iterator[Figures]:
     """Every network in every mode; the plain ones first, since a folded network stays folded."""
     size = batch_size(setting)
     yield {"batch": size, "clock": "CPU seconds of one thread" if setting.small else "wall"}
-    for name in NETWORKS:
+    for name in setting.networks:
         detector = setting.detector(name)
         for mode, (precision, folds) in MODES.items():
             if folds and not detector.fold():

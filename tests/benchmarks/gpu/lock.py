@@ -29,7 +29,7 @@ from bench.protocol.seeding import generator_for
 from bench.protocol.suite import load_suite
 from detectors.card import InputSpec
 from detectors.fit import fit_image
-from tests.benchmarks.gpu.setting import NETWORKS, Figures, Setting, photograph
+from tests.benchmarks.gpu.setting import Figures, Setting, photograph
 
 Work = Callable[[int], object]
 
@@ -48,7 +48,7 @@ def ask(setting: Setting) -> Iterator[Figures]:
     turns = max(2, int(setting.seconds / (4 * _TURN * len(stages))))
     for name, (share, work) in stages.items():
         yield {"stages": {name: {"times a condition": round(share, 4), **costs(work, turns)}}}
-    for name in NETWORKS:
+    for name in setting.networks:
         yield {"handing over a batch": {name: handing_over(setting, name)}}
     cores = cpu_threads(torch.device("cuda"))
     for threads in (1, 2, 4, 8, 16):

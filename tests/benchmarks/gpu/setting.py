@@ -52,6 +52,16 @@ class Setting:
     small: bool
 
     @property
+    def brief(self) -> bool:
+        """Whether there is time for one network only."""
+        return self.small and self.seconds < 15
+
+    @property
+    def networks(self) -> tuple[str, ...]:
+        """Give the large networks that there is time for."""
+        return NETWORKS[:1] if self.brief else NETWORKS
+
+    @property
     def torch_device(self) -> torch.device:
         """The device, set to repeat itself as a run sets it."""
         device = torch.device(self.device)
