@@ -67,11 +67,23 @@ class Batch:
     index: NDArray[np.int64]
 
     def tensor(self, device: torch.device) -> torch.Tensor:
-        """The images as (shape, 3, h, w) float32 in [0, 1] on ``device``."""
+        """Give the images as (shape, 3, h, w) float32 in [0, 1] on ``device``."""
         pixels = torch.from_numpy(self.images)
         if device.type == "cuda":
             pixels = pixels.pin_memory().to(device, non_blocking=True)
-        return pixels.to(torch.float32).div_(255) if self.images.dtype == np.uint8 else pixels
+        return unit_floats(pixels)
+
+
+def unit_floats(pixels: torch.Tensor) -> torch.Tensor:
+    """Turn uint8 levels into float32 in [0, 1] where they are; floats are handed back as they came.
+
+    Every level has the same bits on every device.
+    """
+    if pixels.dtype != torch.uint8:
+        return pixels
+    # Not by the number 255: CUDA would multiply by its reciprocal, and 126 of the 256 levels would be off
+    # by a bit. By a tensor it divides.
+    return pixels.to(torch.float32).div_(torch.full((), 255.0, device=pixels.device))
 
 
 def layout(canvases: Sequence[NDArray[Any] | None], size: int) -> Iterator[Place]:

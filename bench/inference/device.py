@@ -10,8 +10,13 @@ from bench.errors import BenchError
 
 
 def quiet_numerics(device: torch.device) -> None:
-    """Make repeated runs bitwise equal: no TF32, no autotuned or non-deterministic kernels."""
+    """Make repeated runs bitwise equal: no TF32, no autotuned or non-deterministic kernels.
+
+    With TF32 a GPU would round the inputs of every convolution and matrix product to 10 bits without a word.
+    """
     if device.type == "cuda":
+        # Read when cuBLAS is first used; without it, the same product may be summed in another order.
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.backends.cuda.matmul.allow_tf32 = False
         torch.backends.cudnn.allow_tf32 = False
         torch.backends.cudnn.benchmark = False
@@ -48,5 +53,10 @@ def device_name(device: torch.device) -> str:
 
 
 def cpu_threads(device: torch.device) -> int:
-    """Choose the number of CPU threads: as many as torch would take, or every core beside an accelerator."""
-    return torch.get_num_threads() if device.type == "cpu" else os.cpu_count() or 1
+    """Choose the number of CPU threads: torch's own number, or beside an accelerator every core.
+
+    Only cores that this process may use count: a job on a shared machine is often given a few of many.
+    """
+    if device.type == "cpu":
+        return torch.get_num_threads()
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -15,12 +15,11 @@ from bench.inference.batches import SMALLEST, Place, layout
 from bench.inference.profiling import Stopwatch
 from bench.inference.replicas import Replicas, scoring
 from bench.inference.threads import Lanes
+from bench.inference.transfer import Download, Link, Upload
 from detectors.base import Detector
 from detectors.errors import DetectorError
 
-# Two events on the device, whose distance is the network's time; ``None`` where a thread's clock tells.
-_Events = tuple[Any, Any] | None
-Submitted = list[tuple[Place, Future[tuple[torch.Tensor, _Events]]]]
+Submitted = list[tuple[Place, Future[Download]]]
 
 
 @dataclass(slots=True)
@@ -29,15 +28,16 @@ class Networks:
 
     Attributes:
         device: Where networks run.
-        precision: Of scoring.
-        lanes: The threads.
-        watch: Told how long filling batches and networks take.
+        precision: Arithmetic of scoring, ``fp32`` or ``bf16``.
+        lanes: Threads that fill batches and run networks.
+        watch: Stopwatch that learns how long filling batches and networks take.
     """
 
     device: torch.device
     precision: str
     lanes: Lanes
     watch: Stopwatch
+    _link: Link
     _replicas: dict[int, Replicas]
 
     @classmethod
@@ -49,9 +49,9 @@ class Networks:
         lanes: Lanes,
         watch: Stopwatch,
     ) -> Networks:
-        """Networks for these detectors; one that comes twice is one."""
+        """Make networks of detectors; one that comes twice is one."""
         replicas = {id(detector): Replicas(detector, device) for detector in detectors}
-        return cls(device, precision, lanes, watch, replicas)
+        return cls(device, precision, lanes, watch, Link(device), replicas)
 
     def __getitem__(self, detector: Detector) -> Replicas:
         return self._replicas[id(detector)]
@@ -74,21 +74,23 @@ class Networks:
         """Have every batch of canvases scored soon."""
         replicas = self[detector]
 
-        def fill(place: Place) -> torch.Tensor:
+        def fill(place: Place) -> Upload:
             with self.watch.time("fit"):
-                return place.fill(canvases).tensor(self.device)
+                return self._link.upload(place.fill(canvases))
 
-        def forward(batch: torch.Tensor) -> tuple[torch.Tensor, _Events]:
-            return self._forward(replicas, batch)
+        def forward(batch: Upload) -> Download:
+            return self._forward(replicas, batch.pixels())
 
         submitted: Submitted = []
         for place in layout(canvases, size):
             if replicas.parallel:
-                done = self.lanes.submit(lambda mine: forward(fill(mine)), place)
+                download = self.lanes.submit(lambda part: forward(fill(part)), place)
             else:
                 batch = self.lanes.submit(fill, place)
-                done = self.lanes.submit(lambda mine: forward(mine.result()), batch, alone=True)
-            submitted.append((place, done))
+                download = self.lanes.submit(
+                    lambda filled: forward(filled.result()), batch, alone=True
+                )
+            submitted.append((place, download))
         return submitted
 
     def gather(self, detector: Detector, submitted: Submitted, into: NDArray[np.float32]) -> None:
@@ -98,22 +100,19 @@ class Networks:
             DetectorError: One is not finite.
         """
         for place, future in submitted:
-            logits, events = future.result()
-            into[place.rows] = logits[: len(place.rows)].cpu().numpy()
-            if events is not None:
-                self.watch.add("forward", events[0].elapsed_time(events[1]) / 1000)
+            download = future.result()
+            into[place.rows] = download.wait()[: len(place.rows)]
+            self.watch.add("forward", download.seconds())
             if not np.isfinite(into[place.rows]).all():
                 raise DetectorError(f"{detector.card.name} returned a logit that is not finite")
 
-    def _forward(self, replicas: Replicas, batch: torch.Tensor) -> tuple[torch.Tensor, _Events]:
-        if self.device.type != "cuda":
+    def _forward(self, replicas: Replicas, batch: torch.Tensor) -> Download:
+        if self.device.type == "cpu":
             with self.watch.time("forward"), scoring(self.device, self.precision):
-                return replicas.score(batch), None
-        # Nothing waits for the device here: the next batch is handed over while it computes.
-        event: Any = torch.cuda.Event
-        events = event(enable_timing=True), event(enable_timing=True)
-        events[0].record()
+                return self._link.download(replicas.score(batch), None)
+        # Nothing waits for the device here: the next batch is handed over while it computes, and its own
+        # clock tells how long it took.
+        started = self._link.mark()
         with scoring(self.device, self.precision):
             logits = replicas.score(batch)
-        events[1].record()
-        return logits, events
+        return self._link.download(logits, started)

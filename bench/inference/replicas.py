@@ -33,11 +33,11 @@ class Replicas:
 
     @property
     def card(self) -> DetectorCard:
-        """The detector's."""
+        """Give the card of the detector."""
         return self.detector.card
 
     def checked_logits(self, batch: Tensor) -> Tensor:
-        """The detector's, on the calling thread's twin; what attacks climb."""
+        """Score a batch on the calling thread's twin, with gradients and checks; what attacks climb."""
         return self._here().checked_logits(batch)
 
     def score(self, batch: Tensor) -> Tensor:
