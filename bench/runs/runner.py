@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -20,7 +20,6 @@ from bench.runs.cluster.dispatch import Dispatcher, machine
 from bench.runs.cluster.spec import parse as parse_cluster
 from bench.runs.doubts import with_doubts
 from bench.runs.executor import Executor, Here
-from bench.runs.failures import FirstFailures
 from bench.runs.prepare import Prepared, prepare
 from bench.runs.record import run_spec
 from bench.runs.request import RunRequest
@@ -28,7 +27,7 @@ from bench.runs.settled import Settled
 from bench.scoring.engine import Counts
 from bench.scoring.outcomes import BatchTooLargeError, Failed
 from bench.store.rundir import Failure, RunDir
-from bench.store.units import Plan, weight, work
+from bench.store.units import Plan, Unit, weight, work
 from bench.support.files import ensure_writable, writable
 from bench.support.progress import Progress, Silent
 from leaderboards import Board
@@ -83,6 +82,52 @@ def execute(request: RunRequest, progress: Progress | None = None) -> RunResult:
             prepared = prepare(request, progress, elsewhere=machine(session, request))
             executor = Dispatcher(session, progress, counts)
         return _Run(prepared, executor, counts, progress).finish()
+
+
+@dataclass(slots=True)
+class FirstFailures:
+    """The first failure of every (detector, condition), by the order of the chunks.
+
+    Chunks come in any order where several are scored at once; the earliest one speaks, so that two runs
+    agree on the reason.
+
+    Attributes:
+        unchosen: Failures known beforehand: cells of detectors without a threshold.
+    """
+
+    unchosen: Iterable[Failure]
+    _failures: dict[tuple[str, str], Failure] = field(default_factory=dict)
+    _chunks: dict[tuple[str, str], int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._failures = {(f.detector, f.condition): f for f in self.unchosen}
+
+    def cover(self, unit: Unit) -> bool:
+        """Tell whether the unit's cell has failed already."""
+        return (unit.detector, unit.condition) in self._failures
+
+    def add(self, outcome: Failed) -> None:
+        """Note a failure; the one of the earlier chunk stays."""
+        unit = outcome.unit
+        cell = (unit.detector, unit.condition)
+        if cell in self._failures and (
+            cell not in self._chunks or self._chunks[cell] <= unit.chunk
+        ):
+            return
+        self._chunks[cell] = unit.chunk
+        self._failures[cell] = Failure(
+            detector=unit.detector,
+            condition=unit.condition,
+            status=outcome.status,
+            reason=outcome.reason,
+        )
+
+    def in_order(self, plan: Plan) -> list[Failure]:
+        """List the failures in the plan's order: the same command records the same bytes."""
+        order = {(unit.detector, unit.condition): i for i, unit in enumerate(plan.units)}
+        return sorted(
+            self._failures.values(), key=lambda f: order.get((f.detector, f.condition), -1)
+        )
 
 
 @dataclass(frozen=True, slots=True)

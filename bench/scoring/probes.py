@@ -7,6 +7,7 @@ budget allows, and win where the budget is lifted.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -24,8 +25,8 @@ from bench.scoring.attack_job import Attacked, Job, Probe, Target
 if TYPE_CHECKING:
     from bench.datasets import ImageRecord
 
-# Images probed in a chunk: enough to tell an attack that does nothing from one that is out of luck, even
-# where the random start alone fools one or two of them; more cost more than they tell.
+# Images probed in a chunk: enough of either class to tell an attack that does nothing, or the wrong thing,
+# from one that is out of luck; more cost more than they tell.
 PROBES = 8
 
 
@@ -71,22 +72,12 @@ def probe(
             unrounded = plain.float().cpu().numpy().astype(np.float64)
         if attack.iterative:
             unlimited = attack.unbounded(batch[0].numel())
-            lifted = logits_under(unlimited) - target.threshold
-            # What a small budget reaches, a large one reaches too.
-            reached = _logits_of_images(rows, attacked, target) - target.threshold
-            wrong = fooled(lifted, labels) | fooled(reached, labels)
+            wrong = fooled(logits_under(unlimited) - target.threshold, labels)
             unbounded = wrong.cpu().numpy().astype(np.float64)
     except NotAttackableError:
         # The unrounded logits, where there are any, still count.
         pass
     return Probe(rows, unrounded, unbounded)
-
-
-def _logits_of_images(rows: NDArray[np.int64], attacked: Attacked, target: Target) -> Tensor:
-    """Compute the logits of the adversarial images that are scored."""
-    images = np.stack([attacked.images[row] for row in rows])
-    with torch.inference_mode():
-        return target.logits(Batch(rows, images, rows).tensor(target.device))
 
 
 def _probe_rows(
@@ -95,7 +86,7 @@ def _probe_rows(
     target: Target,
     attacked: Attacked,
 ) -> NDArray[np.int64]:
-    """Choose at most ``PROBES`` attacked images of one shape.
+    """Choose at most ``PROBES`` attacked images of one shape, half of them of either class.
 
     Images that the detector judges rightly come first: of the others an attack shows nothing.
     """
@@ -106,9 +97,13 @@ def _probe_rows(
     of_one_shape = [row for row in rows if shapes[row] == shapes[rows[0]]]
     # By id alone: which images are probed must not depend on a seed that no score depends on.
     of_one_shape.sort(key=lambda row: seed_for(0, "probe", records[row].sample_id))
-    candidates = of_one_shape[: 3 * PROBES]
+    by_class = [[r for r in of_one_shape if records[r].label == label] for label in (0, 1)]
+    candidates = [row for rows in by_class for row in rows[: 2 * PROBES]]
     wrong = _wrong_when_clean(candidates, canvases, records, target)
-    chosen = sorted(candidates, key=lambda row: wrong[row])[:PROBES]
+    preferred = [sorted(rows[: 2 * PROBES], key=lambda row: wrong[row]) for rows in by_class]
+    # In turn from either class; where one runs out, the other fills up.
+    in_turn = [row for pair in itertools.zip_longest(*preferred) for row in pair if row is not None]
+    chosen = in_turn[:PROBES]
     return np.asarray(sorted(chosen), dtype=np.int64)
 
 

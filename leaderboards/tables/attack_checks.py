@@ -22,11 +22,11 @@ SLACK = 0.01
 ONE_SIDED = 1.645
 # Largest share of exact zeros in a gradient that an attack can follow.
 MOST_ZEROS = 0.95
-# Least share of rightly judged images that a working attack fools without a budget: published ones reach
-# .8 to 1 (APGD's first step, twice the whole range, is its worst case), one that does not move reaches 0.
-WORKING = 0.8
-# Chance that an attack which reaches just that share is condemned all the same.
-FALSE_ALARM = 0.005
+# Least share of rightly judged images that a working attack fools without a budget: published ones reach 1
+# on every shipped detector, one that does not move reaches 0.
+WORKING = 0.95
+# Chance, for each of three tests, that an attack which reaches just that share is condemned all the same.
+FALSE_ALARM = 0.0025
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -148,22 +148,31 @@ def _check_unbounded(
 ) -> Check | None:
     """Hold an attack to fooling what it must without a budget, with an allowance for chance.
 
-    Only images judged rightly when clean count: an attack that does nothing "fools" the others. It fails
-    where so few are fooled that a working attack would do worse in at most ``FALSE_ALARM`` of all runs (an
-    exact one-sided binomial test); under four images even none could be chance, and it only informs.
+    Only images judged rightly when clean count: an attack that does nothing "fools" the others. Both classes
+    are tested together and each by itself: a search that runs the wrong way ends in one picture, which is
+    wrong for one class. A test fails where so few are fooled that a working attack would do worse in at most
+    ``FALSE_ALARM`` of all runs (exact one-sided binomial test).
     """
     right = called_fake(column.clean, threshold) == (labels == 1)
-    fooled = column.unbounded[right & ~np.isnan(column.unbounded)]
-    if not fooled.size:
+    probed = right & ~np.isnan(column.unbounded)
+    if not probed.any():
         return None
-    n, n_fooled = fooled.size, int(fooled.sum())
-    condemned = bool(binom.cdf(n_fooled, n, WORKING) < FALSE_ALARM)
-    decided = bool(binom.cdf(0, n, WORKING) < FALSE_ALARM)
-    detail = f"{n_fooled / n:.0%} of {n} probed images fooled without a budget"
+    groups = [
+        column.unbounded[mask] for mask in (probed, probed & (labels == 1), probed & (labels == 0))
+    ]
+    condemned = any(_too_few(int(fooled.sum()), fooled.size) for fooled in groups)
+    decided = _too_few(0, groups[0].size)
+    share = float(groups[0].mean(dtype=np.float64))
+    detail = f"{share:.0%} of {groups[0].size} probed images fooled without a budget"
     if not decided:
         detail += "; too few to tell"
     passed = not condemned if decided else None
     return Check(column.detector, column.condition, "unbounded eps fools", passed, detail)
+
+
+def _too_few(n_fooled: int, n: int) -> bool:
+    """Tell whether a working attack would hardly ever fool so few of n images."""
+    return n > 0 and bool(binom.cdf(n_fooled, n, WORKING) < FALSE_ALARM)
 
 
 def _check_rounding(

@@ -24,7 +24,7 @@ from bench.support.progress import Silent
 from leaderboards.tables.attack_checks import AttackScores, check_attacks
 from leaderboards.tables.attacks import AttackFacts
 
-SEEDS = 5
+SEEDS = 3
 IMAGES = 32
 
 
