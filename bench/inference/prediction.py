@@ -12,7 +12,7 @@ from typing import Any, Literal
 import torch
 from numpy.typing import NDArray
 
-from bench.datasets import BadImageError, DecodePolicy, decode
+from bench.datasets import BadImageError, DecodePolicy, decode, read_image_file
 from bench.errors import BenchError, NothingSelectedError
 from bench.inference.batches import AUTO_BATCH, batches
 from bench.inference.detector import DetectorRequest, resolve
@@ -112,7 +112,7 @@ def _windows(files: Sequence[Path]) -> Iterator[Sequence[Path]]:
 
 def _read(path: Path) -> NDArray[Any] | str:
     try:
-        return decode(path.read_bytes(), DecodePolicy())
+        return decode(read_image_file(path), DecodePolicy())
     except BadImageError as error:
         return str(error)
     except OSError as error:
