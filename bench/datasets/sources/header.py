@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+import warnings
 from dataclasses import dataclass
 from typing import BinaryIO, Final
 
@@ -14,6 +15,10 @@ from bench.datasets.sources.gif import check_gif
 from bench.datasets.sources.jpeg import check_jpeg
 from bench.datasets.sources.png import check_png, without_metadata
 from bench.datasets.sources.raw import refuse_raw
+from bench.datasets.sources.tiff import check_tiff
+
+# Pillow warns of odd metadata on the user's screen, without a file's name; it decides no pixel.
+warnings.filterwarnings("ignore", module=r"PIL\.")
 
 _PNG_SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
 # Formats whose own checks prove that all pixels are there; of the others only decoding does.
@@ -30,6 +35,8 @@ _NOT_IMAGES: Final = (
 )
 
 
+# Formats whose directory may be lost with the end of the file.
+_CUT_HEADERS: Final = ((b"II*\0", "TIFF"), (b"MM\0*", "TIFF"), (b"ftypavif", "AVIF"))
 _HEIF_BRANDS: Final = frozenset(
     {b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"msf1"}
 )
@@ -115,7 +122,7 @@ def read_header(source: bytes | BinaryIO, policy: DecodePolicy = DEFAULT) -> Hea
     image = open_image(source, policy)
     header = Header(true_format(image), *image.size)
     if isinstance(source, bytes):
-        check_whole(source, header.format)
+        check_whole(source, image)
         if header.format not in _COUNTED:
             _check_decodes(image)
     return header
@@ -140,19 +147,25 @@ def true_format(image: Image.Image) -> str:
     return "JPEG" if image.format == "MPO" else str(image.format)
 
 
-def check_whole(data: bytes, fmt: str) -> None:
+def check_whole(data: bytes, image: Image.Image) -> None:
     """Refuse a file that is cut short or damaged where Pillow would decode it all the same.
+
+    Args:
+        data: the encoded file.
+        image: the same, opened.
 
     Raises:
         BadImageError: an end marker, rows, scans or pixels are missing, or a checksum fails.
     """
-    match fmt:
+    match true_format(image):
         case "JPEG":
             check_jpeg(data)
         case "PNG":
             check_png(data)
         case "GIF":
             check_gif(data)
+        case "TIFF":
+            check_tiff(data, image)
         # One byte of grace: the padding after an odd last chunk is often left out, and harmless.
         case "WEBP" if struct.unpack_from("<I", data, 4)[0] + 7 > len(data):
             raise BadImageError("a truncated WebP (shorter than its header says)")
@@ -170,6 +183,9 @@ def _say_what_it_is(start: bytes, policy: DecodePolicy) -> str:
         return "a HEIC image; convert it to one of " + ", ".join(policy.formats)
     if not any(start):
         return "a file of zero bytes only (a failed copy?), not an image"
+    for signature, name in _CUT_HEADERS:
+        if start.startswith(signature, 4 if signature.startswith(b"ftyp") else 0):
+            return f"a truncated or damaged {name}, or one of a kind that is not known"
     return f"not an image of an allowed format ({', '.join(policy.formats)})"
 
 

@@ -47,12 +47,21 @@ def check_jpeg(data: bytes) -> None:
     """
     if data.rfind(b"\xff\xd9") < 0:
         raise BadImageError("a truncated JPEG (no end-of-image marker)")
+    check_entropy_coded(data)
+    _check_scans(data)
+
+
+def check_entropy_coded(data: bytes) -> None:
+    """Refuse a JPEG stream in which a scan is cut or damaged.
+
+    Raises:
+        BadImageError: says what libjpeg says.
+    """
     warning = _warning(data)
     if warning.startswith(_METADATA):
         warning = _warning(_without_metadata(data))
     if warning.startswith(_DAMAGE) and not _only_padded(warning):
         raise BadImageError(f"a truncated or damaged JPEG ({warning})")
-    _check_scans(data)
 
 
 def _warning(data: bytes) -> str:

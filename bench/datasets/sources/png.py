@@ -115,7 +115,7 @@ def _bytes_of_rows(header: bytes) -> int:
     width, height, depth, colour, _, _, interlace = struct.unpack(">IIBBBBB", header[:13])
     bits = depth * _CHANNELS[colour]
     if not interlace:
-        return height * (1 + (width * bits + 7) // 8)
+        return int(height * (1 + (width * bits + 7) // 8))
     total = 0
     for left, top, across, down in _PASSES:
         columns, rows = -(-(width - left) // across), -(-(height - top) // down)

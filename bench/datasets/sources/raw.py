@@ -111,10 +111,9 @@ class _Ifds:
         (magic,) = struct.unpack_from(f"{order}H", start, 2)
         if magic not in {42, 43}:
             return None
-        ifds = cls(stream, order, big=magic == 43)
-        (ifds.first,) = struct.unpack_from(
-            f"{order}{'Q' if magic == 43 else 'I'}", start, 8 if magic == 43 else 4
-        )
+        big = magic == 43
+        ifds = cls(stream, order, big=big)
+        (ifds.first,) = struct.unpack_from(order + ("Q" if big else "I"), start, 8 if big else 4)
         return ifds
 
     def read(self, offset: int) -> dict[int, tuple[int, ...]]:
