@@ -10,12 +10,12 @@ from typing import BinaryIO, Final
 
 from PIL import Image, ImageFile, UnidentifiedImageError
 
+from bench.datasets.formats.gif import check_gif
+from bench.datasets.formats.jpeg import check_jpeg
+from bench.datasets.formats.png import check_png, without_metadata
+from bench.datasets.formats.raw import refuse_raw
+from bench.datasets.formats.tiff import check_tiff
 from bench.datasets.policy import DEFAULT, BadImageError, DecodePolicy
-from bench.datasets.sources.gif import check_gif
-from bench.datasets.sources.jpeg import check_jpeg
-from bench.datasets.sources.png import check_png, without_metadata
-from bench.datasets.sources.raw import refuse_raw
-from bench.datasets.sources.tiff import check_tiff
 
 # Pillow warns of odd metadata on the user's screen, without a file's name; it decides no pixel.
 warnings.filterwarnings("ignore", module=r"PIL\.")

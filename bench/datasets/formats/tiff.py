@@ -6,8 +6,8 @@ from typing import Any, Final
 
 from PIL import Image
 
+from bench.datasets.formats.jpeg import check_entropy_coded
 from bench.datasets.policy import BadImageError
-from bench.datasets.sources.jpeg import check_entropy_coded
 
 # Tags of TIFF 6.0.
 _BITS, _COMPRESSION, _CHANNELS, _PLANAR = 258, 259, 277, 284
