@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from detectors.base import Detector
     from detectors.card import DetectorCard, InputSpec, TrainingData, WeightsRef
-    from detectors.errors import DetectorError, UntrainedError
+    from detectors.errors import DetectorError, UntrainedError, WeightsError
     from detectors.network import Architecture, NetworkDetector
-    from detectors.weights import WeightsError
 
 _HOMES = {
     "Architecture": "network",
@@ -25,7 +24,7 @@ _HOMES = {
     "NetworkDetector": "network",
     "TrainingData": "card",
     "UntrainedError": "errors",
-    "WeightsError": "weights",
+    "WeightsError": "errors",
     "WeightsRef": "card",
 }
 

@@ -20,6 +20,10 @@ Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos", "box"]
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
+# Normalisation is computed in float32: beyond these it has infinity or zero.
+_FLOAT32_MAX = 3.4e38
+_FLOAT32_MIN = 1.2e-38
+
 
 class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -44,10 +48,17 @@ class InputSpec(_Frozen):
     mean: tuple[float, float, float] = IMAGENET_MEAN
     std: tuple[float, float, float] = IMAGENET_STD
 
+    @field_validator("mean", "std")
+    @classmethod
+    def _finite(cls, value: tuple[float, float, float]) -> tuple[float, float, float]:
+        if not all(abs(number) <= _FLOAT32_MAX for number in value):
+            raise ValueError(f"give three finite numbers, not {value}")
+        return value
+
     @field_validator("std")
     @classmethod
     def _positive(cls, value: tuple[float, float, float]) -> tuple[float, float, float]:
-        if min(value) <= 0:
+        if min(value) < _FLOAT32_MIN:
             raise ValueError(f"std must be positive, got {value}")
         return value
 
@@ -70,11 +81,14 @@ class WeightsRef(_Frozen):
     Attributes:
         sha256: Hash of the file, 64 hex digits; empty where the file is the user's own.
         url: Where it was published; empty where it ships with bench.
+        part: Which of several sets of weights in the file, such as ``state_dict_ema``; empty where it
+            holds one.
         key_map: Prefixes of the checkpoint's keys and what replaces them, longest first.
     """
 
     sha256: str = ""
     url: str = ""
+    part: str = ""
     key_map: dict[str, str] = Field(default_factory=dict)
 
 

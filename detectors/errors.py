@@ -10,6 +10,10 @@ class DetectorError(ValueError):
     """A detector that cannot be built or breaks its contract; the message says the way out."""
 
 
+class WeightsError(DetectorError):
+    """A weights file that cannot be used; the message says why and what to do."""
+
+
 class UntrainedError(DetectorError):
     """A detector without trained weights: its scores would be noise that looks like a result."""
 

@@ -17,7 +17,13 @@ from detectors.errors import DetectorError, UntrainedError
 from detectors.fold import channels_last, folded, twin
 from detectors.identity.values import Identity
 from detectors.pretrained import Pretrained
-from detectors.weights import WeightsError, file_sha256, load_strict, read_state, rename
+from detectors.weights import (
+    WeightsError,
+    file_sha256,
+    load_strict,
+    read_state_for,
+    split_part,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,12 +147,13 @@ def load_network(
 
     Args:
         arch: Architecture to build.
-        weights: ``.safetensors`` or a torch checkpoint.
+        weights: ``.safetensors`` or a torch checkpoint; ``FILE::PART`` for one of several sets in it.
         fake_logit: The label direction, where there is no card.
 
     Raises:
         WeightsError: If the file does not fit, or nothing says which output means *fake*.
     """
+    weights, part = split_part(weights)
     card_path = card_beside(weights)
     card = read_card(card_path) if card_path.is_file() else None
     if card and fake_logit and fake_logit != card.fake_logit:
@@ -166,12 +173,20 @@ def load_network(
         )
     reference = card.weights or WeightsRef()
     card = card.model_copy(update={"fake_logit": direction})
+    if part and reference.part not in ("", part):
+        raise WeightsError(
+            f"{weights.name}::{part} contradicts the card {card_path}, which says "
+            f"{reference.part!r}: leave `::{part}` out, or mend the card"
+        )
+    part = part or reference.part
     network = arch.network(card.outputs, card.input.size)
-    need = sum(value.numel() for value in network.state_dict().values()) * 8 + (64 << 20)
-    state = rename(read_state(weights, sha256=reference.sha256, max_bytes=need), reference.key_map)
+    state = read_state_for(
+        network, weights, sha256=reference.sha256, part=part, key_map=reference.key_map
+    )
     load_strict(network, state, weights.name)
-    found = reference.sha256 or file_sha256(weights)
-    card = card.model_copy(update={"weights": reference.model_copy(update={"sha256": found})})
+    sha256 = reference.sha256 or file_sha256(weights)
+    reference = reference.model_copy(update={"sha256": sha256, "part": part})
+    card = card.model_copy(update={"weights": reference})
     return NetworkDetector(network, card)
 
 

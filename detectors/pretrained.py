@@ -11,11 +11,10 @@ from typing import Literal
 from urllib.parse import urlsplit
 from urllib.request import getproxies
 
-import torch
 from torch import Tensor, nn
 
 from detectors.errors import DetectorError
-from detectors.weights import read_state
+from detectors.weights import read_state, split_part, why_unusable
 
 _PATIENCE_S = 5
 
@@ -127,15 +126,14 @@ def start_from(network: nn.Module, state: Mapping[str, Tensor], source: Pretrain
                 f"the weights to start from have {key!r} of shape {tuple(value.shape)}, the network needs "
                 f"{tuple(filled[key].shape)}: give a file of the same network, or train with --from-scratch"
             )
-        if value.is_floating_point() and not bool(torch.isfinite(value).all()):
-            raise PretrainedError(
-                f"the weights to start from hold values in {key!r} that are not finite"
-            )
+        if reason := why_unusable(value, filled[key]):
+            raise PretrainedError(f"the weights to start from: {key!r} {reason}")
         filled[key] = value
     network.load_state_dict(filled)
     return len(keys)
 
 
 def read_start(path: Path) -> dict[str, Tensor]:
-    """Read the tensors of a file to start from, as safely as any weights file."""
-    return read_state(path)
+    """Read the tensors of a file to start from, or of ``FILE::PART``, as safely as any weights file."""
+    file, part = split_part(path)
+    return read_state(file, part=part)

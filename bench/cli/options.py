@@ -76,7 +76,9 @@ Domains = Annotated[
 Budget = Annotated[str, typer.Option(help="A lighter way the recipe names, such as small.")]
 Init = Annotated[
     Path | None,
-    typer.Option("--init", help="Weights FILE to start from, in place of ImageNet's."),
+    typer.Option(
+        "--init", help="Weights FILE, or FILE::PART, to start from, in place of ImageNet's."
+    ),
 ]
 FromScratch = Annotated[bool, typer.Option("--from-scratch", help="Start from random weights.")]
 Epochs = Annotated[int | None, typer.Option(help="Largest number of epochs.")]

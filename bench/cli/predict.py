@@ -29,7 +29,10 @@ Detector = Annotated[
 Weights = Annotated[
     Path | None,
     typer.Option(
-        "--weights", "-w", envvar="BENCH_WEIGHTS", help="Weights FILE (.safetensors or .pth)."
+        "--weights",
+        "-w",
+        envvar="BENCH_WEIGHTS",
+        help="Weights FILE (.safetensors or .pth), or FILE::PART where it holds several sets.",
     ),
 ]
 

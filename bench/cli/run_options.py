@@ -45,7 +45,8 @@ Weights = Annotated[
         "--weights",
         "-w",
         envvar="BENCH_WEIGHTS",
-        help="Weights FILE (.safetensors or .pth), or DETECTOR=FILE where there are several detectors.",
+        help="Weights FILE (.safetensors or .pth), FILE::PART where it holds several sets, "
+        "or DETECTOR=FILE where there are several detectors.",
     ),
 ]
 Limit = Annotated[

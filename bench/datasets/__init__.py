@@ -18,6 +18,7 @@ from bench.datasets.policy import (
 )
 from bench.datasets.record import FAKE, REAL, SCHEMA, ImageRecord
 from bench.datasets.sources.image_bytes import open_bytes
+from bench.datasets.sources.regular_file import read_image_file
 
 __all__ = [
     "DEFAULT",
@@ -38,4 +39,5 @@ __all__ = [
     "load",
     "open_bytes",
     "pocket_root",
+    "read_image_file",
 ]

@@ -12,17 +12,20 @@ from typing import Any, Literal
 import torch
 from numpy.typing import NDArray
 
-from bench.datasets import BadImageError, DecodePolicy, decode
+from bench.datasets import BadImageError, DecodePolicy, decode, read_image_file
 from bench.errors import BenchError, NothingSelectedError
-from bench.inference.batches import AUTO_BATCH, batches
+from bench.inference.batches import AUTO_BATCH, Batch, batches
 from bench.inference.detector import DetectorRequest, resolve
 from bench.inference.device import pick_device, quiet_numerics
 from bench.inference.foreign import guarded
 from bench.support.progress import Progress, Silent
 from detectors.base import Detector
+from detectors.errors import described
 
 # Images decoded at a time, so that memory does not grow with their number.
 _WINDOW = 64
+# How the reason begins where it is the detector, not the image.
+FAILS = "the detector fails on it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +34,8 @@ class Prediction:
 
     Attributes:
         path: Path of the image, as typed or as listed in a folder.
-        logit: Raw float32 logit, > 0 means AI-generated; ``None`` where the image is unreadable.
+        logit: Raw float32 logit, > 0 means AI-generated; ``None`` where the image is unreadable, or the
+            detector fails on it.
         verdict: In words, at the detector's own decision point (logit 0).
         reason: Why there is no logit; empty where there is one.
     """
@@ -76,7 +80,7 @@ def predict_images(
     allow_untrained: bool = False,
     progress: Progress | None = None,
 ) -> list[Prediction]:
-    """Score every image; an unreadable one says so and leaves the others alone.
+    """Score every image; one that is unreadable, or on which the detector fails, leaves the others alone.
 
     Args:
         paths: Files or folders.
@@ -87,7 +91,7 @@ def predict_images(
         progress: Shows how scoring goes on; silent by default.
 
     Raises:
-        BenchError: On a bad path or detector.
+        BenchError: On a bad path or detector, or one that fails on every image.
     """
     progress = progress or Silent()
     files = find_images(paths)
@@ -102,6 +106,9 @@ def predict_images(
             read = list(pool.map(_read, window))
             predictions += _score(window, read, detector, size, chosen)
             progress.advance(len(window))
+    failures = [p.reason for p in predictions if p.reason.startswith(FAILS)]
+    if failures and all(prediction.logit is None for prediction in predictions):
+        raise BenchError(f"{request.label} scores no image: {failures[0]}")
     return predictions
 
 
@@ -112,7 +119,7 @@ def _windows(files: Sequence[Path]) -> Iterator[Sequence[Path]]:
 
 def _read(path: Path) -> NDArray[Any] | str:
     try:
-        return decode(path.read_bytes(), DecodePolicy())
+        return decode(read_image_file(path), DecodePolicy())
     except BadImageError as error:
         return str(error)
     except OSError as error:
@@ -126,15 +133,34 @@ def _score(
     size: int,
     device: torch.device,
 ) -> list[Prediction]:
-    canvases = [None if isinstance(image, str) else detector.fit(image) for image in read]
     logits: dict[int, float] = {}
+    reasons = {i: image for i, image in enumerate(read) if isinstance(image, str)}
+    canvases: list[NDArray[Any] | None] = [None] * len(read)
+    for i, image in enumerate(read):
+        if not isinstance(image, str):
+            try:
+                canvases[i] = detector.fit(image)
+            except Exception as error:  # a detector is anybody's code
+                reasons[i] = f"{FAILS} ({described(error)})"
     for batch in batches(canvases, size):
-        with torch.inference_mode():
-            scores = detector.checked_logits(batch.tensor(device)).cpu().tolist()
-        logits.update(zip(batch.rows.tolist(), scores, strict=False))
+        try:
+            logits |= _logits(batch, detector, device)
+        except Exception:  # perhaps one image of them: each goes alone
+            for row in batch.rows.tolist():
+                alone = [canvas if i == row else None for i, canvas in enumerate(canvases)]
+                try:
+                    logits |= _logits(next(batches(alone, size)), detector, device)
+                except Exception as error:
+                    reasons[row] = f"{FAILS} ({described(error)})"
     return [
         Prediction(str(path), logits[i], "AI-generated" if logits[i] > 0 else "real")
         if i in logits
-        else Prediction(str(path), None, "unreadable", str(read[i]))
+        else Prediction(str(path), None, "unreadable", reasons[i])
         for i, path in enumerate(window)
     ]
+
+
+def _logits(batch: Batch, detector: Detector, device: torch.device) -> dict[int, float]:
+    with torch.inference_mode():
+        scores = detector.checked_logits(batch.tensor(device)).cpu().tolist()
+    return dict(zip(batch.rows.tolist(), scores, strict=False))

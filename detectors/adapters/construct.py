@@ -12,7 +12,7 @@ from detectors.card import WeightsRef
 from detectors.errors import DetectorError, described
 from detectors.global_state import kept
 from detectors.network import Architecture, load_network, untrained
-from detectors.weights import WeightsError, file_sha256
+from detectors.weights import WeightsError, file_sha256, split_part
 
 
 def construct(made_from: Any, name: str, options: LoadOptions) -> Detector:
@@ -26,10 +26,13 @@ def construct(made_from: Any, name: str, options: LoadOptions) -> Detector:
     Raises:
         DetectorError: It cannot be built, or an option would have no effect.
     """
-    if options.weights is not None and not options.weights.is_file():
-        raise WeightsError(f"no weights file at {options.weights}: check the path")
+    file, part = split_part(options.weights) if options.weights is not None else (None, "")
+    if file is not None and not file.is_file():
+        raise WeightsError(f"no weights file at {file}: check the path")
     if isinstance(made_from, Architecture):
         return _filled(made_from, name, options)
+    if part:
+        options.refuse(name, weights=f"its own code reads the file, and is not told of {part!r}")
     arguments = _arguments(made_from, name, options)
     try:
         with kept():

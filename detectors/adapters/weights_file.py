@@ -35,8 +35,8 @@ class WeightsFile(Adapter):
     def load(self, name: str, options: LoadOptions, find: FindArchitecture) -> Detector:
         """Build the architecture that the card names and fill it from the file."""
         from detectors.card import card_beside, read_card  # noqa: PLC0415
+        from detectors.errors import WeightsError  # noqa: PLC0415
         from detectors.network import Architecture, load_network  # noqa: PLC0415  (imports torch)
-        from detectors.weights import WeightsError  # noqa: PLC0415
 
         path = Path(name)
         if options.weights is not None:

@@ -229,6 +229,63 @@ def test_predict_scores_ones_own_images(cli, toy, tmp_path):
     assert "[blue].webp" in out
 
 
+NATIVE = """
+import torch
+from detectors import Detector, DetectorCard, InputSpec
+class Native(Detector):
+    card = DetectorCard(name="native", arch="native", input=InputSpec(size=None, fit="native"))
+    def __init__(self): self.n = torch.nn.Conv2d(3, 1, 7)
+    def logits(self, b): return self.n(b).mean((1, 2, 3))
+"""
+
+
+def test_one_image_on_which_a_detector_fails_leaves_the_others_alone(cli, tmp_path):
+    (tmp_path / "own.py").write_text(NATIVE)
+    Image.new("RGB", (1, 1)).save(tmp_path / "one.png")
+    for name in ("a.png", "b.png"):
+        Image.new("RGB", (64, 64), (9, 9, 200)).save(tmp_path / name)
+    code, out, _ = cli("predict", "a.png", "one.png", "b.png", "-d", "own.py:Native", "--json")
+    assert code == 12
+    a, one, b = json.loads(out)
+    assert a["logit"] == b["logit"] is not None
+    assert one["logit"] is None
+    assert "RuntimeError" in one["reason"]
+    code, _, err = cli("predict", "one.png", "-d", "own.py:Native")
+    assert code == 2
+    assert "internal" not in err
+
+
+def test_one_of_two_sets_of_weights_is_named_after_the_file(cli, tmp_path, tree):
+    import torch
+
+    from detectors.architectures.genimage_cnn import DETECTORS
+
+    states = []
+    for seed in (0, 1):
+        torch.manual_seed(seed)
+        states.append(DETECTORS["genimage-cnn"].build(2).state_dict())
+    torch.save({"state_dict": states[0], "state_dict_ema": states[1]}, tmp_path / "both.pth")
+    Image.new("RGB", (64, 64), (200, 20, 20)).save(tmp_path / "red.png")
+    command = ("predict", "red.png", "-d", "genimage-cnn", "--fake-logit", "z1-z0", "--json", "-w")
+    code, _, err = cli(*command, "both.pth")
+    assert code == 2
+    assert "'state_dict' and 'state_dict_ema'" in err
+    logits = {}
+    for part, state in zip(("state_dict", "state_dict_ema"), states, strict=True):
+        torch.save(state, tmp_path / "alone.pth")
+        (alone,) = json.loads(cli(*command, "alone.pth")[1])
+        (chosen,) = json.loads(cli(*command, f"both.pth::{part}")[1])
+        assert chosen["logit"] == alone["logit"]
+        logits[part] = chosen["logit"]
+    assert len(set(logits.values())) == 2
+    code, _, err = cli(
+        "run", "-d", "genimage-cnn", "-w", "both.pth::state_dict_ema", "--fake-logit", "z1-z0",
+        "--data", tree, "--suite", "smoke", "--limit", "8", "--out", "r", "--device", "cpu",
+    )  # fmt: skip
+    assert code == 0, err
+    assert "state_dict_ema" in (tmp_path / "r" / "run.json").read_text()
+
+
 def test_data_index_says_what_it_recognised(cli, tree):
     code, out, _ = cli("data", "index", tree)
     assert code == 0

@@ -9,6 +9,7 @@ import logging
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,6 +21,7 @@ import pyarrow.compute as pc
 from bench.datasets.digest import FORMAT_VERSION, string_bytes
 from bench.datasets.manifest import Manifest
 from bench.datasets.manifest_format import read_saved
+from bench.datasets.policy import RULES_VERSION
 from bench.datasets.sources.tree import Tree
 from bench.errors import DataError, OutputError
 from bench.version import __version__
@@ -114,7 +116,8 @@ def _manifests(cache_dir: Path | None) -> Path:
 
 def _data_set_hash(tree: Tree, options: Mapping[str, Any]) -> str:
     """Hash which data set it is and how it is read, but not its state."""
-    versions = [FORMAT_VERSION, __version__, PIL.__version__]
+    readers = [PIL.__version__, version("simplejpeg")]
+    versions = [FORMAT_VERSION, RULES_VERSION, __version__, *readers]
     identity = json.dumps([versions, str(tree.root), tree.single, options], sort_keys=True)
     return hashlib.sha256(identity.encode()).hexdigest()[:_DIGITS]
 

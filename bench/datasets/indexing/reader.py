@@ -12,6 +12,7 @@ from typing import Final
 from bench.datasets.policy import BadImageError, DecodePolicy
 from bench.datasets.sources.header import Header, read_header
 from bench.datasets.sources.image_bytes import open_bytes, parquet_row
+from bench.datasets.sources.regular_file import open_regular
 from bench.datasets.sources.tree import is_image_name, suffix
 
 Progress = Callable[[int, int], None]
@@ -84,7 +85,7 @@ class Reader:
 
     def _read_header(self, locator: str) -> ImageFacts:
         try:
-            with (self.root / locator).open("rb") as stream:
+            with open_regular(self.root / locator) as stream:
                 header = read_header(stream, self.policy)
                 return ImageFacts(header, stream.seek(0, 2), "")
         except FileNotFoundError:

@@ -27,6 +27,7 @@ from bench.datasets.layouts.table_rows import (
 )
 from bench.datasets.layouts.words import split_of
 from bench.datasets.sources.parquet_file import image_column, parquet_errors, read_schema
+from bench.datasets.sources.table_file import refuse_repeated
 from bench.datasets.sources.tree import suffix
 from bench.errors import DataError
 
@@ -74,6 +75,7 @@ def _image_files(tree: Tree) -> dict[str, pa.Schema]:
 
 def _label(schema: pa.Schema, path: str) -> LabelColumn:
     """Say how the file tells its labels: ClassLabel names, words, or our own 0 and 1."""
+    refuse_repeated(schema.names, path)
     name = label_column(schema.names, path)
     classes = _class_names(schema, name)
     # A bare number says nothing about its direction (alphabetical order makes "ai" 0), unless

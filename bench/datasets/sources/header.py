@@ -1,18 +1,28 @@
-"""What the first bytes of a file say, and whether it is whole, without decompressing a pixel."""
+"""What the first bytes of a file say, and whether all its pixels are there."""
 
 from __future__ import annotations
 
 import io
 import struct
-import zlib
+import warnings
 from dataclasses import dataclass
 from typing import BinaryIO, Final
 
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageFile, UnidentifiedImageError
 
+from bench.datasets.formats.gif import check_gif
+from bench.datasets.formats.jpeg import check_jpeg
+from bench.datasets.formats.png import check_png, without_metadata
+from bench.datasets.formats.raw import refuse_raw
+from bench.datasets.formats.tiff import check_tiff
 from bench.datasets.policy import DEFAULT, BadImageError, DecodePolicy
 
+# Pillow warns of odd metadata on the user's screen, without a file's name; it decides no pixel.
+warnings.filterwarnings("ignore", module=r"PIL\.")
+
 _PNG_SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
+# Formats whose own checks prove that all pixels are there; of the others only decoding does.
+_COUNTED: Final = frozenset({"JPEG", "PNG"})
 
 # First bytes of what is often found under an image's name, and what to tell its owner.
 _NOT_IMAGES: Final = (
@@ -22,6 +32,13 @@ _NOT_IMAGES: Final = (
     (b"\x1f\x8b", "a gzip archive, not an image"),
     (b"<?xml", "an XML or SVG document, not a raster image"),
     (b"<svg", "an SVG document, not a raster image"),
+)
+
+
+# Formats whose directory may be lost with the end of the file.
+_CUT_HEADERS: Final = ((b"II*\0", "TIFF"), (b"MM\0*", "TIFF"), (b"ftypavif", "AVIF"))
+_HEIF_BRANDS: Final = frozenset(
+    {b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"msf1"}
 )
 
 
@@ -51,15 +68,15 @@ def open_image(source: bytes | BinaryIO, policy: DecodePolicy = DEFAULT) -> Imag
     """
     stream = io.BytesIO(source) if isinstance(source, bytes) else source
     start = stream.read(512)
-    stream.seek(0)
     if not start:
         raise BadImageError("an empty file (0 bytes)")
+    refuse_raw(stream)
+    # The policy's limit holds instead: Pillow's own lies below what cameras make.
+    Image.MAX_IMAGE_PIXELS = None
     try:
-        image = Image.open(stream, formats=policy.formats)
+        image = _opened(stream, policy)
     except UnidentifiedImageError:
         raise BadImageError(_say_what_it_is(start, policy)) from None
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        raise BadImageError(f"more pixels than the limit of {policy.max_pixels}") from None
     except MemoryError:
         raise
     except Exception as error:  # Pillow's parsers raise many kinds on hostile headers
@@ -72,8 +89,32 @@ def open_image(source: bytes | BinaryIO, policy: DecodePolicy = DEFAULT) -> Imag
     return image
 
 
+def _opened(stream: BinaryIO, policy: DecodePolicy) -> Image.Image:
+    """Open an image; a PNG that Pillow refuses is tried without what decides no pixel.
+
+    Pillow refuses text and profiles of more than a MiB, whatever the pixels are like.
+    """
+    stream.seek(0)
+    try:
+        return Image.open(stream, formats=policy.formats)
+    except (UnidentifiedImageError, MemoryError):
+        raise
+    except Exception:
+        stream.seek(0)
+        if stream.read(len(_PNG_SIGNATURE)) != _PNG_SIGNATURE:
+            raise
+        stream.seek(0)
+        data = stream.read()
+        try:
+            slim = without_metadata(data, keep_orientation=True)
+            return Image.open(io.BytesIO(slim), formats=policy.formats)
+        except ValueError:
+            slim = without_metadata(data, keep_orientation=False)
+            return Image.open(io.BytesIO(slim), formats=policy.formats)
+
+
 def read_header(source: bytes | BinaryIO, policy: DecodePolicy = DEFAULT) -> Header:
-    """Read format and size; bytes in memory are checked for truncation as well.
+    """Read format and size; bytes in memory are checked for missing and damaged pixels as well.
 
     Raises:
         BadImageError: as `open_image` and `check_whole`.
@@ -81,8 +122,21 @@ def read_header(source: bytes | BinaryIO, policy: DecodePolicy = DEFAULT) -> Hea
     image = open_image(source, policy)
     header = Header(true_format(image), *image.size)
     if isinstance(source, bytes):
-        check_whole(source, header.format)
+        check_whole(source, image)
+        if header.format not in _COUNTED:
+            _check_decodes(image)
     return header
+
+
+def _check_decodes(image: Image.Image) -> None:
+    # Another library may have switched this on for the process: half an image is damage.
+    ImageFile.LOAD_TRUNCATED_IMAGES = False
+    try:
+        image.load()
+    except MemoryError:
+        raise
+    except Exception as error:  # a codec may raise nearly anything on damaged data
+        raise BadImageError(f"cannot be decoded ({in_words(error)})") from error
 
 
 def true_format(image: Image.Image) -> str:
@@ -93,42 +147,28 @@ def true_format(image: Image.Image) -> str:
     return "JPEG" if image.format == "MPO" else str(image.format)
 
 
-def check_whole(data: bytes, fmt: str) -> None:
-    """Refuse a file that is cut short, or a PNG with a flipped bit, before any decoding.
+def check_whole(data: bytes, image: Image.Image) -> None:
+    """Refuse a file that is cut short or damaged where Pillow would decode it all the same.
+
+    Args:
+        data: the encoded file.
+        image: the same, opened.
 
     Raises:
-        BadImageError: the end marker is missing, or a PNG chunk fails its checksum.
+        BadImageError: an end marker, rows, scans or pixels are missing, or a checksum fails.
     """
-    if fmt == "JPEG" and data.rfind(b"\xff\xd9") < 0:
-        raise BadImageError("a truncated JPEG (no end-of-image marker)")
-    if fmt == "PNG":
-        _check_png(data)
-    # One byte of grace: the padding after an odd last chunk is often left out, and harmless.
-    if fmt == "WEBP" and struct.unpack_from("<I", data, 4)[0] + 7 > len(data):
-        raise BadImageError("a truncated WebP (shorter than its header says)")
-
-
-def _check_png(data: bytes) -> None:
-    """Follow the chunks: length (4 bytes), kind (4), content, checksum of kind and content (4)."""
-    start = len(_PNG_SIGNATURE)
-    view = memoryview(data)
-    while start + 12 <= len(data):
-        (length,) = struct.unpack_from(">I", data, start)
-        kind = bytes(view[start + 4 : start + 8])
-        end = start + 8 + length
-        if end + 4 > len(data):
-            break
-        # Only what decides pixels: a broken text chunk does no harm.
-        decides_pixels = kind[:1].isupper() or kind == b"tRNS"
-        if decides_pixels:
-            (checksum,) = struct.unpack_from(">I", data, end)
-            if zlib.crc32(view[start + 4 : end]) != checksum:
-                name = kind.decode("ascii", "backslashreplace")
-                raise BadImageError(f"a damaged PNG (chunk {name} fails its checksum)")
-        if kind == b"IEND":
-            return
-        start = end + 4
-    raise BadImageError("a truncated PNG (no IEND chunk)")
+    match true_format(image):
+        case "JPEG":
+            check_jpeg(data)
+        case "PNG":
+            check_png(data)
+        case "GIF":
+            check_gif(data)
+        case "TIFF":
+            check_tiff(data, image)
+        # One byte of grace: the padding after an odd last chunk is often left out, and harmless.
+        case "WEBP" if struct.unpack_from("<I", data, 4)[0] + 7 > len(data):
+            raise BadImageError("a truncated WebP (shorter than its header says)")
 
 
 def _say_what_it_is(start: bytes, policy: DecodePolicy) -> str:
@@ -139,10 +179,13 @@ def _say_what_it_is(start: bytes, policy: DecodePolicy) -> str:
             return words
     if lowered.startswith((b"<!doctype html", b"<html")) or b"<html" in lowered:
         return "an HTML page, not an image (a failed download?)"
-    if start[4:8] == b"ftyp" and start[8:12] in {b"heic", b"heix", b"mif1", b"msf1"}:
+    if start[4:8] == b"ftyp" and start[8:12] in _HEIF_BRANDS:
         return "a HEIC image; convert it to one of " + ", ".join(policy.formats)
     if not any(start):
         return "a file of zero bytes only (a failed copy?), not an image"
+    for signature, name in _CUT_HEADERS:
+        if start.startswith(signature, 4 if signature.startswith(b"ftyp") else 0):
+            return f"a truncated or damaged {name}, or one of a kind that is not known"
     return f"not an image of an allowed format ({', '.join(policy.formats)})"
 
 

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 
 from bench.datasets.policy import BadImageError
 from bench.datasets.sources.parquet_file import image_column, parquet_errors
+from bench.datasets.sources.regular_file import read_image_file
 from bench.errors import DataError
 
 _ROW: Final = re.compile(r"(.+\.parquet)#(\d+)", re.IGNORECASE | re.DOTALL)
@@ -109,12 +110,13 @@ def open_bytes(root: Path, locator: str) -> bytes:
         locator: a path relative to the root, or ``file.parquet#row``.
 
     Raises:
-        BadImageError: the file cannot be read, or the row holds no bytes.
+        BadImageError: the file cannot be read, is no regular file or is far too large, or the row holds
+            no bytes.
     """
     in_parquet = parquet_row(locator)
     try:
         if in_parquet is None:
-            return (root / locator).read_bytes()
+            return read_image_file(root / locator)
         return _open_parquet.read(root / in_parquet.path, in_parquet.row)
     except FileNotFoundError:
         raise BadImageError("no such file") from None

@@ -11,11 +11,12 @@ from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from pathlib import Path
-from stat import S_ISDIR, S_ISREG
+from stat import S_ISDIR
 from typing import Final, NamedTuple
 
 from bench.datasets.sources.image_bytes import parquet_row
-from bench.datasets.sources.tree import Files, FilesBuilder, Tree, is_image_name
+from bench.datasets.sources.regular_file import special_kind
+from bench.datasets.sources.tree import Files, FilesBuilder, Tree, is_image_name, is_table_name
 from bench.errors import DataError
 
 _LITTER: Final = frozenset({"__macosx", "thumbs.db", "desktop.ini", "__pycache__"})
@@ -32,6 +33,9 @@ def scan(path: Path) -> Tree:
     path = path.expanduser()
     if path.is_file():
         return _single_file(path)
+    if path.exists() and not path.is_dir():
+        kind = special_kind(path.stat().st_mode)
+        raise DataError(f"{path} is {kind}, not a file or folder: give a copy of what it holds")
     if not path.is_dir():
         raise DataError(f"no such file or folder: {path}{_nearby(path)}")
     listing: list[Files] = []
@@ -130,7 +134,7 @@ def _list_folder(visit: _Visit) -> _Contents:
 
 
 def _examine(entry: os.DirEntry[str], visit: _Visit) -> _File | _Visit | _Unreadable | None:
-    """Say what an entry of a folder is; None for what is no file, such as a pipe."""
+    """Say what an entry of a folder is; None for what is neither a file nor called an image or table."""
     relative = f"{visit.relative}/{entry.name}" if visit.relative else entry.name
     if not _is_utf8(relative):
         return _Unreadable(_printable(relative), "a name that is not valid UTF-8")
@@ -138,11 +142,13 @@ def _examine(entry: os.DirEntry[str], visit: _Visit) -> _File | _Visit | _Unread
         stat = entry.stat()
     except OSError as error:
         reason = f"cannot be read ({error.strerror})"
-        return _Unreadable(relative, reason) if is_image_name(entry.name) else None
+        return _Unreadable(relative, reason) if _is_data(entry.name) else None
     if S_ISDIR(stat.st_mode):
         return _enter(_FolderId(stat.st_dev, stat.st_ino), entry.path, relative, visit.lineage)
-    if not S_ISREG(stat.st_mode):
-        return None
+    if kind := special_kind(stat.st_mode):
+        return (
+            _Unreadable(relative, f"{kind}, not a regular file") if _is_data(entry.name) else None
+        )
     if parquet_row(relative) is not None:
         return _Unreadable(relative, "a name that reads as a row of a Parquet file")
     return _File(entry.name, stat.st_size, stat.st_mtime_ns)
@@ -157,6 +163,11 @@ def _enter(
     if len(lineage) >= _MAX_DEPTH:
         return _Unreadable(relative, f"more than {_MAX_DEPTH} folders deep")
     return _Visit(path, relative, (*lineage, folder))
+
+
+def _is_data(name: str) -> bool:
+    """Whether a name announces an image or a table, so that leaving it out must be told."""
+    return is_image_name(name) or is_table_name(name)
 
 
 def _is_utf8(name: str) -> bool:

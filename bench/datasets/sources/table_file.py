@@ -5,14 +5,15 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pyarrow.parquet as pq
 
-from bench.datasets.sources.parquet_file import parquet_errors
+from bench.datasets.sources.parquet_file import parquet_errors, read_schema
 from bench.datasets.sources.tree import suffix
 from bench.errors import DataError
 
@@ -50,7 +51,33 @@ def read_table(path: Path) -> Table:
     return _read_jsonl(path, text) if kind == ".jsonl" else _read_csv(path, text)
 
 
+def refuse_repeated(columns: Iterable[str], where: str) -> None:
+    """Refuse a table in which two columns have one name: which of them is meant is not known.
+
+    Args:
+        columns: their names; columns without a name may be several.
+        where: name of the table, for messages.
+
+    Raises:
+        DataError: names the first such column.
+    """
+    for name, count in Counter(columns).items():
+        if name and count > 1:
+            raise DataError(
+                f"{where}: {count} columns are called {name!r}: keep one, or rename them"
+            )
+
+
+class _Pairs(dict[str, Any]):
+    """A JSON object that remembers the names of all its members, repeated ones too."""
+
+    def __init__(self, pairs: Sequence[tuple[str, Any]]) -> None:
+        super().__init__(pairs)
+        self.names = [name for name, _ in pairs]
+
+
 def _read_parquet(path: Path) -> Table:
+    refuse_repeated(read_schema(path).names, path.name)
     with parquet_errors(path):
         table = pq.read_table(path)
     rows = enumerate(table.to_pylist())
@@ -81,6 +108,7 @@ def _csv_columns(path: Path, text: str) -> list[str]:
         raise DataError(f"{path} is empty: its first line names the columns path,label,generator")
     if len(columns) == 1 and (";" in columns[0] or "\t" in columns[0]):
         raise DataError(f"{path} is not separated by commas (first line {columns[0]!r})")
+    refuse_repeated(columns, path.name)
     return columns
 
 
@@ -115,9 +143,11 @@ def _read_jsonl(path: Path, text: str) -> Table:
         if not line.strip():
             continue
         try:
-            values = json.loads(line)
+            values = json.loads(line, object_pairs_hook=_Pairs)
         except ValueError as error:
             raise DataError(f"{path.name}, line {number}: not JSON ({error})") from error
+        if isinstance(values, _Pairs):
+            refuse_repeated(values.names, f"{path.name}, line {number}")
         if not isinstance(values, dict):
             raise DataError(f"{path.name}, line {number}: not an object but {line[:40]!r}")
         columns.update(dict.fromkeys(values))

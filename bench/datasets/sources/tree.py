@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from bench.datasets.policy import BadImageError
 from bench.datasets.sources.header import Header, read_header
+from bench.datasets.sources.regular_file import open_regular
 
 
 def _set_of(words: str) -> frozenset[str]:
@@ -199,7 +200,8 @@ class Tree:
     def peek(self, path: str) -> Header | None:
         """Read the header of one file; None where it is no image."""
         try:
-            return read_header((self.root / path).read_bytes())
+            with open_regular(self.root / path) as stream:
+                return read_header(stream)
         except (OSError, BadImageError):
             return None
 

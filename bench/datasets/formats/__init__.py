@@ -1,0 +1,1 @@
+"""Image formats: what each says of its own wholeness, where Pillow would decode a part without a word."""

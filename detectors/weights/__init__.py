@@ -1,0 +1,25 @@
+"""Weights as people publish them: files to tensors, which of these are meant, and a strict load."""
+
+from __future__ import annotations
+
+from detectors.errors import WeightsError
+from detectors.weights.load import (
+    file_sha256,
+    load_strict,
+    read_state,
+    read_state_for,
+    rename,
+    why_unusable,
+)
+from detectors.weights.parts import split_part
+
+__all__ = [
+    "WeightsError",
+    "file_sha256",
+    "load_strict",
+    "read_state",
+    "read_state_for",
+    "rename",
+    "split_part",
+    "why_unusable",
+]
