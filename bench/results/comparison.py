@@ -26,6 +26,7 @@ from leaderboards.statistics.paired_cells import (
 )
 from leaderboards.statistics.significance import benjamini_hochberg, holm
 from leaderboards.tables.means import basis_slices
+from leaderboards.tables.notes import Caution
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,7 @@ class Comparison:
         contrasts: Rows, cells first, then the board's mean under each condition, detector by detector.
         lacking: Cells that one side lacks, with the reason.
         notes: What a reader should know.
+        cautions: Why numbers of any of the runs must not be taken at face value.
     """
 
     dataset: str
@@ -64,6 +66,7 @@ class Comparison:
     contrasts: tuple[Contrast, ...]
     lacking: tuple[tuple[CellName, str], ...]
     notes: tuple[str, ...]
+    cautions: tuple[Caution, ...] = ()
 
 
 def compare(paths: Sequence[Path], metric: str = "auc") -> Comparison:
@@ -129,6 +132,7 @@ def compare(paths: Sequence[Path], metric: str = "auc") -> Comparison:
         contrasts,
         tuple(lacking),
         tuple(dict.fromkeys(notes)),
+        tuple(dict.fromkeys(caution for run in runs for caution in run.cautions)),
     )
 
 

@@ -15,6 +15,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 from scipy.special import ndtr, ndtri, stdtr, stdtrit
 
 from leaderboards.statistics.intervals import NAN, Interval, wilson
@@ -205,22 +207,50 @@ def variance_of(parts: NDArray[np.float64], clusters: NDArray[np.int64] | None =
     return float(np.dot(sums, sums)) * correction
 
 
-def cluster_codes(groups: Sequence[str]) -> NDArray[np.int64] | None:
-    """Code clusters as integers; an image with an empty group stands alone. None if all do.
+def cluster_codes(
+    groups: Sequence[str], contents: Sequence[str] | None = None
+) -> NDArray[np.int64] | None:
+    """Code clusters as integers: images of one group, or of equal content, are dependent.
+
+    Args:
+        groups: (n,) source photograph or prompt of each image; an empty one stands alone.
+        contents: (n,) hash of each image's bytes; an empty one is not known.
+
+    Returns:
+        (n,) codes; None where every image stands alone.
 
     Example:
         >>> cluster_codes(["a", "", "a"]).tolist()
         [0, 1, 0]
+        >>> cluster_codes(["a", "b", "c"], ["x", "y", "x"]).tolist()
+        [0, 1, 0]
     """
-    names = np.asarray(groups, dtype=object)
-    alone = names == ""
-    clusters, codes = np.unique(names[~alone].astype(str), return_inverse=True)
-    if clusters.size == names.size - np.count_nonzero(alone):
-        return None
-    coded = np.empty(names.size, dtype=np.int64)
+    codes = _codes(groups)
+    if contents is not None:
+        codes = _joined(codes, _codes(contents))
+    return None if codes.size == np.unique(codes).size else codes
+
+
+def _codes(names: Sequence[str]) -> NDArray[np.int64]:
+    """Code equal names alike; an empty one is like no other."""
+    array = np.asarray(names, dtype=object)
+    alone = array == ""
+    known, codes = np.unique(array[~alone].astype(str), return_inverse=True)
+    coded = np.empty(array.size, dtype=np.int64)
     coded[~alone] = codes
-    coded[alone] = clusters.size + np.arange(np.count_nonzero(alone))
+    coded[alone] = known.size + np.arange(np.count_nonzero(alone))
     return coded
+
+
+def _joined(one: NDArray[np.int64], other: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Code alike what either coding codes alike, over any number of steps."""
+    if np.unique(other).size == other.size:
+        return one
+    n_one = int(one.max(initial=-1)) + 1
+    n = n_one + int(other.max(initial=-1)) + 1
+    links = coo_array((np.ones(one.size, dtype=bool), (one, n_one + other)), shape=(n, n))
+    _, component = connected_components(links, directed=False)
+    return np.asarray(component[one], dtype=np.int64)
 
 
 def difference(
