@@ -9,6 +9,7 @@ from pathlib import Path
 from bench.errors import BenchError, NothingSelectedError
 from bench.results.pairing import (
     DetectorPair,
+    data_notes,
     load_scores,
     pair,
     undefined_notes,
@@ -124,6 +125,7 @@ def compare(paths: Sequence[Path], metric: str = "auc") -> Comparison:
         for run in runs
         if run.limit is not None
     ]
+    notes += data_notes(*runs)
     policy = str(reference_run.protocol["threshold"])
     return Comparison(
         reference_run.dataset,

@@ -6,19 +6,21 @@ were saved as JPEG; Grommelt et al. 2024 (arXiv:2403.17608) measured the bias in
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from scipy.stats import fisher_exact
+from numpy.typing import NDArray
+from scipy.stats import chi2_contingency, fisher_exact
 
 from bench.datasets import FAKE, REAL
-from leaderboards.tables.notes import Caution, LeftOut
+from bench.store.rundir import RunSpec
+from leaderboards.tables.notes import Caution, LeftOut, count_left_out
 
 # Balanced accuracy of guessing by file format or size alone from which a reader is warned.
 WARN_FROM = 0.6
+CHANCE_P = 0.001
 # Classes lose unequally from this difference of their shares, or where chance is this unlikely; where
 # both hold, the second at its usual level, what was asked for is not what was scored.
 UNEQUAL_SHARE, UNEQUAL_P, INCOMPLETE_P = 0.01, 0.01, 0.05
@@ -31,6 +33,33 @@ _SIZE_ADVICE = (
     "(for example both classes resized alike from larger ones) before believing these numbers."
 )
 _MOST_NAMED = 3
+
+
+def count_run(spec: RunSpec, undecoded: pd.DataFrame) -> tuple[LeftOut, ...]:
+    """Count what could not be used when a run's data were indexed, and what did not decode.
+
+    Args:
+        spec: The run.
+        undecoded: One row an image that was selected and did not decode.
+    """
+    late = undecoded[["label", "generator", "domain"]].itertuples(index=False, name=None)
+    return count_left_out(late, spec.left_out)
+
+
+def run_cautions(
+    spec: RunSpec, samples: pd.DataFrame, left_out: Sequence[LeftOut]
+) -> tuple[Caution, ...]:
+    """Find everything that makes the numbers of a run unusable; its limit is told by the board.
+
+    Args:
+        spec: The run.
+        samples: One row a scored image.
+        left_out: Images that cannot be used, by kind.
+    """
+    names = [(detector.label, str(detector.card["name"])) for detector in spec.detectors]
+    # Of a limited run it is not known how many images each class had before the limit.
+    compared = left_out if spec.limit is None else ()
+    return (*untrained(names), *cautions(samples, spec.pairing, compared))
 
 
 def cautions(
@@ -138,7 +167,7 @@ def _tell_apart(
     return caution(max(spoilt.values()), f" at most, in {len(spoilt)} generators ({named})")
 
 
-def guess(values: pd.Series, labels: np.ndarray) -> float:
+def guess(values: pd.Series, labels: NDArray[np.int64]) -> float:
     """Compute how well one fact of an image tells its class: each image is guessed from all others.
 
     An image is guessed to be of the class in which its value has the larger share among the others; a
@@ -149,8 +178,8 @@ def guess(values: pd.Series, labels: np.ndarray) -> float:
         labels: (n,) 1 = AI-generated.
 
     Returns:
-        Balanced accuracy; 0.5 where a class is missing, or where chance may do as well (two standard
-        errors).
+        Balanced accuracy; 0.5 where a class is missing, or where chance may do as well (chi-squared
+        test of values against classes, p of .001 or more).
 
     Example:
         >>> guess(pd.Series(["a"] * 9 + ["b"] * 9), np.repeat([0, 1], 9))
@@ -168,8 +197,16 @@ def guess(values: pd.Series, labels: np.ndarray) -> float:
     right_real = np.sign((real - 1) / (n_real - 1) - fake / n_fake) / 2 + 0.5
     right_fake = np.sign((fake - 1) / (n_fake - 1) - real / n_real) / 2 + 0.5
     accuracy = float((real @ right_real) / n_real + (fake @ right_fake) / n_fake) / 2
-    error = math.sqrt(1 / n_real + 1 / n_fake) / 4
-    return accuracy if accuracy - 0.5 > 2 * error else 0.5
+    return 0.5 if _is_chance(real, fake) else accuracy
+
+
+def _is_chance(real: NDArray[np.float64], fake: NDArray[np.float64]) -> bool:
+    """Whether counts of values differ between the classes by no more than chance allows."""
+    common = real + fake > 1
+    # Values that occur once are one kind: taken one by one they make the test too lenient.
+    table = np.stack([np.append(counts[common], counts[~common].sum()) for counts in (real, fake)])
+    table = table[:, table.any(axis=0)]
+    return table.shape[1] < 2 or float(chi2_contingency(table, correction=False).pvalue) >= CHANCE_P
 
 
 def _conflict(samples: pd.DataFrame) -> Caution | None:

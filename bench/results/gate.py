@@ -18,7 +18,7 @@ from bench.errors import (
     NothingSelectedError,
     nearest,
 )
-from bench.results.pairing import PairedScores, load_scores, pair, undefined_notes
+from bench.results.pairing import PairedScores, data_notes, load_scores, pair, undefined_notes
 from bench.results.scores import ScoreTable
 from bench.support.toml import first_fault, parse_toml
 from leaderboards.gate import Decision, Rules, Verdict, floor_verdict, judge, outcome
@@ -226,7 +226,12 @@ def gate(candidate: Path, baseline: Path, rules: GateRules) -> GateResult:
         rules=rules,
         verdicts=tuple(verdicts),
         floors=tuple(floors),
-        notes=(*paired.notes, *undefined_notes(cells, rules.metric), *limits),
+        notes=(
+            *paired.notes,
+            *undefined_notes(cells, rules.metric),
+            *limits,
+            *data_notes(before, after),
+        ),
         decision=decision,
         cautions=paired.cautions,
     )

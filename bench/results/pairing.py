@@ -41,7 +41,7 @@ class PairedScores:
         strata: (n,) codes of images gathered apart, for resampling.
         clusters: (n,) codes of dependent images, of one group or of equal bytes; None where there
             are none.
-        notes: What differs and may explain a change, and what the images lack.
+        notes: What differs and may explain a change.
         cautions: Why the numbers of either side must not be taken at face value.
     """
 
@@ -132,6 +132,15 @@ def pair(
         tuple(cells), lacking, strata, clusters, tuple(_notes(baseline, candidate, pairs)),
         tuple(dict.fromkeys([*baseline.cautions, *candidate.cautions])),
     )  # fmt: skip
+
+
+def data_notes(*tables: ScoreTable) -> Iterator[str]:
+    """Say what the images behind some scores lack, and which of them are the same."""
+    lacking = (count_by_class(scores.left_out) for scores in tables)
+    yield from dict.fromkeys(
+        f"left out for every detector alike: {kinds}" for kinds in lacking if kinds
+    )
+    yield from dict.fromkeys(line for table in tables for line in duplicate_lines(table.samples))
 
 
 def undefined_notes(cells: Sequence[PairedCell], metric: str) -> list[str]:
@@ -270,8 +279,3 @@ def _notes(
     gated = {names.candidate for names in pairs}
     left_out = [f"not gated, no baseline: {d}" for d in candidate.detectors if d not in gated]
     yield from (*changed, *renamed, *left_out)
-    lacking = (count_by_class(scores.left_out) for scores in (baseline, candidate))
-    yield from dict.fromkeys(
-        f"left out for every detector alike: {kinds}" for kinds in lacking if kinds
-    )
-    yield from duplicate_lines(baseline.samples)

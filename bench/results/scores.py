@@ -20,13 +20,13 @@ from bench.datasets import REAL
 from bench.datasets.layouts.base import UNKNOWN
 from bench.errors import NothingSelectedError
 from bench.results.attack_checks import black_box_hint, failed_checks
-from bench.results.confounds import cautions, untrained
+from bench.results.confounds import count_run, run_cautions
 from bench.store.rundir import ConditionRecord, DetectorRecord, Failure, RunDir, RunSpec
 from bench.store.shards import ATTACK_COLUMNS, ShardDamagedError, Store
 from detectors.card import DetectorCard
 from leaderboards import CLEAN, Axis, ScoreColumn, SeenBy, Slice, Status, slices
 from leaderboards.tables.attack_checks import AttackScores, Check, check_attacks
-from leaderboards.tables.notes import Caution, LeftOut, count_left_out
+from leaderboards.tables.notes import Caution, LeftOut
 
 _AXES: dict[str, tuple[Axis, ...]] = {
     "generator": ("generator",),
@@ -166,7 +166,7 @@ def load_run(folder: Path) -> ScoredRun:
     keep = ~samples["sample_id"].isin(bad).to_numpy()
     checks = _check_attacks(conditions, samples["label"].to_numpy(), keep, thresholds)
     conditions = _marked(conditions, failed_checks(checks))
-    left_out = _left_out(spec, samples[~keep])
+    left_out = count_run(spec, samples[~keep])
     scores = ScoreTable(
         name=str(folder),
         protocol=_protocol(spec),
@@ -183,24 +183,9 @@ def load_run(folder: Path) -> ScoredRun:
         checks=tuple(checks),
         training={detector.label: _training(detector) for detector in spec.detectors},
         left_out=left_out,
-        cautions=_cautions(spec, samples[keep], left_out),
+        cautions=run_cautions(spec, samples[keep], left_out),
     )  # fmt: skip
     return ScoredRun(spec, scores)
-
-
-def _left_out(spec: RunSpec, undecoded: pd.DataFrame) -> tuple[LeftOut, ...]:
-    """Count what could not be used when the data were indexed, and what did not decode."""
-    late = undecoded[["label", "generator", "domain"]].itertuples(index=False, name=None)
-    return count_left_out(late, spec.left_out)
-
-
-def _cautions(
-    spec: RunSpec, samples: pd.DataFrame, left_out: tuple[LeftOut, ...]
-) -> tuple[Caution, ...]:
-    names = [(detector.label, str(detector.card["name"])) for detector in spec.detectors]
-    # Of a limited run it is not known how many images each class had before the limit.
-    compared = left_out if spec.limit is None else ()
-    return (*untrained(names), *cautions(samples, spec.pairing, compared))
 
 
 def _training(record: DetectorRecord) -> SeenBy:
