@@ -39,7 +39,7 @@ def count_run(spec: RunSpec, undecoded: pd.DataFrame) -> tuple[LeftOut, ...]:
     """Count what could not be used when a run's data were indexed, and what did not decode.
 
     Args:
-        spec: The run.
+        spec: Request of the run, as its folder records it.
         undecoded: One row an image that was selected and did not decode.
     """
     late = undecoded[["label", "generator", "domain"]].itertuples(index=False, name=None)
@@ -52,7 +52,7 @@ def run_cautions(
     """Find everything that makes the numbers of a run unusable; its limit is told by the board.
 
     Args:
-        spec: The run.
+        spec: Request of the run, as its folder records it.
         samples: One row a scored image.
         left_out: Images that cannot be used, by kind.
     """

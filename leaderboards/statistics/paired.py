@@ -15,12 +15,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 from scipy.special import ndtr, ndtri, stdtr, stdtrit
 
 from leaderboards.statistics.intervals import NAN, Interval, wilson
-from leaderboards.statistics.ranking import is_fake_mask, tie_groups
+from leaderboards.statistics.ranking import is_fake_mask, join_codes, tie_groups
 
 _ROUNDING = 1e-24
 
@@ -227,7 +225,7 @@ def cluster_codes(
     """
     codes = _codes(groups)
     if contents is not None:
-        codes = _joined(codes, _codes(contents))
+        codes = join_codes(codes, _codes(contents))
     return None if codes.size == np.unique(codes).size else codes
 
 
@@ -240,17 +238,6 @@ def _codes(names: Sequence[str]) -> NDArray[np.int64]:
     coded[~alone] = codes
     coded[alone] = known.size + np.arange(np.count_nonzero(alone))
     return coded
-
-
-def _joined(one: NDArray[np.int64], other: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Code alike what either coding codes alike, over any number of steps."""
-    if np.unique(other).size == other.size:
-        return one
-    n_one = int(one.max(initial=-1)) + 1
-    n = n_one + int(other.max(initial=-1)) + 1
-    links = coo_array((np.ones(one.size, dtype=bool), (one, n_one + other)), shape=(n, n))
-    _, component = connected_components(links, directed=False)
-    return np.asarray(component[one], dtype=np.int64)
 
 
 def difference(
