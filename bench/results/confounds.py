@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy.stats import chi2_contingency, fisher_exact
 
 from bench.datasets import FAKE, REAL
-from bench.store.rundir import RunSpec
+from bench.store.rundir import UNSTEADY, DetectorRecord, RunSpec
 from leaderboards.tables.notes import Caution, LeftOut, count_left_out
 
 # Balanced accuracy of guessing by file format or size alone from which a reader is warned.
@@ -56,10 +56,9 @@ def run_cautions(
         samples: One row a scored image.
         left_out: Images that cannot be used, by kind.
     """
-    names = [(detector.label, str(detector.card["name"])) for detector in spec.detectors]
     # Of a limited run it is not known how many images each class had before the limit.
     compared = left_out if spec.limit is None else ()
-    return (*untrained(names), *cautions(samples, spec.pairing, compared))
+    return (*_of_detectors(spec.detectors), *cautions(samples, spec.pairing, compared))
 
 
 def cautions(
@@ -82,16 +81,25 @@ def cautions(
     return tuple(message for message in messages if message is not None)
 
 
-def untrained(names: Iterable[tuple[str, str]]) -> Iterator[Caution]:
-    """Warn of detectors with random weights, given the label and the card's name of each."""
-    for label, card in names:
-        if card.endswith("(untrained)"):
+def _of_detectors(detectors: Iterable[DetectorRecord]) -> Iterator[Caution]:
+    """Warn of random weights and of answers that vary."""
+    for detector in detectors:
+        label = detector.label
+        if str(detector.card["name"]).endswith("(untrained)"):
             yield Caution(
                 code="untrained",
                 title=f"WARNING: {label} has random weights",
                 advice="Its numbers say nothing about any trained detector.",
                 detector=label,
             )
+        for remark in detector.remarks:
+            if remark.startswith(UNSTEADY):
+                yield Caution(
+                    code=UNSTEADY,
+                    title=f"WARNING: {label} is {UNSTEADY}",
+                    advice=remark.removeprefix(f"{UNSTEADY}: ").capitalize() + ".",
+                    detector=label,
+                )
 
 
 def format_lines(samples: pd.DataFrame) -> list[str]:

@@ -30,6 +30,8 @@ from leaderboards.tables.attacks import AttackFacts
 from leaderboards.tables.notes import LeftOut
 
 SCHEMA_VERSION = 1
+# What a detector's remark begins with where its answers vary.
+UNSTEADY = "not deterministic"
 
 
 class _Record(BaseModel):

@@ -103,7 +103,7 @@ def model_index(rows: pd.DataFrame, notes: BoardNotes, detector: str, dataset_id
 def _warned(notes: BoardNotes, detector: str) -> str:
     limited = "" if notes.limit is None else " (LIMITED RUN)"
     cautions = [c.title for c in notes.cautions if c.detector in ("", detector)]
-    return limited + "".join(f" (WARNING: {title})" for title in cautions)
+    return limited + "".join(f" ({title})" for title in cautions)
 
 
 def _yaml(value: Any) -> str:

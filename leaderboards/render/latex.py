@@ -134,7 +134,7 @@ def _document(
         f"suite {notes.suite}, data {notes.dataset}, {notes.n_images} images, seed {notes.seed}",
         f"threshold: {notes.threshold_policy}",
         *(f"weights of {name}: {digest}" for name, digest in notes.weights.items()),
-        *(f"WARNING: {caution.detector} {caution.sentence}" for caution in notes.cautions),
+        *(caution.sentence for caution in notes.cautions),
         f"made by detector-bench {notes.tool_version}",
     ]
     title = record.phrase if record and metric == record.name else metric.replace("_", " ")
@@ -151,8 +151,7 @@ def _document(
     if notes.limit is not None:
         caption += f" LIMITED RUN: {notes.n_images} images."
     for caution in notes.cautions:
-        about = f"{caution.detector}: " if caution.detector else ""
-        caption += rf" \textbf{{WARNING: {escape_latex(about + caution.title)}.}}"
+        caption += rf" \textbf{{{escape_latex(caution.title)}.}}"
     columns = "l" + "r" * (len(titles) + 1)
     return [
         *(f"% {visible(fact)}" for fact in facts),

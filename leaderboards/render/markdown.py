@@ -60,8 +60,7 @@ def caution_lines(cautions: Sequence[Caution]) -> list[str]:
     """Write cautions as quoted paragraphs, to stand above whatever they spoil."""
     lines: list[str] = []
     for caution in cautions:
-        about = f"{caution.detector}: " if caution.detector else ""
-        lines += [f"> **{escape(about + caution.title)}.** {escape(caution.advice)}", ""]
+        lines += [f"> **{escape(caution.title)}.** {escape(caution.advice)}", ""]
     return lines
 
 

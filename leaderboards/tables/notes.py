@@ -16,7 +16,8 @@ class Caution:
 
     Attributes:
         code: The same in a few words, for a column of a table.
-        title: What is wrong, with its figures; no full stop.
+        title: What is wrong, with its figures, and the detector's name where it is about one; begins
+            with a word in capitals, ends without a full stop.
         advice: What that means and what to do, in sentences.
         detector: The detector it is about; "" for all of them.
     """

@@ -153,17 +153,40 @@ def test_a_format_that_spoils_one_generator_is_told_too(tree, toy, tmp_path):
     assert "in 1 generators (beta)" in top
 
 
-def test_random_weights_are_told_above_the_headline_and_in_their_own_rows(tree, toy, tmp_path):
+FLAKY = """
+import torch
+from detectors import Detector, DetectorCard, InputSpec
+
+class Flaky(Detector):
+    card = DetectorCard(name="n", arch="n", input=InputSpec(size=32, fit="crop"))
+    def logits(self, batch):
+        return torch.arange(len(batch)) - len(batch) / 2 + batch.mean(dim=(1, 2, 3))
+"""
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [("untrained", "has random weights"), ("not deterministic", "is not deterministic")],
+)
+def test_what_spoils_one_detector_stands_above_the_headline_and_in_its_rows(
+    code, words, tree, toy, tmp_path
+):
+    (tmp_path / "flaky.py").write_text(FLAKY)
+    name = "googlenet" if code == "untrained" else f"{tmp_path / 'flaky.py'}:Flaky"
     run = bench.run(
-        ["genimage-cnn", toy()], suite=SUITE, data=tree, out=tmp_path / "out", allow_untrained=True
+        [name, toy()],
+        suite=SUITE,
+        data=tree,
+        out=tmp_path / "out",
+        allow_untrained=code == "untrained",
     )
     rows = list(csv.DictReader(io.StringIO(run.board.to_csv())))
-    told = {row["detector"]: row["warning"] for row in rows}
-    untrained = [name for name, warning in told.items() if warning == "untrained"]
-    if "genimage-cnn" in told and not untrained:
-        pytest.skip("this architecture has trained weights here")
-    assert told["Toy"] == ""
-    assert "has random weights" in run.board.to_markdown().partition("| Detector")[0]
+    assert {row["warning"] for row in rows if row["detector"] == "Toy"} == {""}
+    assert {row["warning"] for row in rows if row["detector"] != "Toy"} == {code}
+    assert words in run.board.to_markdown().partition("| Detector")[0]
+    assert words in run.report.remarks[0]
+    latex = export(tmp_path / "out", "latex").texts["latex"]
+    assert words in next(line for line in latex.splitlines() if r"\caption" in line)
 
 
 def test_a_limited_run_is_the_first_warning_everywhere(tree, toy, tmp_path):
