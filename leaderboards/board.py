@@ -91,8 +91,8 @@ class Board:
         return render_markdown(self.rows, self.notes, self.extras)
 
     def to_csv(self) -> str:
-        """Render the tidy file, one row a cell."""
-        return render_csv(self.rows)
+        """Render the tidy file, one row a cell, with what the notes say of it."""
+        return render_csv(self.rows, self.notes)
 
     def to_json(self) -> str:
         """Render notes, headline, conditions and cells as one strict JSON document."""

@@ -73,6 +73,8 @@ def _leaderboard(run: Path, form: str, *, write: bool) -> None:
 
     result = report(run)
     board = result.board
+    for remark in result.remarks:
+        say(remark)
     put(renderers("FORMATS")[form](board.rows, board.notes, board.extras))
     if write:
         with writable(run):
@@ -81,6 +83,7 @@ def _leaderboard(run: Path, form: str, *, write: bool) -> None:
             say(f"written: {path}")
     if result.incomplete:
         say(f"{result.incomplete} cells have no result")
+    if result.incomplete or result.lost_class:
         raise typer.Exit(EXIT_INCOMPLETE)
 
 

@@ -38,6 +38,8 @@ def command(*, runs: Runs, metric: Metric = "auc", form: Format = "md") -> None:
 
     comparison = compare(runs, metric)
     rows = [Row(c.reference, c.test, c.holm, c.bh) for c in comparison.contrasts]
+    for caution in comparison.cautions:
+        say(caution.sentence)
     if form == "csv":
         put(compare_csv(rows, metric, comparison.policy))
     else:
@@ -50,14 +52,17 @@ def command(*, runs: Runs, metric: Metric = "auc", form: Format = "md") -> None:
 
 def _markdown(comparison: Comparison, rows: list[Row]) -> str:
     from leaderboards.render.compare import compare_table
+    from leaderboards.render.markdown import caution_lines
     from leaderboards.render.text import escape
 
     oracle = " (ORACLE threshold)" if comparison.policy == "oracle" else ""
     lines = [
         f"# Comparison on {escape(comparison.dataset)}: {comparison.metric}{oracle}",
         "",
+        *caution_lines(comparison.cautions),
         *compare_table(rows),
-        "Difference: detector minus reference, on the same images (clustered where the data name groups). "
+        "Difference: detector minus reference, on the same images (clustered by the groups that the data "
+        "name, and by equal bytes). "
         "A star marks p < 0.05 after Holm's correction over all rows.",
         "",
         *(f"- {escape(note)}" for note in comparison.notes),

@@ -88,6 +88,8 @@ def command(
         if github:
             say(gate_report.github_error(str(error)))
         raise
+    for caution in result.cautions:
+        say(caution.sentence)
     render = {
         "md": gate_report.to_markdown,
         "json": gate_report.to_json,

@@ -28,7 +28,8 @@ from bench.version import __version__
 
 EPILOG = (
     "Exit codes: 0 ok; 2 usage or bad input; 5 nothing selected; 10 regression; "
-    "11 inconclusive or no baseline; 12 some cells or images have no result; "
+    "11 inconclusive or no baseline; 12 some cells have no result, or "
+    "one class lost clearly more images than the other; "
     "70 internal error; 130 interrupted."
 )
 

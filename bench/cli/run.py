@@ -175,6 +175,8 @@ def _run(request: RunRequest, adversarial: tuple[int, Path] | None, *, quiet: bo
 def _print(result: RunResult, *, as_json: bool, profile: bool, quiet: bool) -> None:
     from bench.cli.timing import counts_line, profile_json, profile_table
 
+    for remark in result.report.remarks:
+        say(remark)
     if as_json and profile:
         import json
 
@@ -191,6 +193,7 @@ def _print(result: RunResult, *, as_json: bool, profile: bool, quiet: bool) -> N
         say(f"written: {result.folder / 'leaderboard.md'}, {result.folder / 'leaderboard.csv'}")
     if result.report.incomplete:
         say(f"{result.report.incomplete} cells have no result: see the board's footnotes")
+    if result.report.incomplete or result.report.lost_class:
         raise typer.Exit(EXIT_INCOMPLETE)
 
 

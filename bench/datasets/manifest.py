@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from bench.datasets.digest import digest_manifest
 from bench.datasets.manifest_format import Saved, read_saved, write_saved
-from bench.datasets.record import BAD_SCHEMA, FAKE, SCHEMA, ImageRecord
+from bench.datasets.record import BAD_SCHEMA, FAKE, LOST_SCHEMA, SCHEMA, ImageRecord
 from bench.errors import DataError, NothingSelectedError
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class Manifest:
         root: folder that the locators are relative to.
         table: columns of `record.SCHEMA`, sorted by sample_id.
         pairing: generator -> the real sources it is compared with.
-        bad: columns path and reason: images left out, the same for every detector.
+        lost: columns of `record.LOST_SCHEMA`: images left out, the same for every detector.
         digest: SHA-256 over the table (without locators) and the pairing; the same on every
             machine and under every root.
     """
@@ -46,7 +46,7 @@ class Manifest:
     root: Path
     table: pa.Table
     pairing: Mapping[str, tuple[str, ...]]
-    bad: pa.Table
+    lost: pa.Table
     digest: str
 
     @classmethod
@@ -61,7 +61,17 @@ class Manifest:
         pairing: Mapping[str, Sequence[str]],
         bad: pa.Table | None = None,
     ) -> Manifest:
-        """Put a manifest together: rows sorted, digest taken; columns may come in any order."""
+        """Put a manifest together: rows sorted, digest taken; columns may come in any order.
+
+        Args:
+            name: as the attribute.
+            layout: as the attribute.
+            recognised: as the attribute.
+            root: as the attribute.
+            table: as the attribute, unsorted.
+            pairing: as the attribute.
+            bad: images left out; of `record.LOST_SCHEMA` path and reason are needed.
+        """
         columns = table.select(SCHEMA.names).cast(SCHEMA)
         ordered = share_memory(_sorted(columns).combine_chunks()).replace_schema_metadata(None)
         pairs = {generator: tuple(pairing[generator]) for generator in sorted(pairing)}
@@ -72,12 +82,24 @@ class Manifest:
             root=root,
             table=ordered,
             pairing=pairs,
-            bad=BAD_SCHEMA.empty_table() if bad is None else bad,
+            lost=_with_all_facts(bad),
             digest=digest_manifest(ordered, pairs),
         )
 
     def __len__(self) -> int:
         return int(self.table.num_rows)
+
+    @property
+    def bad(self) -> pa.Table:
+        """Columns path and reason of the images left out."""
+        return self.lost.select(BAD_SCHEMA.names)
+
+    def lost_from(self, split: str) -> pa.Table:
+        """Give what is left out of a split, with the images of which no split is known; all for ""."""
+        if not split or self.splits() == ("",):
+            return self.lost
+        of_split = pc.is_in(self.lost["split"], value_set=pa.array([split, ""], pa.string()))
+        return self.lost.filter(pc.or_(of_split, pc.is_null(self.lost["split"])))
 
     def records(self, indices: Iterable[int] | None = None) -> Iterator[ImageRecord]:
         """Make the records at some rows, one at a time.
@@ -138,7 +160,7 @@ class Manifest:
             root=self.root,
             table=table,
             pairing={g: sources for g, sources in self.pairing.items() if g in generators},
-            bad=self.bad,
+            bad=self.lost,
         )
 
     def counts(self) -> pd.DataFrame:
@@ -165,7 +187,7 @@ class Manifest:
             "recognised": self.recognised,
             "root": str(self.root),
             "pairing": self.pairing,
-            "bad": self.bad.to_pylist(),
+            "bad": self.lost.to_pylist(),
             "digest": self.digest,
             "extra": dict(extra or {}),
         }
@@ -195,7 +217,7 @@ class Manifest:
             root=Path(head["root"]) if root is None else root,
             table=saved.table,
             pairing=head["pairing"],
-            bad=pa.Table.from_pylist(head["bad"], schema=BAD_SCHEMA),
+            bad=pa.Table.from_pylist(head["bad"], schema=LOST_SCHEMA),
         )
         if manifest.digest != head["digest"]:
             raise DataError(
@@ -209,6 +231,19 @@ def no_such_split(name: str, split: str, splits: Iterable[str]) -> NothingSelect
     names = ", ".join(repr(s) for s in splits if s)
     hint = f"choose --split from {names}, or --split all" if names else "it holds no readable image"
     return NothingSelectedError(f"{name} has no images in split {split!r}: {hint}")
+
+
+def _with_all_facts(bad: pa.Table | None) -> pa.Table:
+    """Bring bad images to `LOST_SCHEMA`; what nobody said of them is null."""
+    if bad is None:
+        return LOST_SCHEMA.empty_table()
+    columns = {
+        field.name: bad[field.name]
+        if field.name in bad.column_names
+        else pa.nulls(len(bad), field.type)
+        for field in LOST_SCHEMA
+    }
+    return pa.table(columns, schema=LOST_SCHEMA)
 
 
 def _sorted(table: pa.Table) -> pa.Table:

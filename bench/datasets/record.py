@@ -67,3 +67,14 @@ BAD_SCHEMA: Final = pa.schema(
         pa.field("reason", pa.string(), nullable=False),
     ]
 )
+
+# A bad image, and what the layout said of it; label is null and the names are "" where it said nothing.
+LOST_SCHEMA: Final = pa.schema(
+    [
+        *BAD_SCHEMA,
+        pa.field("label", pa.int8()),
+        pa.field("generator", pa.string()),
+        pa.field("domain", pa.string()),
+        pa.field("split", pa.string()),
+    ]
+)

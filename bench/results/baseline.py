@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import io
 import json
@@ -20,6 +21,7 @@ from bench.store.rundir import RunSpec
 from bench.support.files import write_atomic, write_text
 from bench.version import __version__
 from leaderboards import ScoreColumn, cell_rows
+from leaderboards.tables.notes import Caution, LeftOut
 
 SCHEMA_VERSION = 1
 BASELINE_NAME = "baseline.json"
@@ -119,6 +121,8 @@ def _document(
             ],
         },
         "bad": dict(scores.bad),
+        "left_out": [dataclasses.asdict(kind) for kind in scores.left_out],
+        "warnings": [dataclasses.asdict(caution) for caution in scores.cautions],
         "cells": _cells(rows),
     }
 
@@ -189,6 +193,8 @@ def _unpack(path: Path, document: dict[str, Any], table: pa.Table) -> ScoreTable
         columns=columns,
         thresholds={d["label"]: float(d["threshold"]) for d in document["detectors"]},
         bad=document["bad"],
+        left_out=tuple(LeftOut(**kind) for kind in document.get("left_out", ())),
+        cautions=tuple(Caution(**caution) for caution in document.get("warnings", ())),
     )
 
 

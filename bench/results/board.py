@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from bench.inference.numerics import Numerics
-from bench.results.confounds import format_lines
+from bench.results.confounds import class_loss, duplicate_lines, format_lines
 from bench.results.scores import ScoreTable, load_run
 from bench.store.rundir import ConditionRecord, RunSpec
 from detectors.card import DetectorCard
-from leaderboards import Board, BoardNotes, cell_rows, extras
+from leaderboards import CLEAN, Board, BoardNotes, cell_rows, extras, wilson
+from leaderboards.statistics.thresholds import called_fake
+from leaderboards.tables.cells import cell_state
+from leaderboards.tables.notes import Caution, count_by_class
+from leaderboards.tables.slicing import pool
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,11 +27,15 @@ class Report:
         board: The leaderboard, with notes and extra tables.
         bad: (path, reason) of every image left out, for all detectors alike.
         incomplete: Number of cells without a result.
+        remarks: What a person must be told beside the board: warnings first.
+        lost_class: Whether a class lost so many more images than the other that the run is incomplete.
     """
 
     board: Board
     bad: tuple[tuple[str, str], ...]
     incomplete: int
+    remarks: tuple[str, ...] = ()
+    lost_class: bool = False
 
 
 def report(folder: Path) -> Report:
@@ -54,7 +63,22 @@ def report(folder: Path) -> Report:
         extras(scores.samples, slices, scores.columns, rows, scores.training),
     )
     incomplete = int((rows["status"] != "ok").sum())
-    return Report(board, tuple(sorted(scores.bad.items())), incomplete)
+    return Report(
+        board,
+        tuple(sorted(scores.bad.items())),
+        incomplete,
+        tuple(remarks(board.notes.warnings, scores)),
+        lost_class=spec.limit is None and class_loss(scores.samples, scores.left_out).is_incomplete,
+    )
+
+
+def remarks(warnings: Sequence[Caution], scores: ScoreTable) -> Iterator[str]:
+    """Say what stands between scores and a reader: warnings, images left out, duplicates."""
+    yield from (caution.sentence for caution in warnings)
+    if scores.left_out:
+        n = sum(kind.images for kind in scores.left_out)
+        yield f"left out for every detector alike: {n} images: {count_by_class(scores.left_out)}"
+    yield from duplicate_lines(scores.samples)
 
 
 def _notes(spec: RunSpec, scores: ScoreTable, cards: Mapping[str, DetectorCard]) -> BoardNotes:
@@ -68,7 +92,9 @@ def _notes(spec: RunSpec, scores: ScoreTable, cards: Mapping[str, DetectorCard])
         limit=spec.limit,
         n_images=len(scores.samples),
         n_available=spec.n_available if spec.limit is not None else None,
-        bad_images=len(scores.bad),
+        bad_images=sum(kind.images for kind in scores.left_out),
+        left_out=scores.left_out,
+        cautions=scores.cautions,
         seed=spec.seed,
         precision=spec.precision,
         device=spec.device,
@@ -86,8 +112,10 @@ def _notes(spec: RunSpec, scores: ScoreTable, cards: Mapping[str, DetectorCard])
             *_remarks(spec),
             f"Split: {spec.split or 'all'}.",
             *_thresholds(spec),
+            *_observed_rates(spec, scores),
             *_inputs(cards),
             *format_lines(scores.samples),
+            *duplicate_lines(scores.samples),
             *Numerics.recorded(spec.environment).sentences(),
             *spec.suite.remarks,
         ),
@@ -117,6 +145,27 @@ def _thresholds(spec: RunSpec) -> Iterator[str]:
         yield (
             f"{label}: threshold {record.value:.6g}, chosen on {record.n_real} real and {record.n_fake} "
             f"fake images{only}."
+        )
+
+
+def _observed_rates(spec: RunSpec, scores: ScoreTable) -> Iterator[str]:
+    """Hold the false-positive rate that the policy asks for against that on the scored reals."""
+    asked = spec.suite.policy.fpr
+    if math.isnan(asked):
+        return
+    cut = pool(scores.samples, scores.slices())
+    for column in scores.columns:
+        threshold, logits = scores.thresholds[column.detector], column.logits[cut.real_rows]
+        if column.condition != CLEAN or cell_state(column, cut.real_rows).status != "ok":
+            continue
+        n_false, n = int(called_fake(logits, threshold).sum()), logits.size
+        lo, hi = wilson(n_false, n)
+        verdict = (
+            "" if lo <= asked <= hi else ": the threshold does not keep its rate on these images"
+        )
+        yield (
+            f"{column.detector}: false-positive rate asked {asked:g}, observed {n_false / n:.3f} "
+            f"[{lo:.3f}, {hi:.3f}] on the {n} scored real images, clean{verdict}."
         )
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from bench.errors import BenchError, NothingSelectedError
 from bench.results.pairing import (
     DetectorPair,
+    data_notes,
     load_scores,
     pair,
     undefined_notes,
@@ -26,6 +27,7 @@ from leaderboards.statistics.paired_cells import (
 )
 from leaderboards.statistics.significance import benjamini_hochberg, holm
 from leaderboards.tables.means import basis_slices
+from leaderboards.tables.notes import Caution
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,7 @@ class Comparison:
         contrasts: Rows, cells first, then the board's mean under each condition, detector by detector.
         lacking: Cells that one side lacks, with the reason.
         notes: What a reader should know.
+        cautions: Why numbers of any of the runs must not be taken at face value.
     """
 
     dataset: str
@@ -64,6 +67,7 @@ class Comparison:
     contrasts: tuple[Contrast, ...]
     lacking: tuple[tuple[CellName, str], ...]
     notes: tuple[str, ...]
+    cautions: tuple[Caution, ...] = ()
 
 
 def compare(paths: Sequence[Path], metric: str = "auc") -> Comparison:
@@ -121,6 +125,7 @@ def compare(paths: Sequence[Path], metric: str = "auc") -> Comparison:
         for run in runs
         if run.limit is not None
     ]
+    notes += data_notes(*runs)
     policy = str(reference_run.protocol["threshold"])
     return Comparison(
         reference_run.dataset,
@@ -129,6 +134,7 @@ def compare(paths: Sequence[Path], metric: str = "auc") -> Comparison:
         contrasts,
         tuple(lacking),
         tuple(dict.fromkeys(notes)),
+        tuple(dict.fromkeys(caution for run in runs for caution in run.cautions)),
     )
 
 

@@ -18,7 +18,7 @@ from bench.errors import (
     NothingSelectedError,
     nearest,
 )
-from bench.results.pairing import PairedScores, load_scores, pair, undefined_notes
+from bench.results.pairing import PairedScores, data_notes, load_scores, pair, undefined_notes
 from bench.results.scores import ScoreTable
 from bench.support.toml import first_fault, parse_toml
 from leaderboards.gate import Decision, Rules, Verdict, floor_verdict, judge, outcome
@@ -26,6 +26,7 @@ from leaderboards.statistics.catalogue import CATALOGUE
 from leaderboards.statistics.metrics import measure
 from leaderboards.statistics.paired_cells import METRICS, CellName, PairedCell
 from leaderboards.tables.cells import CLEAN
+from leaderboards.tables.notes import Caution
 
 EXITS: Mapping[Decision, int] = {
     "PASS": EXIT_OK,
@@ -142,6 +143,7 @@ class GateResult:
         floors: One a floor and cell.
         notes: What a reader should know.
         decision: The worst verdict that blocks.
+        cautions: Why numbers of either side must not be taken at face value.
     """
 
     candidate: str
@@ -153,6 +155,7 @@ class GateResult:
     floors: tuple[Floor, ...]
     notes: tuple[str, ...]
     decision: Decision
+    cautions: tuple[Caution, ...] = ()
 
     @property
     def exit_code(self) -> int:
@@ -223,8 +226,14 @@ def gate(candidate: Path, baseline: Path, rules: GateRules) -> GateResult:
         rules=rules,
         verdicts=tuple(verdicts),
         floors=tuple(floors),
-        notes=(*paired.notes, *undefined_notes(cells, rules.metric), *limits),
+        notes=(
+            *paired.notes,
+            *undefined_notes(cells, rules.metric),
+            *limits,
+            *data_notes(before, after),
+        ),
         decision=decision,
+        cautions=paired.cautions,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 import os
@@ -15,6 +16,7 @@ from bench.support.files import write_text
 from bench.version import __version__
 from leaderboards.gate import Decision
 from leaderboards.render import gate as render
+from leaderboards.render.markdown import caution_lines
 from leaderboards.render.text import escape
 
 FILE_NAMES = {"md": "gate.md", "json": "gate.json", "junit": "gate.junit.xml"}
@@ -34,6 +36,7 @@ def to_markdown(result: GateResult) -> str:
     lines = [
         f"# Gate: {result.decision} ({_MEANINGS[result.decision]})",
         "",
+        *caution_lines(result.cautions),
         f"{escape(result.candidate)} against {escape(result.baseline)}, on {escape(result.dataset)}: "
         + ", ".join(f"{counts[word]} {word}" for word in _MEANINGS if counts[word])
         + ".",
@@ -69,6 +72,7 @@ def to_json(result: GateResult) -> str:
         "baseline": result.baseline,
         "dataset": result.dataset,
         "threshold_policy": result.threshold_policy,
+        "warnings": [dataclasses.asdict(caution) for caution in result.cautions],
         "rules": result.rules.model_dump(mode="json"),
         "verdicts": [render.verdict_record(v) for v in result.verdicts],
         "floors": [

@@ -13,11 +13,13 @@ from numpy.typing import NDArray
 
 from bench.errors import BenchError, NoBaselineError, NothingSelectedError
 from bench.results.baseline import BASELINE_NAME, load_baseline
+from bench.results.confounds import duplicate_lines
 from bench.results.scores import ScoreTable, load_run
 from leaderboards import ScoreColumn
 from leaderboards.statistics.paired import cluster_codes
 from leaderboards.statistics.paired_cells import CellName, PairedCell
 from leaderboards.tables.cells import CONDEMNED, cell_state
+from leaderboards.tables.notes import Caution, count_by_class
 
 _MOST_NAMED = 3  # images or conditions that a message names before it says "..."
 
@@ -37,8 +39,10 @@ class PairedScores:
         cells: Cells scored by both.
         lacking: Name of each other cell, to the reason.
         strata: (n,) codes of images gathered apart, for resampling.
-        clusters: (n,) codes of dependent images; None where the data name none.
+        clusters: (n,) codes of dependent images, of one group or of equal bytes; None where there
+            are none.
         notes: What differs and may explain a change.
+        cautions: Why the numbers of either side must not be taken at face value.
     """
 
     cells: tuple[PairedCell, ...]
@@ -46,6 +50,7 @@ class PairedScores:
     strata: NDArray[np.int64]
     clusters: NDArray[np.int64] | None
     notes: tuple[str, ...]
+    cautions: tuple[Caution, ...] = ()
 
 
 class _ColumnPair(NamedTuple):
@@ -122,8 +127,20 @@ def pair(
             )
     samples = baseline.samples
     strata = pd.factorize(samples["label"].astype(str) + "\0" + samples["generator"])[0]
-    clusters = cluster_codes(list(samples["group"]))
-    return PairedScores(tuple(cells), lacking, strata, clusters, _notes(baseline, candidate, pairs))
+    clusters = cluster_codes(list(samples["group"]), list(samples["sha256"]))
+    return PairedScores(
+        tuple(cells), lacking, strata, clusters, tuple(_notes(baseline, candidate, pairs)),
+        tuple(dict.fromkeys([*baseline.cautions, *candidate.cautions])),
+    )  # fmt: skip
+
+
+def data_notes(*tables: ScoreTable) -> Iterator[str]:
+    """Say what the images behind some scores lack, and which of them are the same."""
+    lacking = (count_by_class(scores.left_out) for scores in tables)
+    yield from dict.fromkeys(
+        f"left out for every detector alike: {kinds}" for kinds in lacking if kinds
+    )
+    yield from dict.fromkeys(line for table in tables for line in duplicate_lines(table.samples))
 
 
 def undefined_notes(cells: Sequence[PairedCell], metric: str) -> list[str]:
@@ -248,7 +265,7 @@ def _same_detectors(baseline: ScoreTable, candidate: ScoreTable) -> list[Detecto
 
 def _notes(
     baseline: ScoreTable, candidate: ScoreTable, pairs: Sequence[DetectorPair]
-) -> tuple[str, ...]:
+) -> Iterator[str]:
     changed = [
         f"{key}: {value} then, {candidate.context.get(key)} now"
         for key, value in baseline.context.items()
@@ -261,4 +278,4 @@ def _notes(
     ]
     gated = {names.candidate for names in pairs}
     left_out = [f"not gated, no baseline: {d}" for d in candidate.detectors if d not in gated]
-    return (*changed, *renamed, *left_out)
+    yield from (*changed, *renamed, *left_out)

@@ -17,13 +17,16 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from bench.datasets import REAL
+from bench.datasets.layouts.base import UNKNOWN
 from bench.errors import NothingSelectedError
 from bench.results.attack_checks import black_box_hint, failed_checks
+from bench.results.confounds import count_run, run_cautions
 from bench.store.rundir import ConditionRecord, DetectorRecord, Failure, RunDir, RunSpec
 from bench.store.shards import ATTACK_COLUMNS, ShardDamagedError, Store
 from detectors.card import DetectorCard
 from leaderboards import CLEAN, Axis, ScoreColumn, SeenBy, Slice, Status, slices
 from leaderboards.tables.attack_checks import AttackScores, Check, check_attacks
+from leaderboards.tables.notes import Caution, LeftOut
 
 _AXES: dict[str, tuple[Axis, ...]] = {
     "generator": ("generator",),
@@ -51,6 +54,9 @@ class ScoreTable:
         bad: Path of each image left out, to the reason.
         checks: The honesty checks of every attack.
         training: Detector to its training data; a detector that is not named is "unknown".
+        left_out: How many images cannot be used, by kind: those in ``bad``, and those that were found
+            when the data were indexed.
+        cautions: Why numbers made of these scores must not be taken at face value.
     """
 
     name: str
@@ -66,6 +72,8 @@ class ScoreTable:
     bad: Mapping[str, str]
     checks: tuple[Check, ...] = ()
     training: Mapping[str, SeenBy] = field(default_factory=dict)
+    left_out: tuple[LeftOut, ...] = ()
+    cautions: tuple[Caution, ...] = ()
 
     def slices(self) -> list[Slice]:
         """Cut the samples as the suite asks; a cut by domain is left out where no domain is named.
@@ -158,6 +166,7 @@ def load_run(folder: Path) -> ScoredRun:
     keep = ~samples["sample_id"].isin(bad).to_numpy()
     checks = _check_attacks(conditions, samples["label"].to_numpy(), keep, thresholds)
     conditions = _marked(conditions, failed_checks(checks))
+    left_out = count_run(spec, samples[~keep])
     scores = ScoreTable(
         name=str(folder),
         protocol=_protocol(spec),
@@ -173,6 +182,8 @@ def load_run(folder: Path) -> ScoredRun:
         bad=bad,
         checks=tuple(checks),
         training={detector.label: _training(detector) for detector in spec.detectors},
+        left_out=left_out,
+        cautions=run_cautions(spec, samples[keep], left_out),
     )  # fmt: skip
     return ScoredRun(spec, scores)
 
@@ -181,6 +192,9 @@ def _training(record: DetectorRecord) -> SeenBy:
     data = DetectorCard.model_validate(record.card).training_data
     if data is None:
         return SeenBy(known=False)
+    if not data.generators and data.n_fake != 0:
+        # A card that names no generator says as little as one that names it "unknown".
+        return SeenBy(frozenset({UNKNOWN}), frozenset(data.domains))
     return SeenBy(frozenset(data.generators), frozenset(data.domains))
 
 

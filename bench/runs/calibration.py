@@ -16,6 +16,7 @@ from bench.store.rundir import Failure, ThresholdRecord
 from bench.store.shards import Store
 from bench.store.units import Chunk, Plan
 from detectors.card import DetectorCard
+from leaderboards.tables.generator_names import is_among
 
 
 def calibration_chunks(
@@ -127,7 +128,9 @@ def _threshold(
 
 def _training_generators(card: DetectorCard, present: set[str]) -> tuple[str, ...]:
     data = card.training_data
-    return () if data is None else tuple(sorted(present.intersection(data.generators)))
+    if data is None:
+        return ()
+    return tuple(sorted(name for name in present if is_among(name, data.generators)))
 
 
 def failures(refused: Mapping[str, str], conditions: Sequence[str]) -> list[Failure]:

@@ -19,6 +19,7 @@ from bench.inference.foreign import Foreign
 from bench.runs.settled import Settled
 from bench.scoring.decoding import decode_chunk
 from bench.store.provenance import fingerprint
+from bench.store.rundir import UNSTEADY
 from bench.store.units import Chunk
 from bench.support.progress import Progress
 from detectors.base import Detector
@@ -77,7 +78,7 @@ def _unknown_remark(unknown: tuple[str, ...]) -> str:
 
 def _unsteady_remark(difference: float) -> str:
     return (
-        f"not deterministic: asked twice, in another order or another batch, it gives the same images logits "
+        f"{UNSTEADY}: asked twice, in another order or another batch, it gives the same images logits "
         f"that differ by up to {difference:.3g}; its numbers are one draw of many, and are made anew in "
         "every run"
     )

@@ -13,6 +13,7 @@ from bench.runs.prepare import Prepared
 from bench.runs.settled import Settled
 from bench.store.provenance import git_state, versions
 from bench.store.rundir import ConditionRecord, DetectorRecord, RunSpec
+from leaderboards.tables.notes import count_left_out
 
 
 def run_spec(prepared: Prepared, settled: Settled) -> RunSpec:
@@ -20,13 +21,18 @@ def run_spec(prepared: Prepared, settled: Settled) -> RunSpec:
     request, manifest = prepared.request, prepared.manifest
     store, folder = prepared.store.root, request.folder
     severity = curves(list(prepared.conditions.values()))
+    split = request.suite.split if request.split is None else request.split
     return RunSpec(
         suite=request.suite,
         dataset=manifest.name,
         layout=manifest.layout,
         pairing={name: tuple(sources) for name, sources in manifest.pairing.items()},
         manifest_digest=manifest.digest,
-        split=request.suite.split if request.split is None else request.split,
+        left_out=count_left_out(
+            (row["label"], row["generator"], row["domain"])
+            for row in manifest.lost_from(split).to_pylist()
+        ),
+        split=split,
         limit=request.limit,
         n_images=len(prepared.rows),
         n_available=prepared.n_available,

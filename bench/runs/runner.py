@@ -240,6 +240,7 @@ def report_with(folder: RunDir, failures: Sequence[Failure], manifest: Manifest)
     """Record the failures, build the report, and list every image that was left out."""
     folder.failed(failures)
     finished = report(folder.root)
-    indexed = [(row["path"], row["reason"]) for row in manifest.bad.to_pylist()]
+    split = folder.spec().split
+    indexed = [(row["path"], row["reason"]) for row in manifest.lost_from(split).to_pylist()]
     folder.left_out(sorted({*indexed, *finished.bad}))
     return finished

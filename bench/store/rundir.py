@@ -27,8 +27,11 @@ from bench.store.units import Plan
 from bench.support.files import write_atomic, write_text
 from bench.support.toml import first_fault
 from leaderboards.tables.attacks import AttackFacts
+from leaderboards.tables.notes import LeftOut
 
 SCHEMA_VERSION = 1
+# What a detector's remark begins with where its answers vary.
+UNSTEADY = "not deterministic"
 
 
 class _Record(BaseModel):
@@ -84,13 +87,17 @@ class Failure(_Record):
 
 
 class RunSpec(_Record):
-    """The resolved request: every choice that was made, by the user or for them."""
+    """The resolved request: every choice that was made, by the user or for them.
+
+    ``left_out`` counts the images of the split that could not be used when the data were indexed.
+    """
 
     schema_version: int = SCHEMA_VERSION
     suite: Suite
     dataset: str
     layout: str
     pairing: dict[str, tuple[str, ...]]
+    left_out: tuple[LeftOut, ...] = ()
     manifest_digest: str
     split: str
     limit: int | None

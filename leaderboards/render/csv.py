@@ -12,8 +12,10 @@ from leaderboards.statistics.catalogue import count_columns
 from leaderboards.tables.cells import TEXT_COLUMNS
 from leaderboards.tables.extras import Extras
 from leaderboards.tables.notes import BoardNotes
+from leaderboards.tables.slicing import POOLED
 
 UNDEFINED = "n/a"
+NOTE_COLUMNS = ("left_out_real", "left_out_fake", "warning")
 
 # What a spreadsheet would run as a formula, also behind apostrophes that an earlier guard put there
 # (so that guarding is one to one and ``unguard`` restores the name).
@@ -24,12 +26,43 @@ _NEEDS_QUOTES = re.compile(r'[",\r\n]|^\s|\s$')
 def render_csv(
     rows: pd.DataFrame, notes: BoardNotes | None = None, extras: Extras | None = None
 ) -> str:
-    """Write the board's rows as CSV; notes and further tables have no place in it."""
-    del notes, extras
-    return render_rows(rows)
+    """Write the board's rows as CSV, each with the images it lacks and the warnings that hold for it.
+
+    The columns ``left_out_real``, ``left_out_fake`` (images of the slice that cannot be used) and
+    ``warning`` (codes, joined by "; ") stand at the end, where there are notes.
+    """
+    del extras
+    if notes is None:
+        return render_rows(rows)
+    return render_rows(rows.assign(**_of_notes(rows, notes)))
 
 
 FORMATS = {"csv": render_csv}
+
+
+def _of_notes(rows: pd.DataFrame, notes: BoardNotes) -> dict[str, list[int] | list[str]]:
+    """What the notes say of each row: columns of ``NOTE_COLUMNS``, by name."""
+    cuts = zip(rows["generator"], rows["domain"], strict=True)
+    left_out = [left_out_of(notes, generator, domain) for generator, domain in cuts]
+    warnings = [
+        "; ".join(w.code for w in notes.warnings if w.detector in ("", detector))
+        for detector in rows["detector"]
+    ]
+    columns = ([n_real for n_real, _ in left_out], [n_fake for _, n_fake in left_out], warnings)
+    return dict(zip(NOTE_COLUMNS, columns, strict=True))
+
+
+def left_out_of(notes: BoardNotes, generator: str, domain: str) -> tuple[int, int]:
+    """Count the real and the fake images that a slice would have, could they be used."""
+    counts = [0, 0]
+    sources = notes.pairing.get(generator)
+    for kind in notes.left_out:
+        if kind.label is None or domain not in (POOLED, kind.domain):
+            continue
+        is_paired = sources is None or kind.generator in sources
+        if generator == POOLED or (kind.generator == generator if kind.label else is_paired):
+            counts[kind.label] += kind.images
+    return counts[0], counts[1]
 
 
 def render_rows(rows: pd.DataFrame) -> str:
@@ -39,7 +72,7 @@ def render_rows(rows: pd.DataFrame) -> str:
     repeated from the file. Text that a spreadsheet would run as a formula gets a leading apostrophe.
     """
     lines = [",".join(rows.columns)]
-    whole = {*count_columns(), "strength"}
+    whole = {*count_columns(), "strength", *NOTE_COLUMNS}
     texts = [
         [_cell(name, value, whole=name in whole) for value in rows[name]] for name in rows.columns
     ]

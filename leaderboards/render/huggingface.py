@@ -58,7 +58,7 @@ def evaluation_results(
         "dataset": {"id": dataset_id, "task_id": notes.suite},
         "value": round(100 * value, 3),
         "notes": f"mean AUC in percent over {slices} of {notes.dataset}, clean, {notes.n_images} images, "
-        f"detector {detector}, detector-bench {notes.tool_version}" + _limited(notes),
+        f"detector {detector}, detector-bench {notes.tool_version}" + _warned(notes, detector),
     }
     return f"- {_yaml(entry)}\n"
 
@@ -100,8 +100,10 @@ def model_index(rows: pd.DataFrame, notes: BoardNotes, detector: str, dataset_id
     return f"---\nmodel-index: {_yaml(index)}\n---\n"
 
 
-def _limited(notes: BoardNotes) -> str:
-    return "" if notes.limit is None else " (LIMITED RUN)"
+def _warned(notes: BoardNotes, detector: str) -> str:
+    limited = "" if notes.limit is None else " (LIMITED RUN)"
+    cautions = [c.title for c in notes.cautions if c.detector in ("", detector)]
+    return limited + "".join(f" ({title})" for title in cautions)
 
 
 def _yaml(value: Any) -> str:

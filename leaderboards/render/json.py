@@ -19,6 +19,7 @@ from leaderboards.tables.severity import curve_rows
 def render_json(rows: pd.DataFrame, notes: BoardNotes, extras: Extras | None = None) -> str:
     """Write notes, headline, conditions and cells; names verbatim, floats as in the CSV."""
     document: dict[str, Any] = {
+        "warnings": [_plain(caution) for caution in notes.warnings],
         "notes": {
             field.name: _plain(getattr(notes, field.name)) for field in dataclasses.fields(notes)
         },

@@ -43,6 +43,8 @@ _ESCAPES = {
     "*": r"{*}",
 }
 
+_MARKS = {"seen": r"$^{\dagger}$", "unknown": r"$^{?}$"}
+
 
 def escape_latex(text: str) -> str:
     """Escape text so that LaTeX prints it as it is; controls are spelt out."""
@@ -117,7 +119,7 @@ def _cell(row: dict[Any, Any], metric: str) -> str:
         return UNDEFINED
     show = _show(metric)
     interval = "" if math.isnan(lo) else rf" {{\scriptsize[{show(lo)}, {show(hi)}]}}"
-    mark = r"$^{\dagger}$" if row["seen"] == "seen" else ""
+    mark = _MARKS.get(str(row["seen"]), "")
     return f"{show(value)}{interval}{mark}"
 
 
@@ -132,6 +134,7 @@ def _document(
         f"suite {notes.suite}, data {notes.dataset}, {notes.n_images} images, seed {notes.seed}",
         f"threshold: {notes.threshold_policy}",
         *(f"weights of {name}: {digest}" for name, digest in notes.weights.items()),
+        *(caution.sentence for caution in notes.cautions),
         f"made by detector-bench {notes.tool_version}",
     ]
     title = record.phrase if record and metric == record.name else metric.replace("_", " ")
@@ -141,10 +144,14 @@ def _document(
         "Mean: over slices that are not, as on the board; $\\ast$: over all, as none is unseen. "
         "Bold: not significantly apart from the best."
     )
+    if "unknown" in set(rows["seen"]):
+        caption += " ?: nobody knows whether it was in the training data."
     if is_oracle:
         caption += " ORACLE threshold, fitted on the scored images."
     if notes.limit is not None:
         caption += f" LIMITED RUN: {notes.n_images} images."
+    for caution in notes.cautions:
+        caption += rf" \textbf{{{escape_latex(caution.title)}.}}"
     columns = "l" + "r" * (len(titles) + 1)
     return [
         *(f"% {visible(fact)}" for fact in facts),

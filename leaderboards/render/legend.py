@@ -8,7 +8,7 @@ import pandas as pd
 
 from leaderboards.render.csv import number
 from leaderboards.render.text import UNDEFINED, escape, escape_line, rate, table
-from leaderboards.tables.notes import BoardNotes
+from leaderboards.tables.notes import BoardNotes, count_by_class
 
 _READING = (
     "Label 1 = AI-generated = positive; an image is called fake where its logit is greater than the "
@@ -38,6 +38,7 @@ _READING = (
 def legend(rows: pd.DataFrame, notes: BoardNotes) -> list[str]:
     """Write the closing sections: how to read, protocol, detectors, slices, conditions, versions."""
     lines = ["## Notes", "", *(f"- {line}" for line in _READING)]
+    lines += [f"- {line}" for line in _nameless(rows, notes)]
     lines += [f"- {line}" for line in _protocol(notes)]
     lines += [f"- {escape_line(line)}" for line in notes.extra]
     lines += ["", "### Detectors", "", *_detectors(rows, notes)]
@@ -54,12 +55,25 @@ def legend(rows: pd.DataFrame, notes: BoardNotes) -> list[str]:
     return lines
 
 
+def _nameless(rows: pd.DataFrame, notes: BoardNotes) -> list[str]:
+    """Explain "unknown" where the card does say what the detector was trained on."""
+    unknown = rows[rows["seen"] == "unknown"]
+    if not any(notes.training.get(str(detector)) for detector in unknown["detector"]):
+        return []
+    return [
+        "(?) also marks a slice of which nobody can say whether it was seen: its generator has no name, "
+        "or the training data of the detector have one without a name, or one name leaves open what the "
+        "other states (a version). It is in neither the mean over unseen nor that over seen."
+    ]
+
+
 def _protocol(notes: BoardNotes) -> list[str]:
     layout = f", recognised as {escape(notes.layout)}" if notes.layout else ""
     lines = [
         f"Threshold policy: {escape(notes.threshold_policy)}.",
         f"Data: {escape(notes.dataset)}{layout}; {notes.n_images} images scored.",
         f"Bad images, left out for every detector alike: {notes.bad_images}.",
+        *([f"Left out: {escape(kinds)}."] if (kinds := count_by_class(notes.left_out)) else []),
         f"Seed {notes.seed}, precision {escape(notes.precision)}, device {escape(notes.device)}.",
     ]
     if notes.tool_version:

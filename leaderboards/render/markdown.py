@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -25,7 +25,7 @@ from leaderboards.tables.means import (
     main_cut,
     slice_name,
 )
-from leaderboards.tables.notes import BoardNotes
+from leaderboards.tables.notes import BoardNotes, Caution
 from leaderboards.tables.slicing import POOLED
 
 MARKS = {"seen": " †", "mixed": " ‡", "unknown": " (?)"}
@@ -38,7 +38,7 @@ _SIZES = {"unseen": "n_unseen", "seen": "n_seen", "all": "n_slices"}
 def render_markdown(rows: pd.DataFrame, notes: BoardNotes, extras: Extras | None = None) -> str:
     """Write the whole document; no clock, no path: the same rows and notes give the same bytes."""
     lines = [f"# Leaderboard: {escape(notes.dataset)}, suite {escape(notes.suite)}", ""]
-    lines += _limited(notes)
+    lines += caution_lines(notes.warnings)
     lines += _headline(rows)
     for kind in CUT_KINDS:
         lines += _by_slice(rows, kind)
@@ -56,15 +56,12 @@ def render_markdown(rows: pd.DataFrame, notes: BoardNotes, extras: Extras | None
 FORMATS = {"md": render_markdown}
 
 
-def _limited(notes: BoardNotes) -> list[str]:
-    if notes.limit is None:
-        return []
-    total = "" if notes.n_available is None else f" of {notes.n_available}"
-    return [
-        f"> **LIMITED RUN: {notes.n_images}{total} images (limit {notes.limit}).** "
-        "Good for a trial, not for a comparison.",
-        "",
-    ]
+def caution_lines(cautions: Sequence[Caution]) -> list[str]:
+    """Write cautions as quoted paragraphs, to stand above whatever they spoil."""
+    lines: list[str] = []
+    for caution in cautions:
+        lines += [f"> **{escape(caution.title)}.** {escape(caution.advice)}", ""]
+    return lines
 
 
 def _headline(rows: pd.DataFrame) -> list[str]:

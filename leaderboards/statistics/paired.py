@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri, stdtr, stdtrit
 
 from leaderboards.statistics.intervals import NAN, Interval, wilson
-from leaderboards.statistics.ranking import is_fake_mask, tie_groups
+from leaderboards.statistics.ranking import is_fake_mask, join_codes, tie_groups
 
 _ROUNDING = 1e-24
 
@@ -205,21 +205,38 @@ def variance_of(parts: NDArray[np.float64], clusters: NDArray[np.int64] | None =
     return float(np.dot(sums, sums)) * correction
 
 
-def cluster_codes(groups: Sequence[str]) -> NDArray[np.int64] | None:
-    """Code clusters as integers; an image with an empty group stands alone. None if all do.
+def cluster_codes(
+    groups: Sequence[str], contents: Sequence[str] | None = None
+) -> NDArray[np.int64] | None:
+    """Code clusters as integers: images of one group, or of equal content, are dependent.
+
+    Args:
+        groups: (n,) source photograph or prompt of each image; an empty one stands alone.
+        contents: (n,) hash of each image's bytes; an empty one is not known.
+
+    Returns:
+        (n,) codes; None where every image stands alone.
 
     Example:
         >>> cluster_codes(["a", "", "a"]).tolist()
         [0, 1, 0]
+        >>> cluster_codes(["a", "b", "c"], ["x", "y", "x"]).tolist()
+        [0, 1, 0]
     """
-    names = np.asarray(groups, dtype=object)
-    alone = names == ""
-    clusters, codes = np.unique(names[~alone].astype(str), return_inverse=True)
-    if clusters.size == names.size - np.count_nonzero(alone):
-        return None
-    coded = np.empty(names.size, dtype=np.int64)
+    codes = _codes(groups)
+    if contents is not None:
+        codes = join_codes(codes, _codes(contents))
+    return None if codes.size == np.unique(codes).size else codes
+
+
+def _codes(names: Sequence[str]) -> NDArray[np.int64]:
+    """Code equal names alike; an empty one is like no other."""
+    array = np.asarray(names, dtype=object)
+    alone = array == ""
+    known, codes = np.unique(array[~alone].astype(str), return_inverse=True)
+    coded = np.empty(array.size, dtype=np.int64)
     coded[~alone] = codes
-    coded[alone] = clusters.size + np.arange(np.count_nonzero(alone))
+    coded[alone] = known.size + np.arange(np.count_nonzero(alone))
     return coded
 
 

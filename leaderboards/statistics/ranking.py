@@ -12,6 +12,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 
 class Placements(NamedTuple):
@@ -134,3 +136,26 @@ def tie_groups(fake: NDArray[np.bool_], logits: NDArray[Any]) -> TieGroups:
     fakes_before = np.concatenate(([0], np.cumsum(fake[order], dtype=np.int64)))
     fakes = np.diff(fakes_before[np.append(starts, logits.size)])
     return TieGroups(real=total - fakes, fake=fakes, starts=starts, order=order)
+
+
+def join_codes(one: NDArray[np.int64], other: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Put together what either of two codings puts together, over any number of steps.
+
+    Args:
+        one: (n,) non-negative codes.
+        other: (n,) non-negative codes of the same items.
+
+    Returns:
+        (n,) codes.
+
+    Example:
+        >>> join_codes(np.array([0, 0, 1, 2]), np.array([5, 6, 6, 7])).tolist()
+        [0, 0, 0, 1]
+    """
+    if np.unique(other).size == other.size:
+        return one
+    n_one = int(one.max(initial=-1)) + 1
+    n = n_one + int(other.max(initial=-1)) + 1
+    links = coo_array((np.ones(one.size, dtype=bool), (one, n_one + other)), shape=(n, n))
+    _, component = connected_components(links, directed=False)
+    return np.asarray(component[one], dtype=np.int64)

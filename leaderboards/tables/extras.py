@@ -40,7 +40,7 @@ class Extras:
         sources: Columns ``SOURCE_COLUMNS``: share of each real source's images called fake. A control
             is a source that is compared with no generator.
         ranks: Detector to 1 + the number of detectors with a significantly higher headline AUC
-            (paired, clustered where the data name groups, Holm-adjusted at 5%); 0 where not scored.
+            (paired, clustered by group and by equal bytes, Holm-adjusted at 5%); 0 where not scored.
     """
 
     pooled: pd.DataFrame
@@ -104,7 +104,11 @@ def _ranks(
 ) -> dict[str, int]:
     names = list(dict.fromkeys(rows["detector"]))
     ranked = [name for name in names if name in means]
-    clusters = cluster_codes(list(samples["group"])) if "group" in samples.columns else None
+    groups, contents = (
+        list(samples[name]) if name in samples.columns else [""] * len(samples)
+        for name in ("group", "sha256")
+    )
+    clusters = cluster_codes(groups, contents)
     pairs = [(i, j) for i in range(len(ranked)) for j in range(i)]
     tests = [difference(means[ranked[i]], means[ranked[j]], clusters) for i, j in pairs]
     p = np.ones((len(ranked), len(ranked)))

@@ -2,11 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from leaderboards.tables.attack_checks import Check
 from leaderboards.tables.attacks import AttackFacts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caution:
+    """Why numbers of a board must not be taken at face value; stands wherever they stand.
+
+    Attributes:
+        code: The same in a few words, for a column of a table.
+        title: What is wrong, with its figures, and the detector's name where it is about one; begins
+            with a word in capitals, ends without a full stop.
+        advice: What that means and what to do, in sentences.
+        detector: The detector it is about; "" for all of them.
+    """
+
+    code: str
+    title: str
+    advice: str
+    detector: str = ""
+
+    @property
+    def sentence(self) -> str:
+        """Title and advice as plain text on one line."""
+        return f"{self.title}. {self.advice}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeftOut:
+    """Images of one kind that cannot be used, left out for every detector alike.
+
+    Attributes:
+        label: 1 = AI-generated, 0 = real; None where the data do not say.
+        generator: Generator of the fakes, or source of the reals; "" where the data do not say.
+        domain: Domain of the images; "" where none is named.
+        images: Number of images.
+    """
+
+    label: int | None
+    generator: str
+    domain: str
+    images: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,7 +63,10 @@ class BoardNotes:
         limit: Number of images asked for, where the run was limited; None where it was not.
         n_images: Number of images scored.
         n_available: Number of images before the limit; None where there was none.
-        bad_images: Number of images left out, for every detector alike, because they do not decode.
+        bad_images: Number of images left out, for every detector alike: found when the data were
+            indexed, or when they were decoded.
+        left_out: The same by class, generator and domain.
+        cautions: Why the numbers must not be taken at face value; a limited run is not among them.
         seed: Seed of random starts and of noise.
         precision: Arithmetic of the detectors, for example "fp32".
         device: Kind of device, for example "cpu".
@@ -46,6 +90,8 @@ class BoardNotes:
     n_images: int = 0
     n_available: int | None = None
     bad_images: int = 0
+    left_out: tuple[LeftOut, ...] = ()
+    cautions: tuple[Caution, ...] = ()
     seed: int = 0
     precision: str = "fp32"
     device: str = "cpu"
@@ -58,3 +104,58 @@ class BoardNotes:
     attacks: Mapping[str, AttackFacts] = field(default_factory=dict)
     checks: tuple[Check, ...] = ()
     extra: tuple[str, ...] = ()
+
+    @property
+    def warnings(self) -> tuple[Caution, ...]:
+        """Every caution, that of a limited run first: the one list that all formats show."""
+        if self.limit is None:
+            return self.cautions
+        total = "" if self.n_available is None else f" of {self.n_available}"
+        limited = Caution(
+            code="limited run",
+            title=f"LIMITED RUN: {self.n_images}{total} images (limit {self.limit})",
+            advice="Good for a trial, not for a comparison.",
+        )
+        return (limited, *self.cautions)
+
+
+def count_left_out(
+    images: Iterable[tuple[int | None, str | None, str | None]], earlier: Sequence[LeftOut] = ()
+) -> tuple[LeftOut, ...]:
+    """Count images left out by what is known of them.
+
+    Args:
+        images: Label, generator and domain of each; None where nobody knows.
+        earlier: Counts to add to.
+    """
+    counts = Counter({(k.label, k.generator, k.domain): k.images for k in earlier})
+    counts.update((label, generator or "", domain or "") for label, generator, domain in images)
+    order = sorted(counts, key=lambda kind: (kind[0] is None, kind[0] or 0, kind[1], kind[2]))
+    return tuple(
+        LeftOut(
+            label=label, generator=generator, domain=domain, images=counts[label, generator, domain]
+        )
+        for label, generator, domain in order
+    )
+
+
+def count_by_class(left_out: Sequence[LeftOut]) -> str:
+    """Say how many images of each class and generator are left out; "" for none.
+
+    Example:
+        >>> count_by_class([LeftOut(label=1, generator="sdxl", domain="", images=3)])
+        '0 real; 3 fake (sdxl 3)'
+    """
+    if not left_out:
+        return ""
+    parts = []
+    for label, word in ((0, "real"), (1, "fake"), (None, "of a class not known")):
+        names: dict[str, int] = {}
+        for kind in left_out:
+            if kind.label == label:
+                names[kind.generator] = names.get(kind.generator, 0) + kind.images
+        total = sum(names.values())
+        named = ", ".join(f"{name} {n}" for name, n in sorted(names.items()) if name)
+        if total or label is not None:
+            parts.append(f"{total} {word}" + (f" ({named})" if named else ""))
+    return "; ".join(parts)

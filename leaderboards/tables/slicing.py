@@ -82,7 +82,8 @@ def slices(
 
     Args:
         samples: One row an image: ``sample_id``, ``label`` (0/1), ``generator`` (of a real: its
-            source's name), ``domain`` ("" = none named).
+            source's name), ``domain`` ("" = none named). With ``sha256``, images of one class with
+            equal bytes count once in a slice of several generators, as they do in ``pool``.
         pairing: Generator to the real sources its fakes are compared with. Reals of a source that it
             names for no generator are controls: they are in no slice.
         by: ``("generator",)``: a slice a generator, with its paired reals. ``("domain",)``: all
@@ -142,12 +143,18 @@ class _Cut:
     fake: NDArray[np.bool_]
     generator: _Coded
     domain: _Coded
+    content: NDArray[np.int64]
 
     @classmethod
     def of(cls, samples: pd.DataFrame) -> _Cut:
         """Code the frame's columns."""
         fake = (samples["label"] == 1).to_numpy()
-        return cls(fake, _Coded.of(samples["generator"]), _Coded.of(samples["domain"]))
+        # An image whose bytes nobody hashed is like no other.
+        content = -1 - np.arange(len(samples))
+        if "sha256" in samples.columns:
+            hashed = (samples["sha256"] != "").to_numpy()
+            content[hashed] = pd.factorize(samples["sha256"][hashed])[0]
+        return cls(fake, _Coded.of(samples["generator"]), _Coded.of(samples["domain"]), content)
 
     def check_names(self) -> None:
         """Refuse the board's own word for "pooled" as a name in the data."""
@@ -167,6 +174,8 @@ class _Cut:
         ]
 
     def _slice(self, generator: str, domain: str, chosen: NDArray[np.bool_]) -> Slice:
+        if generator == POOLED:
+            chosen = self._each_once(chosen)
         fake_rows = np.flatnonzero(chosen & self.fake)
         return Slice(
             generator=generator,
@@ -176,6 +185,16 @@ class _Cut:
             generators=self.generator.among(fake_rows),
             domains=tuple(name for name in self.domain.among(np.flatnonzero(chosen)) if name),
         )
+
+    def _each_once(self, chosen: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Keep the first of images of one class with equal bytes, as copied under each generator."""
+        rows = np.flatnonzero(chosen)
+        _, first = np.unique(
+            np.stack([self.fake[rows], self.content[rows]]), axis=1, return_index=True
+        )
+        once = np.zeros_like(chosen)
+        once[rows[first]] = True
+        return once
 
 
 def _checked_axes(by: Sequence[Axis]) -> frozenset[str]:

@@ -10,7 +10,7 @@ import pytest
 from markdown_it import MarkdownIt
 
 from leaderboards import Board, BoardNotes, ScoreColumn, SeenBy, cell_rows, slices
-from leaderboards.render.csv import guard, unguard
+from leaderboards.render.csv import NOTE_COLUMNS, guard, unguard
 from leaderboards.render.text import escape, visible, with_interval
 from leaderboards.tables.cells import COUNT_COLUMNS, TEXT_COLUMNS
 
@@ -257,7 +257,7 @@ def test_output_is_the_same_bytes_again(pocket_board, pocket_rows):
 def test_csv_keeps_numbers_and_shows_undefined(pocket_board):
     found = read(pocket_board.to_csv())
     rows = pocket_board.rows
-    assert list(found.columns) == list(rows.columns)
+    assert list(found.columns) == [*rows.columns, *NOTE_COLUMNS]
     for name in rows.columns.difference(TEXT_COLUMNS):
         assert (found[name] == "n/a").to_list() == rows[name].isna().to_list()
         measured = rows[name].notna()

@@ -21,7 +21,7 @@ from bench.datasets.layouts import builtin_layouts
 from bench.datasets.layouts.base import Entry, Layout
 from bench.datasets.manifest import Manifest, no_such_split, share_memory
 from bench.datasets.policy import DEFAULT, DecodePolicy
-from bench.datasets.record import BAD_SCHEMA, FAKE, REAL, SCHEMA
+from bench.datasets.record import FAKE, LOST_SCHEMA, REAL, SCHEMA
 from bench.datasets.sources.scan import scan
 from bench.datasets.sources.tree import Tree
 from bench.errors import DataError
@@ -116,10 +116,11 @@ def _index(
     layout, match = recognised
     entries = _of_splits(_entries(tree, layout), splits, tree)
     facts = gather(tree, entries["locator"], reader, parts)
-    good, bad = pc.is_null(facts["reason"]), BAD_SCHEMA.empty_table()
+    good, bad = pc.is_null(facts["reason"]), LOST_SCHEMA.empty_table()
     if not pc.all(good).as_py():
-        outcomes = pa.table([entries["sample_id"], facts["reason"]], schema=BAD_SCHEMA)
-        bad = outcomes.filter(pc.invert(good))
+        names = [entries[name] for name in ("label", "generator", "domain", "split")]
+        outcomes = pa.table([entries["sample_id"], facts["reason"], *names], LOST_SCHEMA.names)
+        bad = outcomes.filter(pc.invert(good)).cast(LOST_SCHEMA)
         entries, facts = share_memory(entries.filter(good)), facts.filter(good)
     bad = _with_rows(bad, [*tree.unreadable, *layout.left_out(tree)])
     if not len(entries):
@@ -195,11 +196,10 @@ def _kinds(entries: pa.Table) -> list[_Kind]:
 
 def _with_rows(bad: pa.Table, more: Sequence[tuple[str, str]]) -> pa.Table:
     """Add (path, reason) to the bad images, sorted, each once."""
-    if not len(bad) and not more:
-        return bad
-    pairs = {*zip(bad["path"].to_pylist(), bad["reason"].to_pylist(), strict=True), *more}
-    rows = [{"path": path, "reason": reason} for path, reason in sorted(pairs)]
-    return pa.Table.from_pylist(rows, schema=BAD_SCHEMA)
+    rows = {(row["path"], row["reason"]): row for row in bad.to_pylist()}
+    for path, reason in more:
+        rows.setdefault((path, reason), {"path": path, "reason": reason})
+    return pa.Table.from_pylist([rows[key] for key in sorted(rows)], schema=LOST_SCHEMA)
 
 
 def _none_readable(tree: Tree, bad: pa.Table) -> str:

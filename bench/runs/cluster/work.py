@@ -235,7 +235,7 @@ def _manifest(root: Path, table: pa.Table) -> Manifest:
         root=root,
         table=table,
         pairing={},
-        bad=pa.table({}),
+        lost=pa.table({}),
         digest="",
     )
 
