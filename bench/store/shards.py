@@ -1,9 +1,9 @@
 """Score shards by fingerprint: one Parquet file a unit of work, whole or absent.
 
 A shard's name is the hash of everything that could change a score in it: a file of that name says that
-the unit has been scored. That it still holds what was written is checked whenever it is read, against the digest
-that it carries. Shards are small and never rewritten; several runs, processes and machines may share one
-store.
+the unit has been scored. That it still holds what was written is checked whenever it is read, against the
+digest that it carries. Shards are small and never rewritten; several runs, processes and machines may
+share one store.
 """
 
 from __future__ import annotations
