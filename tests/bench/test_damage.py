@@ -170,9 +170,9 @@ def test_a_disk_that_damages_what_is_written_is_named(run, monkeypatch):
 
 def test_the_same_command_tells_what_it_heals(run, tree, toy, capsys):
     from bench.cli.output import Bar
+    from bench.inference.detector import DetectorRequest
     from bench.runs.request import RunRequest
     from bench.runs.runner import execute
-    from bench.inference.detector import DetectorRequest
 
     run.shard().write_bytes(b"PAR1")
     request = RunRequest(
@@ -311,7 +311,11 @@ def test_random_flipped_bits_never_give_another_number(run, tmp_path):
     names = ("run.json", "manifest.parquet", "units.parquet", "failures.json", "bad_images.csv")
     base = tmp_path / "base" / "baseline.json"
     targets = [(run.folder / name, run.folder) for name in names]
-    targets += [(run.shard(), run.folder), (base, base), (base.with_name("baseline-scores.parquet"), base)]
+    targets += [
+        (run.shard(), run.folder),
+        (base, base),
+        (base.with_name("baseline-scores.parquet"), base),
+    ]
     refused = 0
     for path, source in targets:
         content, expected = path.read_bytes(), facts(load_scores(source))
