@@ -156,7 +156,7 @@ def read_scores(record: RunRecord, *, set_aside: bool) -> ScoredRun:
     """Read all the scores that a run has, each held against the images that it is about.
 
     Args:
-        record: The run.
+        record: The run's folder, images, units and failures.
         set_aside: Rename damaged shards, so that their units count as not scored.
 
     Raises:

@@ -69,7 +69,7 @@ class FolderBusyError(BenchError):
 
 @dataclass(frozen=True, slots=True)
 class FolderLock:
-    """A folder's lock.
+    """The lock of a folder, held or only named.
 
     Attributes:
         path: The file that is locked; it stays, and tells who held the lock last.

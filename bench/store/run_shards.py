@@ -38,7 +38,7 @@ class RunShards:
     """Reads the shards of one run; damaged ones are noted, so that one error can name them all.
 
     Args:
-        record: The run.
+        record: The run's folder, images, units and failures.
         set_aside: Rename damaged shards, so that their units count as not scored.
     """
 

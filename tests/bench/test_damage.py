@@ -1,4 +1,4 @@
-"""What is stored is read as it was written: damage is healed by the same command, or refused; never a number."""
+"""What is stored is read as it was written: damage is healed by the same command, or refused."""
 
 from __future__ import annotations
 
@@ -256,7 +256,7 @@ def test_another_schema_version_is_refused(run, version):
     path = run.folder / "run.json"
     document = json.loads(path.read_text()) | {"schema_version": version}
     path.write_text(json.dumps(sealed(document)))
-    with pytest.raises(BenchError, match="schema version .*this bench reads 1"):
+    with pytest.raises(BenchError, match=r"schema version .*this bench reads 1"):
         report(run.folder)
 
 

@@ -86,7 +86,7 @@ def test_other_images_and_other_weights_are_another_request(tree, toy, tmp_path)
         bench.run(toy(), suite=SUITE, data=tree, out=tmp_path / "out")
     (tmp_path / "toy.py").write_text(source)
     Image.new("RGB", (48, 40), (250, 0, 0)).save(tree / "alpha" / "real" / "05.png")
-    with pytest.raises(BenchError, match="images of digest .* there"):
+    with pytest.raises(BenchError, match=r"images of digest .* there"):
         bench.run(toy(), suite=SUITE, data=tree, out=tmp_path / "out")
 
 
@@ -100,23 +100,23 @@ def test_the_same_request_goes_on_whatever_moves_no_number(tree, toy, tmp_path):
     assert again.counts.scored == 0
 
 
-def test_without_out_every_request_finds_its_own_folder(cli, tree, toy, tmp_path):
+def test_without_out_every_request_finds_its_own_folder(cli, tree, tmp_path):
     runs = tmp_path / "runs"
     common = ("--data", tree, "--suite", "cross-generator", "--json")
-    first = cli("run", "-q", "-d", toy(), *common)
-    code, out, err = cli("run", "-q", "-d", toy("Rounds"), *common)
+    first = cli("run", "-q", "-d", "genimage-cnn", *common)
+    code, out, err = cli("run", "-q", "-d", "genimage-cnn.vae", *common)
     assert code == 0
     (beside,) = [path.name for path in runs.iterdir() if path.name != "cross-generator"]
     assert beside.startswith("cross-generator-")
     assert f"this one goes to runs/{beside}" in err
-    assert {cell["detector"] for cell in json.loads(out)["cells"]} == {"Rounds"}
-    code, out, err = cli("run", "-d", toy(), *common)
+    assert {cell["detector"] for cell in json.loads(out)["cells"]} == {"genimage-cnn.vae"}
+    code, out, err = cli("run", "-d", "genimage-cnn", *common)
     assert out == first[1]
     assert "0 scored" in err
-    code, out, err = cli("run", "-d", toy("Rounds"), *common)
+    code, out, err = cli("run", "-d", "genimage-cnn.vae", *common)
     assert "0 scored" in err
     assert f"runs/{beside}" in err
-    code, out, err = cli("run", "-d", toy("Rounds"), "--dry-run", "--rate", "100", *common)
+    code, out, err = cli("run", "-d", "genimage-cnn.vae", "--dry-run", "--rate", "100", *common)
     assert json.loads(out)["stored"] == json.loads(out)["units"]
     assert len(list(runs.iterdir())) == 2
 
@@ -173,9 +173,9 @@ def held_elsewhere(folder, request=""):
 
 def test_a_lock_says_who_holds_it_and_dies_with_its_holder(tmp_path):
     with held_elsewhere(tmp_path, "abc") as process:
-        with pytest.raises(FolderBusyError, match=f"process {process.pid} on .*Toy") as error:
-            with locked(tmp_path):
-                pass
+        says = f"process {process.pid} on .*Toy"
+        with pytest.raises(FolderBusyError, match=says) as error, locked(tmp_path):
+            pass
         assert error.value.holder.request == "abc"
         os.kill(process.pid, signal.SIGKILL)
         process.join()
@@ -201,7 +201,7 @@ def test_a_second_run_into_a_folder_under_way_says_who_and_exits_2(cli, tree, to
 def test_without_out_a_folder_under_way_for_another_request_is_left_alone(cli, tree, toy, tmp_path):
     common = ("-d", toy(), "--data", tree, "--suite", "smoke", "-q")
     with held_elsewhere(tmp_path / "runs" / "smoke", "of another"):
-        code, out, err = cli("run", *common)
+        code, _, err = cli("run", *common)
     assert code == 0
     assert "this one goes to runs/smoke-" in err
     assert not (tmp_path / "runs" / "smoke" / "run.json").exists()

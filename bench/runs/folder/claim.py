@@ -28,7 +28,7 @@ def claimed(prepared: Prepared, progress: Progress) -> Iterator[Prepared]:
     """Hold the folder of a run: the one that was asked for, or the one that this request finds again.
 
     Args:
-        prepared: The run.
+        prepared: The run that is to be written.
         progress: Told where the results go, where that is not the folder one would expect.
 
     Yields:
