@@ -43,7 +43,7 @@ class Holder:
 
     @classmethod
     def here(cls, request: str, asks: str) -> Holder:
-        """Describe this process."""
+        """Describe this process, as the holder of a lock."""
         since = datetime.now(UTC).isoformat(timespec="seconds")
         return cls(request, asks, os.getpid(), platform.node(), since)
 
