@@ -24,6 +24,8 @@ MARKDOWN_NAME = "leaderboard.md"
 CSV_NAME = "leaderboard.csv"
 SEVERITY_NAME = "severity.csv"
 TRANSFER_NAME = "transfer.csv"
+# Every file that a board may consist of; which ones it does depends on what it holds.
+BOARD_FILES = (MARKDOWN_NAME, CSV_NAME, SEVERITY_NAME, TRANSFER_NAME)
 _KEY = ["detector", "dataset", "generator", "domain", "condition"]
 
 
@@ -115,6 +117,8 @@ class Board:
     def write(self, folder: Path) -> tuple[Path, Path]:
         """Write the board's ``files``; each appears whole or not at all, and outlasts a power cut.
 
+        Files of another board that this one does not have are removed: they would pass for its own.
+
         Args:
             folder: Created where it does not exist.
 
@@ -125,7 +129,11 @@ class Board:
             OSError: The folder cannot be made or written; nothing half-written is left.
         """
         folder.mkdir(parents=True, exist_ok=True)
-        for name, text in self.files().items():
+        files = self.files()
+        for name in BOARD_FILES:
+            if name not in files:
+                (folder / name).unlink(missing_ok=True)
+        for name, text in files.items():
             _write_whole(folder / name, text)
         return folder / MARKDOWN_NAME, folder / CSV_NAME
 

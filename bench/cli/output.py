@@ -92,8 +92,11 @@ class Bar:
 
     def note(self, text: str) -> None:
         """Print one remark, above the bar."""
-        if self._quiet:
-            return
+        if not self._quiet:
+            self.warn(text)
+
+    def warn(self, text: str) -> None:
+        """Print what must be known even with ``--quiet``, above the bar."""
         if self._live is not None:
             self._live.console.print(printable(text), soft_wrap=True)
         else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 import typer
@@ -35,6 +36,7 @@ def command(
     layout: options.Layout = "auto",
     split: run_options.Split = None,
     out: run_options.Out = None,
+    force: run_options.Force = False,
     store: run_options.Store = None,
     weights: run_options.Weights = [],
     fake_logit: options.FakeLogit = None,
@@ -64,6 +66,7 @@ def command(
     """Score detectors over a suite; writes leaderboard.md, leaderboard.csv and run.json.
 
     Scores are kept as they are made: after an interruption the same command goes on where it stopped.
+    config.toml beside the board repeats it; a folder that holds another request is never replaced unasked.
     """
     del config  # its callback has given the other options their defaults
     values.check_choice("--precision", precision, ("fp32", "bf16"))
@@ -91,6 +94,8 @@ def command(
         cache=cache,
         cluster=cluster,
         tls=Tls(tls_ca, tls_cert, tls_key),
+        force=force,
+        command=("bench", *sys.argv[1:]),
     )
     try:
         if dry_run:
@@ -114,8 +119,9 @@ def _refuse_without_effect(context: typer.Context, *, dry_run: bool, cluster: st
         context,
         "--profile",
         "--save-adversarial",
+        "--force",
         when=dry_run,
-        why="beside --dry-run, which scores nothing: leave one of the two out",
+        why="beside --dry-run, which scores and writes nothing: leave one of the two out",
     )
     refuse_without_effect(
         context,
@@ -158,6 +164,8 @@ def _run(request: RunRequest, adversarial: tuple[int, Path] | None, *, quiet: bo
     if adversarial is None:
         with Bar(quiet=quiet) as bar:
             return execute(request, bar)
+    import dataclasses
+
     from bench.pictures.adversarial_images import check_pictures, save_adversarial
     from bench.runs.prepare import prepare
     from bench.support.progress import Silent
@@ -166,7 +174,8 @@ def _run(request: RunRequest, adversarial: tuple[int, Path] | None, *, quiet: bo
     check_pictures(request.suite, count)
     with Bar(quiet=quiet) as bar:
         result = execute(request, bar)
-        pictures = save_adversarial(prepare(request, Silent()), count, folder)
+        written = dataclasses.replace(request, out=result.folder)
+        pictures = save_adversarial(prepare(written, Silent()), count, folder)
     if pictures and not quiet:
         say(f"written: {len(pictures)} pictures in {pictures[0].parents[2]}")
     return result
@@ -202,10 +211,11 @@ def _estimate(request: RunRequest, rates: dict[str, float], *, as_json: bool, qu
 
     from bench.cli.timing import estimate_table
     from bench.runs.estimate import estimate
+    from bench.runs.folder.claim import located
     from bench.runs.prepare import prepare
 
     with Bar(quiet=quiet) as bar:
-        plan = estimate(prepare(request, bar, dry=True), rates)
+        plan = estimate(located(prepare(request, bar, dry=True)), rates)
     if as_json:
         put_json(dataclasses.asdict(plan))
     else:

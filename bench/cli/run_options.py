@@ -30,8 +30,15 @@ Split = Annotated[
 Out = Annotated[
     Path | None,
     typer.Option(
-        "--out", "-o", envvar="BENCH_OUT", help="Folder of the results; default runs/<suite>."
+        "--out",
+        "-o",
+        envvar="BENCH_OUT",
+        help="Folder of the results; default runs/<suite> or one beside it.",
     ),
+]
+Force = Annotated[
+    bool,
+    typer.Option("--force", help="Replace the board that another request left in the folder."),
 ]
 Store = Annotated[
     Path | None,

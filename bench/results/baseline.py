@@ -8,7 +8,7 @@ import io
 import json
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
@@ -18,12 +18,18 @@ import pyarrow.parquet as pq
 from bench.errors import BenchError, IncompleteError
 from bench.results.scores import ScoreTable, load_run
 from bench.store.rundir import RunSpec
+from bench.store.seal import is_intact, sealed
 from bench.support.files import write_atomic, write_text
 from bench.version import __version__
 from leaderboards import ScoreColumn, cell_rows
 from leaderboards.tables.notes import Caution, LeftOut
 
 SCHEMA_VERSION = 1
+# What a baseline of an earlier version held, which carries no digest of itself.
+_EARLIER: Final = frozenset(
+    {"schema_version", "bench", "reason", "suite", "dataset", "manifest_digest", "protocol", "context",
+     "cuts", "detectors", "scores", "bad", "cells"}
+)  # fmt: skip
 BASELINE_NAME = "baseline.json"
 SCORES_NAME = "baseline-scores.parquet"
 _SAMPLES = ("sample_id", "label", "generator", "domain", "group", "sha256")
@@ -58,16 +64,13 @@ def update(run: Path, folder: Path, reason: str) -> Path:
         raise IncompleteError(
             f"{run} is a limited run ({scores.limit} images): make the baseline from a whole one"
         )
-    rows = cell_rows(
-        scores.samples, scores.slices(), scores.columns, {}, scores.dataset,
-        threshold=scores.thresholds,
-    )  # fmt: skip
+    rows = _cell_rows(scores)
     _check_finished(run, rows)
     data = _pack(scores)
     document = _document(spec, scores, reason.strip(), hashlib.sha256(data).hexdigest(), rows)
     write_atomic(folder / SCORES_NAME, lambda stream: stream.write(data))
     path = folder / BASELINE_NAME
-    write_text(path, json.dumps(document, indent=1, allow_nan=False) + "\n")
+    write_text(path, json.dumps(sealed(document), indent=1, allow_nan=False) + "\n")
     return path
 
 
@@ -131,7 +134,7 @@ def load_baseline(path: Path) -> ScoreTable:
     """Read the scores of a ``baseline.json`` and of the Parquet file beside it.
 
     Raises:
-        BenchError: Unreadable, of another version, or its scores are not those it names.
+        BenchError: Unreadable, damaged, of another version, or its scores are not those it names.
     """
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
@@ -140,19 +143,56 @@ def load_baseline(path: Path) -> ScoreTable:
                 f"{path} has schema version {document['schema_version']}, this bench writes "
                 f"{SCHEMA_VERSION}: make it again with `bench baseline update`"
             )
+        earlier = document.keys() == _EARLIER
+        if not earlier and not is_intact(document):
+            raise BenchError(
+                f"{path} is not what was written (its digest does not fit): restore it, or make it again "
+                "with `bench baseline update`"
+            )
         stored = document["scores"]
         data = (path.parent / Path(stored["file"]).name).read_bytes()
         if hashlib.sha256(data).hexdigest() != stored["sha256"]:
             raise BenchError(
                 f"{path}: {stored['file']} is not the file it was made with: restore both"
             )
-        table = pq.read_table(io.BytesIO(data))
-        return _unpack(path, document, table)
-    except (OSError, ValueError, KeyError, TypeError, pa.ArrowException) as error:
+        scores = _unpack(path, document, pq.read_table(io.BytesIO(data)))
+        if earlier:
+            _check_cells(path, document, scores)
+    except (
+        OSError,
+        ValueError,
+        LookupError,
+        TypeError,
+        AttributeError,
+        pa.ArrowException,
+    ) as error:
         raise BenchError(
             f"{path} is no baseline that can be read ({type(error).__name__}: {error}): restore it, or "
             "make it again with `bench baseline update`"
         ) from error
+    return scores
+
+
+def _check_cells(path: Path, document: dict[str, Any], scores: ScoreTable) -> None:
+    """Hold the scores against the metrics written beside them, where no digest tells of damage.
+
+    Raises:
+        BenchError: They do not give these metrics.
+    """
+    rows = _cell_rows(scores)
+    if _cells(rows) != document["cells"]:
+        raise BenchError(
+            f"{path} is not what was written (its scores do not give the metrics of its cells): restore it, "
+            "or make it again with `bench baseline update`"
+        )
+
+
+def _cell_rows(scores: ScoreTable) -> pd.DataFrame:
+    """Compute the cells of a baseline, without a word on what a detector was trained on."""
+    return cell_rows(
+        scores.samples, scores.slices(), scores.columns, {}, scores.dataset,
+        threshold=scores.thresholds,
+    )  # fmt: skip
 
 
 def _pack(scores: ScoreTable) -> bytes:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from bench.inference.numerics import Numerics
 from bench.results.confounds import class_loss, duplicate_lines, format_lines
-from bench.results.scores import ScoreTable, load_run
+from bench.results.scores import ScoredRun, ScoreTable, load_run
 from bench.store.rundir import ConditionRecord, RunSpec
 from detectors.card import DetectorCard
 from leaderboards import CLEAN, Board, BoardNotes, cell_rows, extras, wilson
@@ -45,7 +45,16 @@ def report(folder: Path) -> Report:
         BenchError: If the folder is no run.
         NothingSelectedError: If its slices are empty.
     """
-    spec, scores = load_run(folder)
+    return build_report(load_run(folder))
+
+
+def build_report(run: ScoredRun) -> Report:
+    """Build the board of a run from its scores.
+
+    Raises:
+        NothingSelectedError: If its slices are empty.
+    """
+    spec, scores = run
     slices = scores.slices()
     cards = {d.label: DetectorCard.model_validate(d.card) for d in spec.detectors}
     rows = cell_rows(

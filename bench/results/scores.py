@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from bench.datasets import REAL
@@ -21,8 +20,17 @@ from bench.datasets.layouts.base import UNKNOWN
 from bench.errors import NothingSelectedError
 from bench.results.attack_checks import black_box_hint, failed_checks
 from bench.results.confounds import count_run, run_cautions
-from bench.store.rundir import ConditionRecord, DetectorRecord, Failure, RunDir, RunSpec
-from bench.store.shards import ATTACK_COLUMNS, ShardDamagedError, Store
+from bench.store.run_shards import RunShards, StoredScores
+from bench.store.rundir import (
+    CONFIG_NAME,
+    ConditionRecord,
+    DetectorRecord,
+    Failure,
+    RunDir,
+    RunRecord,
+    RunSpec,
+)
+from bench.store.shards import ShardDamagedError
 from detectors.card import DetectorCard
 from leaderboards import CLEAN, Axis, ScoreColumn, SeenBy, Slice, Status, slices
 from leaderboards.tables.attack_checks import AttackScores, Check, check_attacks
@@ -108,31 +116,12 @@ class ScoredRun(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _StoredScores:
-    """The shards of one detector under one condition, put together.
-
-    Attributes:
-        logits: (n,) float32 in manifest order; nan where no shard holds the image.
-        attack: Attack column to (n,) float32, likewise.
-        changed: Whether the condition changed a pixel of any image.
-        missing: Number of units without a readable shard.
-        bad: Path of each image that could not be decoded, to the reason.
-    """
-
-    logits: NDArray[np.float32]
-    attack: Mapping[str, NDArray[np.float32]]
-    changed: bool
-    missing: int
-    bad: Mapping[str, str]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
 class _ConditionScores:
     """The stored scores of one detector under one condition, and whether they can be believed."""
 
     detector: str
     record: ConditionRecord
-    stored: _StoredScores
+    stored: StoredScores
     status: Status
     reason: str
 
@@ -153,22 +142,46 @@ class _ConditionScores:
 
 
 def load_run(folder: Path) -> ScoredRun:
-    """Read a run's request and all the scores it has.
+    """Read a run's request and all the scores it has; nothing in its folder or store is changed.
 
     Raises:
-        BenchError: If the folder is no run.
+        BenchError: The folder is no run, or what it records is damaged.
+        ShardDamagedError: Scores are damaged; says how they are scored anew.
     """
-    run = RunDir(folder)
-    spec, samples = run.spec(), run.manifest().to_pandas()
+    record = RunDir(folder).read()
+    try:
+        return read_scores(record, set_aside=False)
+    except ShardDamagedError as error:
+        raise ShardDamagedError(
+            f"{error}, or `bench run --config {folder / CONFIG_NAME}`"
+            if (folder / CONFIG_NAME).is_file()
+            else str(error),
+            error.fingerprints,
+        ) from error
+
+
+def read_scores(record: RunRecord, *, set_aside: bool) -> ScoredRun:
+    """Read all the scores that a run has, each held against the images that it is about.
+
+    Args:
+        record: The run's folder, images, units and failures.
+        set_aside: Rename damaged shards, so that their units count as not scored.
+
+    Raises:
+        ShardDamagedError: Scores are damaged; names all the units.
+    """
+    spec, samples = record.spec, record.manifest.to_pandas()
     thresholds = _thresholds(spec)
-    conditions = _read_conditions(run, spec, len(samples), thresholds)
+    shards = RunShards(record, set_aside=set_aside)
+    conditions = _read_conditions(record, thresholds, shards)
+    shards.check()
     bad = {path: reason for scores in conditions for path, reason in scores.stored.bad.items()}
     keep = ~samples["sample_id"].isin(bad).to_numpy()
     checks = _check_attacks(conditions, samples["label"].to_numpy(), keep, thresholds)
     conditions = _marked(conditions, failed_checks(checks))
     left_out = count_run(spec, samples[~keep])
     scores = ScoreTable(
-        name=str(folder),
+        name=str(record.root),
         protocol=_protocol(spec),
         context={"seed": spec.seed, "precision": spec.precision, "device": spec.device,
                  "bench": spec.versions["bench"], "torch": spec.versions["torch"]},
@@ -220,46 +233,24 @@ def _protocol(spec: RunSpec) -> dict[str, Any]:
 
 
 def _read_conditions(
-    run: RunDir, spec: RunSpec, n_images: int, thresholds: Mapping[str, float]
+    record: RunRecord, thresholds: Mapping[str, float], shards: RunShards
 ) -> list[_ConditionScores]:
     """Read the stored scores of every detector under every condition, in the order of the plan."""
-    store, units = Store(run.store(spec)), run.units().to_pandas()
-    records = {record.spelled: record for record in spec.conditions}
-    failures = {(failure.detector, failure.condition): failure for failure in run.failures()}
+    spec, units = record.spec, record.units.to_pandas()
+    records = {condition.spelled: condition for condition in spec.conditions}
+    failures = {(failure.detector, failure.condition): failure for failure in record.failures}
     conditions = []
     for (detector, condition), part in units.groupby(["detector", "condition"], sort=False):
-        record = records[condition]
-        stored = _read_shards(store, part, n_images)
+        stored = shards.put_together(part)
         if failure := failures.get((detector, condition)):
-            status, reason = _failure_status(failure, record, spec)
+            status, reason = _failure_status(failure, records[condition], spec)
         elif np.isnan(thresholds[detector]):
             status = "failed"
             reason = "its threshold is not chosen yet: run the same command again"
         else:
-            status, reason = _stored_status(stored, record)
-        conditions.append(_ConditionScores(detector, record, stored, status, reason))
+            status, reason = _stored_status(stored, records[condition])
+        conditions.append(_ConditionScores(detector, records[condition], stored, status, reason))
     return conditions
-
-
-def _read_shards(store: Store, units: pd.DataFrame, n_images: int) -> _StoredScores:
-    logits = np.full(n_images, np.nan, dtype=np.float32)
-    attack = {name: logits.copy() for name in ATTACK_COLUMNS}
-    bad: dict[str, str] = {}
-    changed, missing = False, 0
-    for unit in units.itertuples(index=False):
-        try:
-            shard = store.read(str(unit.fingerprint))
-        except (FileNotFoundError, ShardDamagedError):
-            missing += 1
-            continue
-        rows = slice(unit.start, unit.stop)
-        logits[rows] = shard["logit"].to_numpy()
-        for name, values in attack.items():
-            values[rows] = shard[name].to_numpy()
-        changed |= bool(pc.any(shard["changed"]).as_py())
-        reasons = zip(shard["sample_id"].to_pylist(), shard["bad"].to_pylist(), strict=True)
-        bad |= {sample: reason for sample, reason in reasons if reason is not None}
-    return _StoredScores(logits, attack, changed, missing, bad)
 
 
 def _failure_status(failure: Failure, record: ConditionRecord, spec: RunSpec) -> tuple[Status, str]:
@@ -269,7 +260,7 @@ def _failure_status(failure: Failure, record: ConditionRecord, spec: RunSpec) ->
     return failure.status, failure.reason + black_box_hint(record.facts, attacks)
 
 
-def _stored_status(stored: _StoredScores, record: ConditionRecord) -> tuple[Status, str]:
+def _stored_status(stored: StoredScores, record: ConditionRecord) -> tuple[Status, str]:
     if stored.missing:
         return (
             "incomplete",

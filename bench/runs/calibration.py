@@ -76,13 +76,15 @@ def choose(
     images = _Images(
         table["label"].to_numpy()[rows], table["generator"].to_numpy()[rows], manifest.pairing
     )
+    sample_ids = manifest.table["sample_id"]
+    ids = {chunk.index: sample_ids.take(chunk.rows).combine_chunks() for chunk in plan.chunks}
     choice = Choice()
     for label, card in cards.items():
         units = [unit for unit in plan.units if unit.detector == label]
         if not all(store.has(unit.fingerprint) for unit in units):
             choice.refused[label] = "the calibration images could not be scored"
             continue
-        shards = [store.read(unit.fingerprint) for unit in units]
+        shards = [store.read(unit.fingerprint, ids[unit.chunk]) for unit in units]
         logits = np.concatenate(
             [shard["logit"].to_numpy(zero_copy_only=False) for shard in shards]
         ).astype(np.float32)

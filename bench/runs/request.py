@@ -42,7 +42,8 @@ class RunRequest:
         data: A folder or file; ``None`` takes the suite's data set.
         layout: Name of the layout, or ``auto``.
         split: ``None`` takes the suite's; ``""`` takes every image.
-        out: The run's folder; ``None`` is ``runs/<suite>``.
+        out: The run's folder; ``None`` is ``runs/<suite>``, or a folder beside it where that one holds
+            another request.
         store: Folder of score shards; ``None`` is ``<out>/store``.
         limit: At most about so many images; ``None`` takes all.
         device: ``auto``, ``cpu`` or ``cuda:N``.
@@ -53,6 +54,8 @@ class RunRequest:
         cache: Folder of cached manifests; ``None`` is the user's cache.
         cluster: Where to score instead of in this process: see :mod:`bench.runs.cluster.spec`.
         tls: Certificates for the cluster.
+        force: Replace what another request has left in the folder.
+        command: The command line, to be kept beside the results; empty where there is none.
     """
 
     detectors: tuple[DetectorRequest, ...]
@@ -71,6 +74,8 @@ class RunRequest:
     cache: Path | None = None
     cluster: str | None = None
     tls: Tls = field(default_factory=Tls)
+    force: bool = False
+    command: tuple[str, ...] = ()
 
     @property
     def folder(self) -> Path:

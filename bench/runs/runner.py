@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import dataclasses
+from collections.abc import Iterable, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -13,22 +14,25 @@ import torch
 from bench.datasets import Manifest
 from bench.errors import BenchError
 from bench.inference.profiling import Profile
-from bench.results.board import Report, report
+from bench.results.board import Report, build_report
+from bench.results.scores import read_scores
 from bench.runs import calibration
 from bench.runs.cluster.connect import connected
 from bench.runs.cluster.dispatch import Dispatcher, machine
 from bench.runs.cluster.spec import parse as parse_cluster
 from bench.runs.doubts import with_doubts
 from bench.runs.executor import Executor, Here
+from bench.runs.folder.claim import claimed
 from bench.runs.prepare import Prepared, prepare
 from bench.runs.record import run_spec
 from bench.runs.request import RunRequest
 from bench.runs.settled import Settled
 from bench.scoring.engine import Counts
 from bench.scoring.outcomes import BatchTooLargeError, Failed
-from bench.store.rundir import Failure, RunDir
+from bench.store.rundir import Failure, RunDir, RunRecord
+from bench.store.shards import ShardDamagedError
 from bench.store.units import Plan, Unit, weight, work
-from bench.support.files import ensure_writable, writable
+from bench.support.files import writable
 from bench.support.progress import Progress, Silent
 from leaderboards import Board
 
@@ -81,6 +85,7 @@ def execute(request: RunRequest, progress: Progress | None = None) -> RunResult:
             )
             prepared = prepare(request, progress, elsewhere=machine(session, request))
             executor = Dispatcher(session, progress, counts)
+        prepared = stack.enter_context(claimed(prepared, progress))
         return _Run(prepared, executor, counts, progress).finish()
 
 
@@ -140,38 +145,58 @@ class _Run:
     progress: Progress
 
     def finish(self) -> RunResult:
-        """Score what the store lacks, in smaller batches where memory runs out, and write the board."""
+        """Score what the store lacks, in smaller batches where memory runs out, and write the board.
+
+        Scores that turn out to be damaged when the board is made are scored anew.
+        """
         prepared, folder = self.prepared, RunDir(self.prepared.request.folder)
-        ensure_writable(folder.root)
         prepared.store.prepare()
         settled = with_doubts(prepared, prepared.initial, self.progress)
+        healed = set[str]()
         while True:
             try:
-                failures = self._attempt(folder, settled)
+                record = self._attempt(folder, settled)
+                finished = report_with(folder, record, prepared.manifest)
                 break
             except BatchTooLargeError as error:
                 settled = self._halved(settled, error)
-        finished = report_with(folder, failures, prepared.manifest)
+            except ShardDamagedError as error:
+                self._note_damage(error, healed)
+                healed |= set(error.fingerprints)
         with writable(folder.root):
             finished.board.write(folder.root)
         profile = prepared.watch.read(prepared.threads)
         return RunResult(folder.root, finished, self.counts, profile)
 
-    def _attempt(self, folder: RunDir, settled: Settled) -> list[Failure]:
-        """Choose thresholds and score, in batches of the settled sizes."""
+    def _attempt(self, folder: RunDir, settled: Settled) -> RunRecord:
+        """Choose thresholds and score, in batches of the settled sizes; returns what was recorded."""
         prepared, unchosen = self.prepared, list[Failure]()
         if prepared.request.suite.policy.kind != "zero":
             # Recorded before thresholds are chosen too: a killed run can then be looked at.
-            self._record(folder, settled)
+            self._record(folder, prepared.plan(settled), settled)
             settled, unchosen = self._with_thresholds(settled)
-        plan = self._record(folder, settled)
-        return self._score(plan, settled, unchosen)
+        plan = prepared.plan(settled)
+        record = self._record(folder, plan, settled)
+        failures = self._score(plan, settled, unchosen)
+        return dataclasses.replace(record, failures=tuple(failures))
 
-    def _record(self, folder: RunDir, settled: Settled) -> Plan:
-        """Record what is about to be scored, and give its plan."""
-        prepared, plan = self.prepared, self.prepared.plan(settled)
-        folder.begin(run_spec(prepared, settled), prepared.manifest, prepared.rows, plan)
-        return plan
+    def _record(self, folder: RunDir, plan: Plan, settled: Settled) -> RunRecord:
+        """Record what is about to be scored."""
+        prepared = self.prepared
+        return folder.begin(run_spec(prepared, settled), prepared.manifest, prepared.rows, plan)
+
+    def _note_damage(self, error: ShardDamagedError, healed: Set[str]) -> None:
+        """Tell of damaged shards that will be scored anew, unless that has been tried already."""
+        again = healed & set(error.fingerprints)
+        if again:
+            raise BenchError(
+                f"score shard {min(again)[:12]} in {self.prepared.store.root} was damaged again as soon as "
+                "it was written: check that disk, or choose another --store"
+            ) from error
+        count = len(error.fingerprints)
+        self.progress.warn(
+            f"{count} damaged score shards are set aside (*.damaged) and scored anew: {error}"
+        )
 
     def _halved(self, settled: Settled, error: BatchTooLargeError) -> Settled:
         label, device = error.detector, self.prepared.device
@@ -236,11 +261,18 @@ class _Run:
         return failures.in_order(plan)
 
 
-def report_with(folder: RunDir, failures: Sequence[Failure], manifest: Manifest) -> Report:
-    """Record the failures, build the report, and list every image that was left out."""
-    folder.failed(failures)
-    finished = report(folder.root)
-    split = folder.spec().split
-    indexed = [(row["path"], row["reason"]) for row in manifest.lost_from(split).to_pylist()]
+def report_with(folder: RunDir, record: RunRecord, manifest: Manifest) -> Report:
+    """Record the failures, build the report, and list every image that was left out.
+
+    The report is made from what this run has recorded, not from what the folder says by now.
+
+    Raises:
+        ShardDamagedError: Scores are damaged; they have been set aside.
+    """
+    folder.failed(record.failures)
+    finished = build_report(read_scores(record, set_aside=True))
+    indexed = [
+        (row["path"], row["reason"]) for row in manifest.lost_from(record.spec.split).to_pylist()
+    ]
     folder.left_out(sorted({*indexed, *finished.bad}))
     return finished

@@ -2,7 +2,8 @@
 
 ``run.json`` (the resolved request), ``manifest.parquet`` (the selected images), ``units.parquet``
 (which shard holds what), ``failures.json`` and ``bad_images.csv``. The first three stand before the
-first image is scored, so a killed run can still be looked at.
+first image is scored, so a killed run can still be looked at. ``run.json`` carries the digests of the other
+two and one of itself: what is read is what was written, or is refused.
 """
 
 from __future__ import annotations
@@ -10,9 +11,10 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, BinaryIO, Final, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -23,15 +25,25 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from bench.datasets import Manifest
 from bench.errors import BenchError
 from bench.protocol.suite import Suite
+from bench.store.seal import SEAL, bytes_digest, is_intact, sealed
 from bench.store.units import Plan
 from bench.support.files import write_atomic, write_text
 from bench.support.toml import first_fault
+from leaderboards.board import BOARD_FILES
 from leaderboards.tables.attacks import AttackFacts
 from leaderboards.tables.notes import LeftOut
 
 SCHEMA_VERSION = 1
 # What a detector's remark begins with where its answers vary.
 UNSTEADY = "not deterministic"
+SPEC_NAME: Final = "run.json"
+MANIFEST_NAME: Final = "manifest.parquet"
+UNITS_NAME: Final = "units.parquet"
+FAILURES_NAME: Final = "failures.json"
+BAD_IMAGES_NAME: Final = "bad_images.csv"
+CONFIG_NAME: Final = "config.toml"
+SUITE_NAME: Final = "suite.toml"
+COMMAND_NAME: Final = "command.txt"
 
 
 class _Record(BaseModel):
@@ -104,6 +116,7 @@ class RunSpec(_Record):
     n_images: int
     n_available: int
     detectors: tuple[DetectorRecord, ...]
+    surrogates: dict[str, str] = {}
     conditions: tuple[ConditionRecord, ...]
     thresholds: dict[str, ThresholdRecord] = {}
     seed: int
@@ -114,6 +127,54 @@ class RunSpec(_Record):
     versions: dict[str, str]
     git: dict[str, Any]
     store: str
+    files: dict[str, str] = {}
+
+    @property
+    def request(self) -> dict[str, Any]:
+        """What was asked for, of all that moves a number: runs that agree in it may share a folder.
+
+        Where the images and the scores lie is no part of it, nor are batch sizes, threads and releases.
+        """
+        return {
+            "suite": self.suite.name,
+            "slices": list(self.suite.slices),
+            "conditions": [condition.spelled for condition in self.conditions],
+            "threshold": self.suite.threshold,
+            "data": self.manifest_digest,
+            "split": self.split,
+            "limit": self.limit,
+            "seed": self.seed,
+            "detectors": [[detector.label, detector.identity] for detector in self.detectors],
+            "surrogates": self.surrogates,
+            "precision": self.precision,
+            "exact": self.environment.get("exact", True),
+            "compile": self.environment.get("compiled", False),
+            "device": self.device,
+        }
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RunRecord:
+    """All that a board needs to know of a run, beside its scores.
+
+    Attributes:
+        root: The run's folder.
+        spec: The resolved request.
+        manifest: The selected images.
+        units: Detector, condition, start and stop row of the manifest, and fingerprint of every unit.
+        failures: What failed; empty while a run is under way.
+    """
+
+    root: Path
+    spec: RunSpec
+    manifest: pa.Table
+    units: pa.Table
+    failures: tuple[Failure, ...] = ()
+
+    @property
+    def store(self) -> Path:
+        """Folder of the shards; a relative path is relative to the run's folder."""
+        return self.root / self.spec.store
 
 
 class RunDir:
@@ -122,33 +183,27 @@ class RunDir:
     def __init__(self, root: Path) -> None:
         self.root = root
 
-    def begin(self, spec: RunSpec, manifest: Manifest, rows: NDArray[np.int64], plan: Plan) -> None:
-        """Record the run before its first image is scored."""
-        (self.root / "failures.json").unlink(missing_ok=True)
-        selected = manifest.table.take(rows)
-        write_atomic(
-            self.root / "manifest.parquet",
-            lambda s: pq.write_table(selected, s, compression="zstd"),
-        )
-        starts = np.cumsum([0, *(len(chunk.rows) for chunk in plan.chunks)])
-        units = pa.table(
-            {
-                "detector": [unit.detector for unit in plan.units],
-                "condition": [unit.condition for unit in plan.units],
-                "start": [int(starts[unit.chunk]) for unit in plan.units],
-                "stop": [int(starts[unit.chunk + 1]) for unit in plan.units],
-                "fingerprint": [unit.fingerprint for unit in plan.units],
-            }
-        )
-        write_atomic(
-            self.root / "units.parquet", lambda s: pq.write_table(units, s, compression="zstd")
-        )
-        write_text(self.root / "run.json", spec.model_dump_json(indent=2) + "\n")
+    def begin(
+        self, spec: RunSpec, manifest: Manifest, rows: NDArray[np.int64], plan: Plan
+    ) -> RunRecord:
+        """Record what is about to be done, before doing it; returns the record."""
+        (self.root / FAILURES_NAME).unlink(missing_ok=True)
+        tables = {MANIFEST_NAME: manifest.table.take(rows), UNITS_NAME: _units_table(plan)}
+        digests = {}
+        for name, table in tables.items():
+            content = _parquet_bytes(table)
+            digests[name] = bytes_digest(content)
+            write_atomic(self.root / name, _writing(content))
+        spec = spec.model_copy(update={"files": digests})
+        document = sealed(json.loads(spec.model_dump_json()))
+        text = json.dumps(document, indent=2, ensure_ascii=False)
+        write_text(self.root / SPEC_NAME, text + "\n")
+        return RunRecord(self.root, spec, tables[MANIFEST_NAME], tables[UNITS_NAME])
 
     def failed(self, failures: Sequence[Failure]) -> None:
         """Record the failed cells, for the board that is built next."""
         text = json.dumps([failure.model_dump() for failure in failures], indent=2)
-        write_text(self.root / "failures.json", text + "\n")
+        write_text(self.root / FAILURES_NAME, text + "\n")
 
     def left_out(self, bad: Sequence[tuple[str, str]]) -> None:
         """Record (path, reason) of every image that was left out."""
@@ -156,48 +211,130 @@ class RunDir:
         writer = csv.writer(buffer, lineterminator="\n")
         writer.writerow(["path", "reason"])
         writer.writerows(bad)
-        write_text(self.root / "bad_images.csv", buffer.getvalue())
+        write_text(self.root / BAD_IMAGES_NAME, buffer.getvalue())
+
+    def clear(self) -> None:
+        """Remove everything that tells of a run but its scores, ``run.json`` first."""
+        names = (SPEC_NAME, MANIFEST_NAME, UNITS_NAME, FAILURES_NAME, BAD_IMAGES_NAME, CONFIG_NAME,
+                 SUITE_NAME, COMMAND_NAME)  # fmt: skip
+        for name in (*names, *BOARD_FILES):
+            (self.root / name).unlink(missing_ok=True)
+
+    def read(self) -> RunRecord:
+        """Read the whole record, and make sure that it is what was written.
+
+        Raises:
+            BenchError: This is not a run's folder, another version's, or one of its files is damaged.
+        """
+        spec = self.spec()
+        manifest, units = self._table(MANIFEST_NAME, spec), self._table(UNITS_NAME, spec)
+        if len(manifest) != spec.n_images:
+            raise self._damaged(MANIFEST_NAME, f"{len(manifest)} images where {spec.n_images} were")
+        return RunRecord(self.root, spec, manifest, units, tuple(self._failures(spec)))
 
     def spec(self) -> RunSpec:
         """Read the recorded request.
 
         Raises:
-            BenchError: If this is not a run's folder, or another version's.
+            BenchError: If this is not a run's folder, another version's, or the record is damaged.
         """
-        path = self.root / "run.json"
+        path = self.root / SPEC_NAME
         try:
-            return RunSpec.model_validate_json(path.read_bytes())
+            document = json.loads(path.read_bytes())
         except FileNotFoundError:
             raise BenchError(
                 f"{self.root} is not a run (it has no run.json): give the --out folder of a `bench run`"
             ) from None
+        except (OSError, ValueError, RecursionError) as error:
+            raise self._damaged(SPEC_NAME, str(error)) from error
+        if not isinstance(document, dict) or document.get("schema_version") != SCHEMA_VERSION:
+            version = document.get("schema_version") if isinstance(document, dict) else None
+            raise BenchError(
+                f"{path} has schema version {version!r}, this bench reads {SCHEMA_VERSION}: read it with "
+                "the version that wrote it, or score into another --out"
+            )
+        # Runs of earlier versions carry no digest, neither of themselves nor of other files.
+        if {SEAL, "files"} & document.keys() and not is_intact(document):
+            raise self._damaged(SPEC_NAME, "its digest does not fit")
+        document.pop(SEAL, None)
+        try:
+            return RunSpec.model_validate_json(json.dumps(document))
         except ValidationError as error:
             key, says = first_fault(error)
             raise BenchError(f"{path}: {key}: {says}; was it made by another version?") from error
 
     def manifest(self) -> pa.Table:
-        """Read the selected images: the manifest, cut to the rows that are scored."""
-        return self._parquet("manifest.parquet")
+        """Read the selected images."""
+        return self.read().manifest
 
     def units(self) -> pa.Table:
-        """Read detector, condition, start and stop row of the manifest, and fingerprint of every unit."""
-        return self._parquet("units.parquet")
-
-    def failures(self) -> list[Failure]:
-        """Read the failed cells; none while a run is under way."""
-        path = self.root / "failures.json"
-        if not path.is_file():
-            return []
-        return [Failure.model_validate(item) for item in json.loads(path.read_text())]
+        """Read detector, condition, start and stop row, and fingerprint of every unit."""
+        return self.read().units
 
     def store(self, spec: RunSpec) -> Path:
         """Give the folder of the shards; a relative path is relative to the folder of the run."""
         return self.root / spec.store
 
-    def _parquet(self, name: str) -> pa.Table:
+    def damaged_tables(self, spec: RunSpec) -> list[str]:
+        """Name the tables that are not those the recorded request was written with."""
+        damaged = []
+        for name in spec.files:
+            try:
+                self._table(name, spec)
+            except BenchError:
+                damaged.append(name)
+        return damaged
+
+    def _table(self, name: str, spec: RunSpec) -> pa.Table:
         try:
-            return pq.read_table(self.root / name)
+            content = (self.root / name).read_bytes()
+            if name in spec.files and bytes_digest(content) != spec.files[name]:
+                raise self._damaged(name, "its digest does not fit")
+            return pq.read_table(io.BytesIO(content))
         except (OSError, pa.ArrowException) as error:
-            raise BenchError(
-                f"{self.root / name} cannot be read ({error}): run the command again"
-            ) from error
+            raise self._damaged(name, str(error)) from error
+
+    def _failures(self, spec: RunSpec) -> list[Failure]:
+        try:
+            items = json.loads((self.root / FAILURES_NAME).read_bytes())
+            failures = [Failure.model_validate(item) for item in items]
+        except FileNotFoundError:
+            return []
+        except (OSError, ValueError, TypeError, RecursionError) as error:
+            raise self._damaged(FAILURES_NAME, f"{type(error).__name__}") from error
+        labels = {detector.label for detector in spec.detectors}
+        conditions = {condition.spelled for condition in spec.conditions}
+        for failure in failures:
+            if failure.detector not in labels or failure.condition not in conditions:
+                cell = f"{failure.detector} under {failure.condition}"
+                raise self._damaged(FAILURES_NAME, f"the run has no cell of {cell}")
+        return failures
+
+    def _damaged(self, name: str, reason: str) -> BenchError:
+        return BenchError(
+            f"{self.root / name} is damaged ({reason}): run the command that made it again, which "
+            "writes it anew and takes over all scores that are sound"
+        )
+
+
+def _units_table(plan: Plan) -> pa.Table:
+    starts = np.cumsum([0, *(len(chunk.rows) for chunk in plan.chunks)])
+    return pa.table(
+        {
+            "detector": [unit.detector for unit in plan.units],
+            "condition": [unit.condition for unit in plan.units],
+            "start": [int(starts[unit.chunk]) for unit in plan.units],
+            "stop": [int(starts[unit.chunk + 1]) for unit in plan.units],
+            "fingerprint": [unit.fingerprint for unit in plan.units],
+        }
+    )
+
+
+def _parquet_bytes(table: pa.Table) -> bytes:
+    buffer = io.BytesIO()
+    pq.write_table(table, buffer, compression="zstd")
+    return buffer.getvalue()
+
+
+def _writing(content: bytes) -> Callable[[BinaryIO], object]:
+    return lambda stream: stream.write(content)

@@ -1,18 +1,23 @@
 """Score shards by fingerprint: one Parquet file a unit of work, whole or absent.
 
-A shard's name is the hash of everything that could change a score in it, so finding the name *is* the
-proof that the unit has been scored. Shards are small and never rewritten; several runs, processes and
-machines may share one store.
+A shard's name is the hash of everything that could change a score in it: a file of that name says that
+the unit has been scored. That it still holds what was written is checked whenever it is read, against the
+digest that it carries. Shards are small and never rewritten; several runs, processes and machines may
+share one store.
 """
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
+from typing import Final
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from bench.errors import BenchError
+from bench.store.seal import table_digest
 from bench.support.files import ensure_writable, write_atomic
 
 # One row an image, in chunk order. A null logit comes with the reason the image could not be decoded.
@@ -34,8 +39,20 @@ SCHEMA = pa.schema(
 ATTACK_COLUMNS = ("linf", "l2", "steps", "grad_zero", "unbounded", "unrounded")
 
 
+_FINGERPRINT: Final = b"fingerprint"
+_DIGEST: Final = b"digest"
+
+
 class ShardDamagedError(BenchError):
-    """A shard that exists and cannot be read: the disk, not the harness, broke it."""
+    """Shards that exist and do not hold what was written: the disk, or a hand, changed them.
+
+    Attributes:
+        fingerprints: The units that are to be scored anew.
+    """
+
+    def __init__(self, message: str, fingerprints: tuple[str, ...]) -> None:
+        super().__init__(message)
+        self.fingerprints = fingerprints
 
 
 class Store:
@@ -57,38 +74,93 @@ class Store:
         return self.root / fingerprint[:2] / f"{fingerprint}.parquet"
 
     def has(self, fingerprint: str) -> bool:
-        """Tell whether the unit has been scored."""
+        """Say whether the unit has been scored; whether its shard is still sound, `read` says."""
         return self.path(fingerprint).is_file()
 
     def write(self, fingerprint: str, scores: pa.Table) -> None:
-        """Keep one unit's scores; a crash at any moment leaves the shard whole or absent."""
-        table = scores.cast(SCHEMA).replace_schema_metadata({"fingerprint": fingerprint})
-        write_atomic(
-            self.path(fingerprint), lambda stream: pq.write_table(table, stream, compression="zstd")
-        )
-
-    def read(self, fingerprint: str) -> pa.Table:
-        """Read the scores of one unit, columns as in ``SCHEMA``.
+        """Keep one unit's scores; a crash at any moment leaves the shard whole or absent.
 
         Raises:
-            ShardDamagedError: If the file is unreadable or another unit's; it is set aside, so that
-                running the command again scores the unit anew.
-            FileNotFoundError: If the unit has not been scored.
+            ValueError: An image has neither a finite logit nor a reason why not.
+            OutputError: The place cannot be written.
+        """
+        table = scores.cast(SCHEMA).replace_schema_metadata(None)
+        _check_finite_or_bad(table)
+        metadata = {_FINGERPRINT: fingerprint.encode(), _DIGEST: table_digest(table).encode()}
+        table = table.replace_schema_metadata(metadata)
+        write_atomic(
+            self.path(fingerprint),
+            lambda stream: pq.write_table(
+                table, stream, compression="zstd", write_page_checksum=True
+            ),
+        )
+
+    def read(
+        self, fingerprint: str, sample_ids: pa.Array | None = None, *, set_aside: bool = True
+    ) -> pa.Table:
+        """Read one unit's scores, columns as in ``SCHEMA``, and make sure that they are what was written.
+
+        Args:
+            fingerprint: Name of the unit.
+            sample_ids: Ids of the unit's images, in order; unchecked where left out.
+            set_aside: Rename a damaged shard, so that the unit counts as not scored.
+
+        Raises:
+            ShardDamagedError: The file is unreadable, another unit's, about other images, or its scores
+                are not those that were written.
+            FileNotFoundError: The unit has not been scored.
         """
         path = self.path(fingerprint)
         if not path.is_file():
             raise FileNotFoundError(path)
         try:
-            table = pq.read_table(path)
-            if (table.schema.metadata or {}).get(b"fingerprint") != fingerprint.encode():
-                raise pa.ArrowInvalid("it holds another unit")
-            return _completed(table).cast(SCHEMA)
-        except (pa.ArrowException, OSError, ValueError) as error:
-            path.replace(path.with_suffix(".damaged"))
+            return _checked(
+                pq.read_table(path, page_checksum_verification=True), fingerprint, sample_ids
+            )
+        # Whatever a decoder makes of damaged bytes.
+        except (
+            pa.ArrowException,
+            OSError,
+            ValueError,
+            LookupError,
+            TypeError,
+            MemoryError,
+        ) as error:
+            if set_aside:
+                with contextlib.suppress(FileNotFoundError):  # another run was faster
+                    path.replace(path.with_suffix(".damaged"))
             raise ShardDamagedError(
-                f"score shard {path.name[:12]} was damaged on disk and set aside ({error}): "
-                "run the same command again to score it anew"
+                f"score shard {path.name[:12]} is damaged ({error}){' and set aside' if set_aside else ''}: "
+                "run the same command again to score it anew",
+                (fingerprint,),
             ) from error
+
+
+def _checked(table: pa.Table, fingerprint: str, sample_ids: pa.Array | None) -> pa.Table:
+    """Hold a shard against its own digest, its name and the images it is about."""
+    metadata = table.schema.metadata or {}
+    table = table.replace_schema_metadata(None)
+    if metadata.get(_FINGERPRINT) != fingerprint.encode():
+        raise ValueError("it holds another unit")
+    # Shards of earlier versions carry their name alone, and nothing else.
+    older = metadata.keys() == {_FINGERPRINT}
+    if not older and metadata.get(_DIGEST) != table_digest(table).encode():
+        raise ValueError("its scores are not those that were written")
+    table = _completed(table).cast(SCHEMA)
+    table.validate(full=True)
+    if sample_ids is not None and not table["sample_id"].combine_chunks().equals(sample_ids):
+        raise ValueError("it is about other images")
+    _check_finite_or_bad(table)
+    return table
+
+
+def _check_finite_or_bad(table: pa.Table) -> None:
+    """Require of every image either a finite logit, or a reason why it has none."""
+    scored = pc.fill_null(pc.is_finite(table["logit"]), False)
+    without = pc.is_null(table["logit"])
+    sound = pc.if_else(pc.is_null(table["bad"]), scored, without)
+    if not pc.all(sound, min_count=0).as_py():
+        raise ValueError("an image has neither a finite logit nor a reason why not")
 
 
 def _completed(table: pa.Table) -> pa.Table:

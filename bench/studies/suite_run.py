@@ -63,6 +63,7 @@ def run_suite(
         out=folder,
         device=options.device,
         cache=options.cache,
+        force=True,  # whose folder this is, its trainings have settled
     )
     execute(request, progress)
     return load_run(folder).scores

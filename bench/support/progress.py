@@ -11,6 +11,9 @@ class Progress(Protocol):
     def note(self, text: str) -> None:
         """Pass a remark on to a person."""
 
+    def warn(self, text: str) -> None:
+        """Pass on what a person must know even where remarks are not wanted."""
+
     def start(self, task: str, total: int) -> None:
         """Begin a task of ``total`` steps, under a name for a person."""
 
@@ -23,6 +26,9 @@ class Silent:
 
     def note(self, text: str) -> None:
         """Drop a remark without a word."""
+
+    def warn(self, text: str) -> None:
+        """Drop a warning without a word."""
 
     def start(self, task: str, total: int) -> None:
         """Begin a task without a word."""

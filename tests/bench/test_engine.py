@@ -296,7 +296,12 @@ def test_bf16_is_another_score_said_on_the_board_and_gradients_stay_fp32(
     suite = Suite(name="low", slices=["generator"], conditions=["clean", "fgsm(eps=2/255)"])
     runs = {
         precision: bench.run(
-            "genimage-cnn", suite=suite, data=tree, out=tmp_path / "out", precision=precision
+            "genimage-cnn",
+            suite=suite,
+            data=tree,
+            out=tmp_path / precision,
+            store=tmp_path / "store",
+            precision=precision,
         )
         for precision in ("fp32", "bf16")
     }
@@ -316,7 +321,8 @@ def test_compiled_networks_give_the_same_verdicts_and_are_said_on_the_board(tree
             "genimage-cnn",
             suite=suite,
             data=tree,
-            out=tmp_path / "out",
+            out=tmp_path / str(compiled),
+            store=tmp_path / "store",
             compile=compiled,
             threads=2,
         )

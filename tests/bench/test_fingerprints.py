@@ -83,7 +83,7 @@ def test_what_decides_no_score_scores_nothing_anew(checkout, scored):
 
 
 def test_another_seed_scores_anew_only_what_draws(scored):
-    assert scored("--seed", "1") == 48  # noise
+    assert scored("--seed", "1", "--force") == 48  # noise
 
 
 @pytest.mark.parametrize("module", ["corruptions/jpeg.py", "corruptions/checks.py"])

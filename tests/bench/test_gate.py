@@ -19,6 +19,7 @@ import bench
 from bench.cli import main as entry
 from bench.protocol.suite import Suite
 from bench.store.rundir import RunDir
+from bench.store.seal import sealed
 
 SUITE = Suite(name="gated", slices=["generator"], conditions=["clean", "jpeg(quality=50)"])
 DETECTORS = '''
@@ -181,7 +182,7 @@ def test_a_changed_suite_or_label_is_refused(cli, world, tmp_path):
     shutil.copytree(world / "Net", copy)
     spec = json.loads((copy / "run.json").read_text())
     spec["conditions"][1]["resolved"] = "jpeg(quality=51)"
-    (copy / "run.json").write_text(json.dumps(spec))
+    (copy / "run.json").write_text(json.dumps(sealed(spec)))
     code, _, err = cli("gate", copy, "-b", world / "Net")
     assert code == 2
     assert "another protocol, conditions" in err

@@ -141,7 +141,7 @@ def test_an_image_changed_after_indexing_is_never_scored_under_the_old_digest(tr
     bench.run(toy(), suite="cross-generator", data=tree, out=tmp_path / "out")
     path = tree / "alpha" / "real" / "05.png"
     Image.new("RGB", (48, 40), (250, 0, 0)).save(path)
-    again = bench.run(toy(), suite="cross-generator", data=tree, out=tmp_path / "out")
+    again = bench.run(toy(), suite="cross-generator", data=tree, out=tmp_path / "out", force=True)
     assert again.counts.decoded == 48
     assert scores_of(again.folder)["Toy", "clean", "alpha/real/05.png"][0] > 30
 
@@ -204,7 +204,12 @@ def test_exact_is_another_score_and_says_so(tree, tmp_path):
     """With and without folding: the same verdicts, stored apart, told under the board."""
     runs = {
         exact: bench.run(
-            "genimage-cnn", suite="cross-generator", data=tree, out=tmp_path / "out", exact=exact
+            "genimage-cnn",
+            suite="cross-generator",
+            data=tree,
+            out=tmp_path / str(exact),
+            store=tmp_path / "store",
+            exact=exact,
         )
         for exact in (False, True)
     }

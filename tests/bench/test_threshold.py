@@ -14,6 +14,7 @@ from bench.errors import BenchError
 from bench.protocol.suite import Suite
 from bench.protocol.threshold import parse_policy
 from bench.results.board import report
+from bench.store.seal import sealed
 
 CONDITIONS = ["clean", "noise(sigma=0.05)", "pgd(eps=1/255,steps=2)"]
 
@@ -166,7 +167,7 @@ def test_a_killed_run_without_thresholds_can_be_looked_at(shifted, data, tmp_pat
     run(shifted, data, tmp_path / "out", "calibrate")
     spec = spec_of(tmp_path / "out")
     spec["thresholds"] = {}
-    (tmp_path / "out" / "run.json").write_text(json.dumps(spec))
+    (tmp_path / "out" / "run.json").write_text(json.dumps(sealed(spec)))
     board = report(tmp_path / "out").board
     assert {r["status"] for r in rows_of(type("R", (), {"board": board}))} == {"failed"}
     assert "not chosen yet" in board.to_markdown()

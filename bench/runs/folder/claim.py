@@ -1,0 +1,196 @@
+"""Which folder a run writes, and that no other run does: found by request, locked, never taken over."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+from bench.errors import BenchError
+from bench.runs.folder.repeat import write_repeat
+from bench.runs.prepare import Prepared
+from bench.runs.record import run_spec
+from bench.runs.request import RunRequest
+from bench.store.lock import FolderBusyError, FolderLock, Holder, locked
+from bench.store.provenance import fingerprint
+from bench.store.rundir import SPEC_NAME, RunDir, RunSpec
+from bench.support.files import ensure_writable
+from bench.support.progress import Progress
+
+_LETTERS = 6  # of the digest, in a folder's name: enough to tell the runs of one suite apart
+_UNKNOWN = "unknown"
+
+
+@contextmanager
+def claimed(prepared: Prepared, progress: Progress) -> Iterator[Prepared]:
+    """Hold the folder of a run: the one that was asked for, or the one that this request finds again.
+
+    Args:
+        prepared: The run that is to be written.
+        progress: Told where the results go, where that is not the folder one would expect.
+
+    Yields:
+        The same run, with its folder in ``request.out``.
+
+    Raises:
+        FolderBusyError: Another process is writing the folder; says who.
+        BenchError: The folder holds another request, and was asked for by name.
+        OutputError: It cannot be written.
+    """
+    claim = _Claim.of(prepared)
+    with ExitStack() as stack:
+        folder = claim.folder()
+        try:
+            lock = _locked(stack, folder)
+        except FolderBusyError as error:
+            if claim.bound or error.holder.request in ("", claim.digest):
+                raise
+            folder = claim.beside
+            lock = _locked(stack, folder)
+        _take_over(claim, folder, lock, progress)
+        lock.sign(claim.holder)
+        request = dataclasses.replace(prepared.request, out=folder)
+        write_repeat(folder, request)
+        yield dataclasses.replace(prepared, request=request)
+
+
+def located(prepared: Prepared) -> Prepared:
+    """Point a run that will not write at the folder that `claimed` would give it."""
+    if prepared.missing_weights:  # no identity, hence no request to go by
+        return prepared
+    request = dataclasses.replace(prepared.request, out=_Claim.of(prepared).folder())
+    return dataclasses.replace(prepared, request=request)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Claim:
+    """A request that needs a folder.
+
+    Attributes:
+        request: What the command asked for.
+        spec: The same, resolved.
+        digest: Digest of all in it that moves a number.
+    """
+
+    request: RunRequest
+    spec: RunSpec
+    digest: str
+
+    @classmethod
+    def of(cls, prepared: Prepared) -> _Claim:
+        spec = run_spec(prepared, prepared.initial)
+        return cls(prepared.request, spec, fingerprint(spec.request))
+
+    @property
+    def bound(self) -> bool:
+        """Whether it has to be the folder that the request names."""
+        return self.request.out is not None or self.request.force
+
+    @property
+    def beside(self) -> Path:
+        """The folder for this request alone."""
+        folder = self.request.folder
+        return folder.with_name(f"{folder.name}-{self.digest[:_LETTERS]}")
+
+    @property
+    def holder(self) -> Holder:
+        detectors = ", ".join(detector.label for detector in self.spec.detectors)
+        return Holder.here(self.digest, f"{detectors} over suite {self.spec.suite.name}")
+
+    def folder(self) -> Path:
+        """Choose the folder: where this request has been before, else the first that is free."""
+        if self.bound:
+            return self.request.folder
+        if _owner(self.beside) == self.digest:
+            return self.beside
+        free = _owner(self.request.folder) in ("", self.digest)
+        return self.request.folder if free else self.beside
+
+
+def _locked(stack: ExitStack, folder: Path) -> FolderLock:
+    ensure_writable(folder)
+    return stack.enter_context(locked(folder))
+
+
+def _take_over(claim: _Claim, folder: Path, lock: FolderLock, progress: Progress) -> None:
+    """Make sure that a locked folder may be written for the claim, and tell what is unusual about it."""
+    run, owner = RunDir(folder), _owner(folder)
+    if not lock.works:
+        progress.warn(f"{folder} lies where files cannot be locked: start no second run into it")
+    if owner == claim.digest:
+        damaged = _damaged(run)
+        if damaged:
+            progress.warn(f"{', '.join(damaged)} in {folder} was damaged and is written anew")
+    elif owner:
+        if not claim.request.force:
+            raise BenchError(
+                f"{folder} holds another request ({_difference(run, claim.spec)}): give another --out, or "
+                "--force to replace its board (scores are kept)"
+            )
+        progress.warn(f"{folder} held another request ({_difference(run, claim.spec)}): replaced")
+        run.clear()
+    if folder != claim.request.folder:
+        other = claim.request.folder
+        progress.warn(
+            f"{other} belongs to another request: this one goes to {folder} (--store shares scores)"
+        )
+
+
+def _owner(folder: Path) -> str:
+    """Digest of the request that a folder holds, "" where it holds none, ``unknown`` where nobody can say.
+
+    Where ``run.json`` is damaged, the lock's file tells who wrote here last.
+    """
+    run = RunDir(folder)
+    if not (folder / SPEC_NAME).exists():
+        return ""
+    try:
+        return fingerprint(run.spec().request)
+    except BenchError:
+        return FolderLock.of(folder).last.request or _UNKNOWN
+
+
+def _damaged(run: RunDir) -> list[str]:
+    """Name the files of a run's record that are not what was written."""
+    try:
+        return run.damaged_tables(run.spec())
+    except BenchError:
+        return [SPEC_NAME]
+
+
+def _difference(run: RunDir, asked: RunSpec) -> str:
+    """Say in what a folder's request differs from the one asked for."""
+    try:
+        recorded = run.spec()
+    except BenchError as error:
+        return str(error)
+    return "; ".join(_differences(recorded.request, asked.request))
+
+
+def _differences(there: Mapping[str, Any], here: Mapping[str, Any]) -> Iterator[str]:
+    for key, value in here.items():
+        if there[key] == value:
+            continue
+        if key == "detectors":
+            yield _of_detectors(there[key], value)
+        elif key == "data":
+            yield f"images of digest {there[key][:8]} there, {value[:8]} asked for"
+        elif key == "surrogates":
+            yield "other surrogates"
+        else:
+            yield f"{key} {_short(there[key])} there, {_short(value)} asked for"
+
+
+def _of_detectors(there: list[list[str]], here: list[list[str]]) -> str:
+    names = [", ".join(label for label, _ in detectors) for detectors in (there, here)]
+    if names[0] == names[1]:
+        changed = [a[0] for a, b in zip(there, here, strict=True) if a != b]
+        return f"other weights or code of {', '.join(changed)}"
+    return f"detectors {names[0]} there, {names[1]} asked for"
+
+
+def _short(value: object) -> str:
+    text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
