@@ -16,6 +16,7 @@ from scipy.stats import chi2_contingency, fisher_exact
 
 from bench.datasets import FAKE, REAL
 from bench.store.rundir import UNSTEADY, DetectorRecord, RunSpec
+from leaderboards import CLEAN, ScoreColumn
 from leaderboards.tables.notes import Caution, LeftOut, count_left_out
 
 # Balanced accuracy of guessing by file format or size alone from which a reader is warned.
@@ -33,6 +34,8 @@ _SIZE_ADVICE = (
     "(for example both classes resized alike from larger ones) before believing these numbers."
 )
 _MOST_NAMED = 3
+# Scores that must all lie in [0, 1] before they are taken for probabilities.
+_ENOUGH = 10
 
 
 def count_run(spec: RunSpec, undecoded: pd.DataFrame) -> tuple[LeftOut, ...]:
@@ -100,6 +103,32 @@ def _of_detectors(detectors: Iterable[DetectorRecord]) -> Iterator[Caution]:
                     advice=remark.removeprefix(f"{UNSTEADY}: ").capitalize() + ".",
                     detector=label,
                 )
+
+
+def probability_cautions(
+    columns: Iterable[ScoreColumn], thresholds: Mapping[str, float]
+) -> Iterator[Caution]:
+    """Warn of detectors whose every score lies in [0, 1], as a sigmoid's answer does and a logit's does not.
+
+    Args:
+        columns: Scores by detector and condition; only clean ones are looked at.
+        thresholds: Logit by detector above which an image is called fake.
+    """
+    for column in columns:
+        logits = column.logits[np.isfinite(column.logits)]
+        if column.condition != CLEAN or len(logits) < _ENOUGH or np.ptp(logits) == 0:
+            continue
+        if logits.min() < 0 or logits.max() > 1:
+            continue
+        called = float((logits > thresholds.get(column.detector, 0.0)).mean())
+        yield Caution(
+            code="probabilities",
+            title=f"WARNING: every score of {column.detector} lies within [0, 1]: they look like "
+            "probabilities, not logits",
+            advice=f"At its threshold {called:.0%} of the images are called fake. Return the logit, before "
+            "the sigmoid, or calibrate the threshold on a validation split.",
+            detector=column.detector,
+        )
 
 
 def format_lines(samples: pd.DataFrame) -> list[str]:

@@ -19,7 +19,7 @@ from bench.datasets import REAL
 from bench.datasets.layouts.base import UNKNOWN
 from bench.errors import NothingSelectedError
 from bench.results.attack_checks import black_box_hint, failed_checks
-from bench.results.confounds import count_run, run_cautions
+from bench.results.confounds import count_run, probability_cautions, run_cautions
 from bench.store.run_shards import RunShards, StoredScores
 from bench.store.rundir import (
     CONFIG_NAME,
@@ -179,6 +179,7 @@ def read_scores(record: RunRecord, *, set_aside: bool) -> ScoredRun:
     keep = ~samples["sample_id"].isin(bad).to_numpy()
     checks = _check_attacks(conditions, samples["label"].to_numpy(), keep, thresholds)
     conditions = _marked(conditions, failed_checks(checks))
+    columns = tuple(scores.column(keep) for scores in conditions)
     left_out = count_run(spec, samples[~keep])
     scores = ScoreTable(
         name=str(record.root),
@@ -190,13 +191,16 @@ def read_scores(record: RunRecord, *, set_aside: bool) -> ScoredRun:
         cuts=tuple(spec.suite.slices),
         pairing=spec.pairing,
         samples=samples[keep].reset_index(drop=True),
-        columns=tuple(scores.column(keep) for scores in conditions),
+        columns=columns,
         thresholds=thresholds,
         bad=bad,
         checks=tuple(checks),
         training={detector.label: _training(detector) for detector in spec.detectors},
         left_out=left_out,
-        cautions=run_cautions(spec, samples[keep], left_out),
+        cautions=(
+            *probability_cautions(columns, thresholds),
+            *run_cautions(spec, samples[keep], left_out),
+        ),
     )  # fmt: skip
     return ScoredRun(spec, scores)
 

@@ -347,6 +347,17 @@ def test_a_steady_detector_is_not_suspected(tree, own, tmp_path):
     )
 
 
+def test_probabilities_handed_in_as_logits_are_told_above_the_headline(tree, own, tmp_path):
+    squashed = own(
+        "class Own(Base):\n    def logits(self, b): return torch.sigmoid(self.score(b))\n"
+    )
+    run = bench.run(squashed, suite=SUITE, data=tree, out=tmp_path / "out")
+    text = run.board.to_markdown()
+    assert text.index("look like probabilities, not logits") < text.index("AUC unseen")
+    plain = bench.run(own("class Own(Base): ..."), suite=SUITE, data=tree, out=tmp_path / "plain")
+    assert "look like probabilities" not in plain.board.to_markdown()
+
+
 def test_two_files_of_one_name_are_two_detectors(tree, own, tmp_path):
     (tmp_path / "other").mkdir()
     one = own("class One(Base): ...", "One")
