@@ -6,7 +6,7 @@ were saved as JPEG; Grommelt et al. 2024 (arXiv:2403.17608) measured the bias in
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from scipy.stats import chi2_contingency, fisher_exact
 
 from bench.datasets import FAKE, REAL
-from bench.store.rundir import UNSTEADY, DetectorRecord, RunSpec
-from leaderboards import CLEAN, ScoreColumn
+from bench.results.checks import detector_cautions
+from bench.store.rundir import RunSpec
 from leaderboards.tables.notes import Caution, LeftOut, count_left_out
 
 # Balanced accuracy of guessing by file format or size alone from which a reader is warned.
@@ -34,8 +34,6 @@ _SIZE_ADVICE = (
     "(for example both classes resized alike from larger ones) before believing these numbers."
 )
 _MOST_NAMED = 3
-# Scores that must all lie in [0, 1] before they are taken for probabilities.
-_ENOUGH = 10
 
 
 def count_run(spec: RunSpec, undecoded: pd.DataFrame) -> tuple[LeftOut, ...]:
@@ -61,7 +59,7 @@ def run_cautions(
     """
     # Of a limited run it is not known how many images each class had before the limit.
     compared = left_out if spec.limit is None else ()
-    return (*_of_detectors(spec.detectors), *cautions(samples, spec.pairing, compared))
+    return (*detector_cautions(spec.detectors), *cautions(samples, spec.pairing, compared))
 
 
 def cautions(
@@ -82,53 +80,6 @@ def cautions(
         _unequal_loss(samples, left_out),
     ]
     return tuple(message for message in messages if message is not None)
-
-
-def _of_detectors(detectors: Iterable[DetectorRecord]) -> Iterator[Caution]:
-    """Warn of random weights and of answers that vary."""
-    for detector in detectors:
-        label = detector.label
-        if str(detector.card["name"]).endswith("(untrained)"):
-            yield Caution(
-                code="untrained",
-                title=f"WARNING: {label} has random weights",
-                advice="Its numbers say nothing about any trained detector.",
-                detector=label,
-            )
-        for remark in detector.remarks:
-            if remark.startswith(UNSTEADY):
-                yield Caution(
-                    code=UNSTEADY,
-                    title=f"WARNING: {label} is {UNSTEADY}",
-                    advice=remark.removeprefix(f"{UNSTEADY}: ").capitalize() + ".",
-                    detector=label,
-                )
-
-
-def probability_cautions(
-    columns: Iterable[ScoreColumn], thresholds: Mapping[str, float]
-) -> Iterator[Caution]:
-    """Warn of detectors whose every score lies in [0, 1], as a sigmoid's answer does and a logit's does not.
-
-    Args:
-        columns: Scores by detector and condition; only clean ones are looked at.
-        thresholds: Logit by detector above which an image is called fake.
-    """
-    for column in columns:
-        logits = column.logits[np.isfinite(column.logits)]
-        if column.condition != CLEAN or len(logits) < _ENOUGH or np.ptp(logits) == 0:
-            continue
-        if logits.min() < 0 or logits.max() > 1:
-            continue
-        called = float((logits > thresholds.get(column.detector, 0.0)).mean())
-        yield Caution(
-            code="probabilities",
-            title=f"WARNING: every score of {column.detector} lies within [0, 1]: they look like "
-            "probabilities, not logits",
-            advice=f"At its threshold {called:.0%} of the images are called fake. Return the logit, before "
-            "the sigmoid, or calibrate the threshold on a validation split.",
-            detector=column.detector,
-        )
 
 
 def format_lines(samples: pd.DataFrame) -> list[str]:

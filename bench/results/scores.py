@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from bench.datasets import REAL
 from bench.datasets.layouts.base import UNKNOWN
 from bench.errors import NothingSelectedError
-from bench.results.attack_checks import black_box_hint, failed_checks
-from bench.results.confounds import count_run, probability_cautions, run_cautions
+from bench.results.checks import black_box_hint, failed_checks, probability_cautions
+from bench.results.confounds import count_run, run_cautions
 from bench.store.run_shards import RunShards, StoredScores
 from bench.store.rundir import (
     CONFIG_NAME,
