@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from scipy.stats import chi2_contingency, fisher_exact
 
 from bench.datasets import FAKE, REAL
-from bench.results.checks import detector_cautions
 from bench.store.rundir import RunSpec
 from leaderboards.tables.notes import Caution, LeftOut, count_left_out
 
@@ -50,7 +49,7 @@ def count_run(spec: RunSpec, undecoded: pd.DataFrame) -> tuple[LeftOut, ...]:
 def run_cautions(
     spec: RunSpec, samples: pd.DataFrame, left_out: Sequence[LeftOut]
 ) -> tuple[Caution, ...]:
-    """Find everything that makes the numbers of a run unusable; its limit is told by the board.
+    """Find what of its images makes the numbers of a run unusable; its limit is told by the board.
 
     Args:
         spec: Request of the run, as its folder records it.
@@ -59,7 +58,7 @@ def run_cautions(
     """
     # Of a limited run it is not known how many images each class had before the limit.
     compared = left_out if spec.limit is None else ()
-    return (*detector_cautions(spec.detectors), *cautions(samples, spec.pairing, compared))
+    return cautions(samples, spec.pairing, compared)
 
 
 def cautions(

@@ -18,7 +18,12 @@ from numpy.typing import NDArray
 from bench.datasets import REAL
 from bench.datasets.layouts.base import UNKNOWN
 from bench.errors import NothingSelectedError
-from bench.results.checks import black_box_hint, failed_checks, probability_cautions
+from bench.results.checks import (
+    black_box_hint,
+    detector_cautions,
+    failed_checks,
+    probability_cautions,
+)
 from bench.results.confounds import count_run, run_cautions
 from bench.store.run_shards import RunShards, StoredScores
 from bench.store.rundir import (
@@ -199,6 +204,7 @@ def read_scores(record: RunRecord, *, set_aside: bool) -> ScoredRun:
         left_out=left_out,
         cautions=(
             *probability_cautions(columns, thresholds),
+            *detector_cautions(spec.detectors),
             *run_cautions(spec, samples[keep], left_out),
         ),
     )  # fmt: skip
