@@ -140,7 +140,7 @@ class Dispatcher:
         """
         if not work:
             return
-        context = self._context(prepared, settled)
+        context = dataclasses.replace(self._context(prepared), settled=settled)
         _on_each(self.session, lambda address: (settle, context, address))
         tasks = self._tasks(prepared, work, skip)
         running: dict[Any, Task] = {}
@@ -250,7 +250,7 @@ class Dispatcher:
                 if needed := tuple(unit for unit in group if not skip(unit)):
                     yield Task(chunk.index, table, needed)
 
-    def _context(self, prepared: Prepared, settled: Settled) -> Context:
+    def _context(self, prepared: Prepared) -> Context:
         request = prepared.request
         embedded = (request.data or request.suite.dataset) == POCKET
         return Context(
@@ -260,7 +260,7 @@ class Dispatcher:
             environment=prepared.environment,
             identities=prepared.identities,
             codes=condition_codes(prepared),
-            settled=settled,
+            settled=prepared.initial,
         )
 
     def _window(self) -> int:
