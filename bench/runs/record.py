@@ -5,7 +5,10 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Mapping
+from pathlib import Path
 
+from bench.datasets.open import POCKET
+from bench.inference.detector import DetectorRequest
 from bench.protocol.attack_facts import attack_facts
 from bench.protocol.condition import Condition
 from bench.protocol.severity import curves
@@ -24,6 +27,7 @@ def run_spec(prepared: Prepared, settled: Settled) -> RunSpec:
     split = request.suite.split if request.split is None else request.split
     return RunSpec(
         suite=request.suite,
+        data=_place(request.data or request.suite.dataset),
         dataset=manifest.name,
         layout=manifest.layout,
         pairing={name: tuple(sources) for name, sources in manifest.pairing.items()},
@@ -40,6 +44,7 @@ def run_spec(prepared: Prepared, settled: Settled) -> RunSpec:
             DetectorRecord(
                 label=detector.label,
                 requested=detector.name,
+                asked=_asked(detector),
                 identity=prepared.identities[detector.label],
                 batch_size=settled.batch_sizes[detector.label],
                 card=prepared.detectors[detector.label].card.model_dump(mode="json"),
@@ -61,6 +66,18 @@ def run_spec(prepared: Prepared, settled: Settled) -> RunSpec:
         if store.is_relative_to(folder)
         else str(store.resolve()),
     )
+
+
+def _place(data: str) -> str:
+    """A data set as it was named: an embedded one by its name, any other by its place."""
+    return data if data == POCKET else str(Path(data).resolve())
+
+
+def _asked(detector: DetectorRequest) -> str:
+    """A detector as it was named, with all that was said beside it."""
+    absolute = detector.absolute()
+    parts = [absolute.name, absolute.weights, absolute.fake_logit]
+    return " ".join(str(part) for part in parts if part is not None)
 
 
 def _condition_record(

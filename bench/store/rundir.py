@@ -51,10 +51,11 @@ class _Record(BaseModel):
 
 
 class DetectorRecord(_Record):
-    """One detector of a run: its card, and the hash of everything that decides its logits."""
+    """One detector of a run: how it was asked for, its card, and the hash of all that decides its logits."""
 
     label: str
     requested: str
+    asked: str = ""
     identity: str
     batch_size: int
     card: dict[str, Any]
@@ -106,6 +107,7 @@ class RunSpec(_Record):
 
     schema_version: int = SCHEMA_VERSION
     suite: Suite
+    data: str = ""
     dataset: str
     layout: str
     pairing: dict[str, tuple[str, ...]]
@@ -133,24 +135,44 @@ class RunSpec(_Record):
     def request(self) -> dict[str, Any]:
         """What was asked for, of all that moves a number: runs that agree in it may share a folder.
 
-        Where the images and the scores lie is no part of it, nor are batch sizes, threads and releases.
+        Data and detectors stand as they were named; where the scores lie is no part of it, nor are batch
+        sizes, threads and releases.
         """
         return {
             "suite": self.suite.name,
             "slices": list(self.suite.slices),
             "conditions": [condition.spelled for condition in self.conditions],
             "threshold": self.suite.threshold,
-            "data": self.manifest_digest,
+            "data": self.data,
             "split": self.split,
             "limit": self.limit,
             "seed": self.seed,
-            "detectors": [[detector.label, detector.identity] for detector in self.detectors],
-            "surrogates": self.surrogates,
+            "detectors": [[detector.label, detector.asked] for detector in self.detectors],
+            "surrogates": sorted(self.surrogates),
             "precision": self.precision,
             "exact": self.environment.get("exact", True),
             "compile": self.environment.get("compiled", False),
             "device": self.device,
         }
+
+    def differences(self, other: RunSpec) -> list[str]:
+        """Name the keys of the request in which another run was asked for something else.
+
+        Data are the same where they lie in one place or hold the same images, a detector where it is named
+        alike or has the same identity: weights that have changed under their name are scored anew, not
+        taken for another request.
+        """
+        here, there = self.request, other.request
+        keys = [key for key in here if here[key] != there[key]]
+        if self.manifest_digest == other.manifest_digest:
+            keys = [key for key in keys if key != "data"]
+        if len(self.detectors) == len(other.detectors) and all(
+            one.label == two.label
+            and (one.asked == two.asked != "" or one.identity == two.identity)
+            for one, two in zip(self.detectors, other.detectors, strict=True)
+        ):
+            keys = [key for key in keys if key != "detectors"]
+        return keys
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -8,6 +8,7 @@ import json
 import multiprocessing
 import os
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -78,16 +79,32 @@ def test_a_folder_of_another_request_is_refused_and_replaced_only_by_force(
     assert forced.board.to_csv() == (tmp_path / "out" / "leaderboard.csv").read_text()
 
 
-def test_other_images_and_other_weights_are_another_request(tree, toy, tmp_path):
-    bench.run(toy(), suite=SUITE, data=tree, out=tmp_path / "out")
+def test_the_same_command_goes_on_where_weights_or_images_have_changed(tree, toy, tmp_path):
+    first = bench.run(toy(), suite=SUITE, data=tree, out=tmp_path / "out")
     source = (tmp_path / "toy.py").read_text()
-    (tmp_path / "toy.py").write_text(source.replace("40", "41"))
-    with pytest.raises(BenchError, match="other weights or code of Toy"):
-        bench.run(toy(), suite=SUITE, data=tree, out=tmp_path / "out")
+    (tmp_path / "toy.py").write_text(source.replace("return 40", "return -40"))
+    turned = bench.run(toy(), suite=SUITE, data=tree, out=tmp_path / "out")
+    assert turned.counts.scored == first.counts.scored
+    assert turned.board.to_csv() != first.board.to_csv()
+    assert (tmp_path / "out" / "leaderboard.csv").read_text() == turned.board.to_csv()
     (tmp_path / "toy.py").write_text(source)
     Image.new("RGB", (48, 40), (250, 0, 0)).save(tree / "alpha" / "real" / "05.png")
-    with pytest.raises(BenchError, match=r"images of digest .* there"):
-        bench.run(toy(), suite=SUITE, data=tree, out=tmp_path / "out")
+    changed = bench.run(toy(), suite=SUITE, data=tree, out=tmp_path / "out")
+    assert changed.counts.scored
+    assert changed.board.to_csv() != first.board.to_csv()
+
+
+def test_other_data_and_another_file_of_weights_are_another_request(tree, toy, tmp_path):
+    bench.run(toy(), suite=SUITE, data=tree, out=tmp_path / "out")
+    other = tmp_path / "other"
+    shutil.copytree(tree, other)
+    Image.new("RGB", (48, 40), (250, 0, 0)).save(other / "alpha" / "real" / "05.png")
+    with pytest.raises(BenchError, match=r"data .* there, .* asked for"):
+        bench.run(toy(), suite=SUITE, data=other, out=tmp_path / "out")
+    elsewhere = tmp_path / "elsewhere.py"
+    elsewhere.write_text((tmp_path / "toy.py").read_text().replace("return 40", "return 41"))
+    with pytest.raises(BenchError, match=r"holds another request .*elsewhere"):
+        bench.run(f"{elsewhere}:Toy", suite=SUITE, data=tree, out=tmp_path / "out")
 
 
 def test_the_same_request_goes_on_whatever_moves_no_number(tree, toy, tmp_path):

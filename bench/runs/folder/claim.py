@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
 
 from bench.errors import BenchError
 from bench.runs.folder.repeat import write_repeat
@@ -20,7 +19,6 @@ from bench.support.files import ensure_writable
 from bench.support.progress import Progress
 
 _LETTERS = 6  # of the digest, in a folder's name: enough to tell the runs of one suite apart
-_UNKNOWN = "unknown"
 
 
 @contextmanager
@@ -103,10 +101,23 @@ class _Claim:
         """Choose the folder: where this request has been before, else the first that is free."""
         if self.bound:
             return self.request.folder
-        if _owner(self.beside) == self.digest:
+        if self.owns(self.beside):
             return self.beside
-        free = _owner(self.request.folder) in ("", self.digest)
+        free = not (self.request.folder / SPEC_NAME).exists() or self.owns(self.request.folder)
         return self.request.folder if free else self.beside
+
+    def owns(self, folder: Path) -> bool:
+        """Tell whether a folder holds this very request.
+
+        Where ``run.json`` is damaged, the lock's file tells who wrote there last.
+        """
+        run = RunDir(folder)
+        if not (folder / SPEC_NAME).exists():
+            return False
+        try:
+            return not run.spec().differences(self.spec)
+        except BenchError:
+            return FolderLock.of(folder).last.request == self.digest
 
 
 def _locked(stack: ExitStack, folder: Path) -> FolderLock:
@@ -116,14 +127,14 @@ def _locked(stack: ExitStack, folder: Path) -> FolderLock:
 
 def _take_over(claim: _Claim, folder: Path, lock: FolderLock, progress: Progress) -> None:
     """Make sure that a locked folder may be written for the claim, and tell what is unusual about it."""
-    run, owner = RunDir(folder), _owner(folder)
+    run = RunDir(folder)
     if not lock.works:
         progress.warn(f"{folder} lies where files cannot be locked: start no second run into it")
-    if owner == claim.digest:
+    if claim.owns(folder):
         damaged = _damaged(run)
         if damaged:
             progress.warn(f"{', '.join(damaged)} in {folder} was damaged and is written anew")
-    elif owner:
+    elif (folder / SPEC_NAME).exists():
         if not claim.request.force:
             raise BenchError(
                 f"{folder} holds another request ({_difference(run, claim.spec)}): give another --out, or "
@@ -136,20 +147,6 @@ def _take_over(claim: _Claim, folder: Path, lock: FolderLock, progress: Progress
         progress.warn(
             f"{other} belongs to another request: this one goes to {folder} (--store shares scores)"
         )
-
-
-def _owner(folder: Path) -> str:
-    """Digest of the request that a folder holds, "" where it holds none, ``unknown`` where nobody can say.
-
-    Where ``run.json`` is damaged, the lock's file tells who wrote here last.
-    """
-    run = RunDir(folder)
-    if not (folder / SPEC_NAME).exists():
-        return ""
-    try:
-        return fingerprint(run.spec().request)
-    except BenchError:
-        return FolderLock.of(folder).last.request or _UNKNOWN
 
 
 def _damaged(run: RunDir) -> list[str]:
@@ -166,28 +163,23 @@ def _difference(run: RunDir, asked: RunSpec) -> str:
         recorded = run.spec()
     except BenchError as error:
         return str(error)
-    return "; ".join(_differences(recorded.request, asked.request))
+    return "; ".join(_differences(recorded, asked))
 
 
-def _differences(there: Mapping[str, Any], here: Mapping[str, Any]) -> Iterator[str]:
-    for key, value in here.items():
-        if there[key] == value:
-            continue
+def _differences(there: RunSpec, here: RunSpec) -> Iterator[str]:
+    for key in there.differences(here):
+        before, now = there.request[key], here.request[key]
         if key == "detectors":
-            yield _of_detectors(there[key], value)
-        elif key == "data":
-            yield f"images of digest {there[key][:8]} there, {value[:8]} asked for"
-        elif key == "surrogates":
-            yield "other surrogates"
+            yield _of_detectors(before, now)
         else:
-            yield f"{key} {_short(there[key])} there, {_short(value)} asked for"
+            yield f"{key} {_short(before)} there, {_short(now)} asked for"
 
 
 def _of_detectors(there: list[list[str]], here: list[list[str]]) -> str:
     names = [", ".join(label for label, _ in detectors) for detectors in (there, here)]
     if names[0] == names[1]:
-        changed = [a[0] for a, b in zip(there, here, strict=True) if a != b]
-        return f"other weights or code of {', '.join(changed)}"
+        changed = [b[1] for a, b in zip(there, here, strict=True) if a != b]
+        return f"detectors named alike, and {', '.join(changed)} asked for"
     return f"detectors {names[0]} there, {names[1]} asked for"
 
 
