@@ -271,8 +271,7 @@ def report_with(folder: RunDir, record: RunRecord, manifest: Manifest) -> Report
     """
     folder.failed(record.failures)
     finished = build_report(read_scores(record, set_aside=True))
-    indexed = [
-        (row["path"], row["reason"]) for row in manifest.lost_from(record.spec.split).to_pylist()
-    ]
+    lost = manifest.lost_from(record.spec.split).to_pylist()
+    indexed = [(row["path"], row["reason"]) for row in lost]
     folder.left_out(sorted({*indexed, *finished.bad}))
     return finished
