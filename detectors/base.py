@@ -129,13 +129,13 @@ class Detector(ABC):
         digest = hashlib.sha256(self.card.model_dump_json(exclude_defaults=True).encode())
         for name in ("base.py", "fit.py", "fold.py", "network.py"):
             digest.update(file_code(Path(__file__).parent / name))
-        own = [cls for cls in type(self).__mro__ if cls not in (Detector, ABC, object)]
+        classes = [cls for cls in type(self).__mro__ if cls not in (Detector, ABC, object)]
         networks = {type(inner) for module in self.modules() for inner in module.modules()}
         unknown: list[str] = []
         names: list[str] = []
         try:
-            digest.update(code_digest([*own, *networks], stop_at=_NOT_ARITHMETIC).encode())
-            names = own_module_names(own, stop_at=_NOT_ARITHMETIC)
+            digest.update(code_digest([*classes, *networks], stop_at=_NOT_ARITHMETIC).encode())
+            names = own_module_names(classes, stop_at=_NOT_ARITHMETIC)
         except SourceUnknownError as error:
             unknown.append(str(error))
         user_modules = own_modules(name for name in names if not name.startswith("detectors."))

@@ -75,14 +75,14 @@ def architecture(name: str) -> Architecture:
 
     adapter = registry.adapter_of(name)
     try:
-        found = _listed(name) if adapter is None else adapter.architecture(name)
+        listed = _listed(name) if adapter is None else adapter.architecture(name)
     except DetectorError as error:
         raise BenchError(str(error)) from error
-    if not isinstance(found, Architecture):
+    if not isinstance(listed, Architecture):
         raise BenchError(
             f"{name} brings its own code and cannot be trained here: choose an architecture"
         )
-    return found
+    return listed
 
 
 def _listed(name: str) -> Architecture | type[Detector]:

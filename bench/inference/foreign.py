@@ -32,12 +32,12 @@ def guarded(detector: Detector) -> Detector:
     """Put the border around a detector; one that is made of well-known networks only needs none."""
     if isinstance(detector, Foreign):
         return detector
-    own = type(detector) is NetworkDetector and all(
+    well_known = type(detector) is NetworkDetector and all(
         type(inner).__module__.partition(".")[0] in _TRUSTED
         for module in detector.modules()
         for inner in module.modules()
     )
-    return detector if own else Foreign(detector)
+    return detector if well_known else Foreign(detector)
 
 
 def identify(detector: Detector) -> Identity:

@@ -90,9 +90,9 @@ def read_state_for(
     chosen = choose(tree, fits, size=values, part=part, path=path)
     chosen = only(tree, part=part, path=path) if chosen is None else chosen
     for key, leaf in chosen.leaves.items():
-        own = target.get(_renamed(key, renaming))
-        if own is not None and own.shape != leaf.shape:
-            raise _misshapen(path.name, key, leaf.shape, own.shape)
+        expected = target.get(_renamed(key, renaming))
+        if expected is not None and expected.shape != leaf.shape:
+            raise _misshapen(path.name, key, leaf.shape, expected.shape)
     return rename(_read(chosen), renaming)
 
 
@@ -150,12 +150,12 @@ def _misshapen(
     )
 
 
-def why_unusable(value: Tensor, own: Tensor) -> str:
+def why_unusable(value: Tensor, expected: Tensor) -> str:
     """Say why a tensor cannot stand for one of a network, shapes aside.
 
     Args:
         value: From a file.
-        own: The network's, which says whether real numbers, integers or truth values are meant.
+        expected: The network's, which says whether real numbers, integers or truth values are meant.
 
     Returns:
         The reason, to follow the tensor's name; empty where it can.
@@ -168,20 +168,24 @@ def why_unusable(value: Tensor, own: Tensor) -> str:
     if value.layout is not torch.strided:
         return "is sparse: save it dense, as `tensor.to_dense()`"
     if value.dtype in _FLOATS:
-        return _why_not_finite(value, own)
-    meant = "real numbers" if own.is_floating_point() else str(own.dtype).removeprefix("torch.")
-    both_integers = value.dtype in _INTEGERS and own.dtype in _INTEGERS
-    if value.dtype == own.dtype or both_integers:
+        return _why_not_finite(value, expected)
+    meant = (
+        "real numbers"
+        if expected.is_floating_point()
+        else str(expected.dtype).removeprefix("torch.")
+    )
+    both_integers = value.dtype in _INTEGERS and expected.dtype in _INTEGERS
+    if value.dtype == expected.dtype or both_integers:
         return ""
     return f"holds {dtype} where the network has {meant}: save it as float32, float16 or bfloat16"
 
 
-def _why_not_finite(value: Tensor, own: Tensor) -> str:
+def _why_not_finite(value: Tensor, expected: Tensor) -> str:
     if not bool(torch.isfinite(value).all()):
         return "holds values that are not finite; it is damaged"
     # Scripts that change every tensor's precision change counters too.
-    if not own.is_floating_point() and not bool((value == value.round()).all()):
-        return f"holds fractions where the network counts ({own.dtype})".replace("torch.", "")
+    if not expected.is_floating_point() and not bool((value == value.round()).all()):
+        return f"holds fractions where the network counts ({expected.dtype})".replace("torch.", "")
     return ""
 
 
@@ -197,8 +201,8 @@ def load_strict(network: nn.Module, state: Mapping[str, Tensor], source: str) ->
         WeightsError: On missing, unexpected or misshapen keys, or values that are not finite or not the
             kind of number that the network has.
     """
-    own = network.state_dict()
-    missing, extra = sorted(own.keys() - state.keys()), sorted(state.keys() - own.keys())
+    expected = network.state_dict()
+    missing, extra = sorted(expected.keys() - state.keys()), sorted(state.keys() - expected.keys())
     if missing or extra:
         parts = [
             f"{len(names)} {word} ({', '.join(names[:3])}{', ...' if len(names) > 3 else ''})"
@@ -210,8 +214,8 @@ def load_strict(network: nn.Module, state: Mapping[str, Tensor], source: str) ->
             "matching detector, or state the renaming in the card's weights.key_map"
         )
     for key, value in state.items():
-        if value.shape != own[key].shape:
-            raise _misshapen(source, key, value.shape, own[key].shape)
-        if reason := why_unusable(value, own[key]):
+        if value.shape != expected[key].shape:
+            raise _misshapen(source, key, value.shape, expected[key].shape)
+        if reason := why_unusable(value, expected[key]):
             raise WeightsError(f"{source}: {key} {reason}")
     network.load_state_dict(dict(state), strict=True)
