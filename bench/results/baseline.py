@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 
 from bench.errors import BenchError, IncompleteError
 from bench.results.scores import ScoreTable, load_run
-from bench.store.rundir import RunSpec
+from bench.store.run_spec import RunSpec
 from bench.store.seal import is_intact, sealed
 from bench.support.files import write_atomic, write_text
 from bench.version import __version__

@@ -10,7 +10,7 @@ from pathlib import Path
 from bench.inference.numerics import Numerics
 from bench.results.confounds import class_loss, duplicate_lines, format_lines
 from bench.results.scores import ScoredRun, ScoreTable, load_run
-from bench.store.rundir import ConditionRecord, RunSpec
+from bench.store.run_spec import ConditionRecord, RunSpec
 from detectors.card import DetectorCard
 from leaderboards import CLEAN, Board, BoardNotes, cell_rows, extras, wilson
 from leaderboards.statistics.thresholds import called_fake

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
 
-from bench.store.rundir import UNSTEADY, DetectorRecord
+from bench.store.run_spec import UNSTEADY, DetectorRecord
 from leaderboards import CLEAN, ScoreColumn
 from leaderboards.tables.attack_checks import Check
 from leaderboards.tables.attacks import AttackFacts

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy.stats import chi2_contingency, fisher_exact
 
 from bench.datasets import FAKE, REAL
-from bench.store.rundir import RunSpec
+from bench.store.run_spec import RunSpec
 from leaderboards.tables.notes import Caution, LeftOut, count_left_out
 
 # Balanced accuracy of guessing by file format or size alone from which a reader is warned.

@@ -26,15 +26,8 @@ from bench.results.checks import (
 )
 from bench.results.confounds import count_run, run_cautions
 from bench.store.run_shards import RunShards, StoredScores
-from bench.store.rundir import (
-    CONFIG_NAME,
-    ConditionRecord,
-    DetectorRecord,
-    Failure,
-    RunDir,
-    RunRecord,
-    RunSpec,
-)
+from bench.store.run_spec import ConditionRecord, DetectorRecord, Failure, RunSpec
+from bench.store.rundir import CONFIG_NAME, RunDir, RunRecord
 from bench.store.shards import ShardDamagedError
 from detectors.card import DetectorCard
 from leaderboards import CLEAN, Axis, ScoreColumn, SeenBy, Slice, Status, slices

@@ -12,7 +12,7 @@ from bench.datasets import Manifest
 from bench.errors import BenchError
 from bench.protocol.threshold import Policy
 from bench.store import units as planning
-from bench.store.rundir import Failure, ThresholdRecord
+from bench.store.run_spec import Failure, ThresholdRecord
 from bench.store.shards import Store
 from bench.store.units import Chunk, Plan
 from detectors.card import DetectorCard

@@ -19,7 +19,7 @@ from bench.inference.foreign import Foreign
 from bench.runs.settled import Settled
 from bench.scoring.decoding import decode_chunk
 from bench.store.provenance import fingerprint
-from bench.store.rundir import UNSTEADY
+from bench.store.run_spec import UNSTEADY
 from bench.store.units import Chunk
 from bench.support.progress import Progress
 from detectors.base import Detector

@@ -15,7 +15,7 @@ from bench.protocol.severity import curves
 from bench.runs.prepare import Prepared
 from bench.runs.settled import Settled
 from bench.store.provenance import git_state, versions
-from bench.store.rundir import ConditionRecord, DetectorRecord, RunSpec
+from bench.store.run_spec import ConditionRecord, DetectorRecord, RunSpec
 from leaderboards.tables.notes import count_left_out
 
 

@@ -29,7 +29,8 @@ from bench.runs.request import RunRequest
 from bench.runs.settled import Settled
 from bench.scoring.engine import Counts
 from bench.scoring.outcomes import BatchTooLargeError, Failed
-from bench.store.rundir import Failure, RunDir, RunRecord
+from bench.store.run_spec import Failure
+from bench.store.rundir import RunDir, RunRecord
 from bench.store.shards import ShardDamagedError
 from bench.store.units import Plan, Unit, weight, work
 from bench.support.files import writable

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from bench.store.rundir import ThresholdRecord
+from bench.store.run_spec import ThresholdRecord
 
 
 @dataclass(frozen=True, slots=True)

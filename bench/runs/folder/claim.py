@@ -14,7 +14,8 @@ from bench.runs.record import run_spec
 from bench.runs.request import RunRequest
 from bench.store.lock import FolderBusyError, FolderLock, Holder, locked
 from bench.store.provenance import fingerprint
-from bench.store.rundir import SPEC_NAME, RunDir, RunSpec
+from bench.store.run_spec import RunSpec
+from bench.store.rundir import SPEC_NAME, RunDir
 from bench.support.files import ensure_writable
 from bench.support.progress import Progress
 
