@@ -9,9 +9,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from attacks.base import FORWARDS_PER_GRADIENT
+from bench.runs.doubts import with_doubts
 from bench.runs.prepare import Prepared
 from bench.scoring.attacking import sharing_groups
 from bench.store.units import Unit
+from bench.support.progress import Silent
 
 if TYPE_CHECKING:
     from bench.protocol.condition import Condition
@@ -93,11 +95,13 @@ class Remaining(NamedTuple):
 
 def remaining(prepared: Prepared) -> Remaining:
     """Count the work of the units that the store lacks."""
-    units, store = prepared.plan().units, prepared.store
+    # What a run would find out about somebody else's detectors is part of what their scores are filed under.
+    settled = with_doubts(prepared, prepared.initial, Silent())
+    units, store = prepared.plan(settled).units, prepared.store
     # Thresholds are chosen on images of their own, or (by an oracle) on clean ones that are planned anyway.
     planned = {unit.fingerprint for unit in units}
     calibration = [
-        unit for unit in prepared.calibration_plan().units if unit.fingerprint not in planned
+        unit for unit in prepared.calibration_plan(settled).units if unit.fingerprint not in planned
     ]
     work, stored = Workload(), 0
     free = prepared.request.numerics.gradient_scores
