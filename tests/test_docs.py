@@ -8,10 +8,12 @@ import shlex
 from pathlib import Path
 
 import pytest
+import torch
 import typer.main
 
 import bench
 from bench.cli.main import app
+from bench.inference.detector import DetectorRequest
 from bench.protocol.suite import Suite, load_suite
 from bench.studies.recipe import load_recipe
 from detectors.card import DetectorCard
@@ -43,6 +45,26 @@ def test_the_quick_start_s_own_detector_runs(tree, tmp_path):
     suite = Suite(name="one", slices=["generator"], conditions=["clean", "fgsm(eps=4/255)"])
     run = bench.run(f"{tmp_path / 'mine.py'}:Mine", suite=suite, data=tree, out=tmp_path / "out")
     assert set(run.board.rows["status"]) == {"ok"}
+
+
+def test_the_quick_start_s_own_detector_reads_its_weights(tree, tmp_path):
+    page = ROOT / "docs" / "quickstart.md"
+    (tmp_path / "mine.py").write_text(
+        next(block for block in blocks(page, "python") if "class Mine" in block)
+    )
+    suite = Suite(name="one", slices=["generator"], conditions=["clean"])
+    aucs = []
+    for sign in (1, -1):
+        network = torch.nn.Conv2d(3, 1, 3)
+        torch.nn.init.zeros_(network.bias)
+        torch.nn.init.zeros_(network.weight)
+        network.weight.data[0, 0], network.weight.data[0, 2] = sign, -sign
+        torch.save(network.state_dict(), tmp_path / "mine.pth")
+        request = DetectorRequest(f"{tmp_path / 'mine.py'}:Mine", tmp_path / "mine.pth")
+        run = bench.run(request, suite=suite, data=tree, out=tmp_path / "out")
+        aucs.append(run.board.rows["auc"].iloc[0])
+    assert aucs[0] == pytest.approx(1 - aucs[1])
+    assert aucs[0] > 0.9
 
 
 def test_the_quick_start_s_card_and_table_are_valid(tmp_path, tree):

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from bench.cli import options
+from bench.cli.effect import Command
 from bench.cli.examples import examples
 from bench.cli.output import say
 
@@ -31,7 +32,7 @@ def group() -> None:
     """Keep the baseline of the gate."""
 
 
-@app.command("update", epilog=EXAMPLES)
+@app.command("update", cls=Command, epilog=EXAMPLES)
 def update_command(
     *, run: options.RunFolder, to: Folder = Path("baseline"), reason: Reason
 ) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bench.cli import options
+from bench.cli.effect import Command
 from bench.cli.examples import examples
 from bench.cli.output import Bar, put, put_json, say, table
 from bench.cli.values import check_choice
@@ -56,7 +57,7 @@ def group() -> None:
     """Look at data sets."""
 
 
-@app.command("index", epilog=INDEX_EXAMPLES)
+@app.command("index", cls=Command, epilog=INDEX_EXAMPLES)
 def index_command(
     *,
     path: Source,
@@ -115,7 +116,7 @@ def _put_text(manifest: Manifest, card: DataCard | None) -> None:
         say(f"left out: {len(bad) - MOST_SHOWN} more (--json lists all)")
 
 
-@app.command("pairs", epilog=PAIRS_EXAMPLES)
+@app.command("pairs", cls=Command, epilog=PAIRS_EXAMPLES)
 def pairs_command(
     *,
     real: RealFolder,

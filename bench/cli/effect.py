@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import Any
+
 import typer
+from typer.core import TyperCommand
 
 from bench.errors import BenchError
 
@@ -47,3 +52,44 @@ def choose_format(context: typer.Context, form: str, *, as_json: bool) -> str:
     if form != "json" and was_typed(context, "--format"):
         raise BenchError(f"--format {form} and --json contradict each other: give one")
     return "json"
+
+
+class Command(TyperCommand):
+    """A command that refuses an option given twice where only the last one would count."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse the command line.
+
+        Raises:
+            BenchError: An option that takes one value is given several times.
+        """
+        counts = Counter(_single_options(self.params, args))
+        for name, count in counts.items():
+            if count > 1:
+                raise BenchError(f"{name} is given {count} times and takes one value: give it once")
+        return super().parse_args(ctx, args)
+
+
+def _single_options(parameters: Sequence[Any], args: Sequence[str]) -> Iterator[str]:
+    """Name the options on a command line that take one value, each as often as it stands there."""
+    by_flag = {flag: parameter for parameter in parameters for flag in parameter.opts}
+    waiting = 0
+    for argument in args:
+        if waiting:
+            waiting -= 1
+            continue
+        if argument == "--":
+            return
+        flag, equals, _ = argument.partition("=")
+        if flag not in by_flag and not flag.startswith("--"):
+            flag, equals = argument[:2], argument[2:]
+        parameter = by_flag.get(flag)
+        if (
+            parameter is None
+            or getattr(parameter, "is_flag", False)
+            or not argument.startswith("-")
+        ):
+            continue
+        waiting = 0 if equals else parameter.nargs
+        if not getattr(parameter, "multiple", False):
+            yield max(parameter.opts, key=len)

@@ -22,6 +22,7 @@ from bench.cli import (
     show,
     train,
 )
+from bench.cli.effect import Command
 from bench.cli.output import say
 from bench.errors import EXIT_INTERNAL, BenchError
 from bench.version import __version__
@@ -43,18 +44,18 @@ app = typer.Typer(
     add_completion=True,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
-app.command("run", epilog=run.EXAMPLES)(run.command)
-app.command("board", epilog=board.EXAMPLES)(board.command)
-app.command("compare", epilog=compare.EXAMPLES)(compare.command)
-app.command("export", epilog=export.EXAMPLES)(export.command)
-app.command("gate", epilog=gate.EXAMPLES)(gate.command)
+app.command("run", cls=Command, epilog=run.EXAMPLES)(run.command)
+app.command("board", cls=Command, epilog=board.EXAMPLES)(board.command)
+app.command("compare", cls=Command, epilog=compare.EXAMPLES)(compare.command)
+app.command("export", cls=Command, epilog=export.EXAMPLES)(export.command)
+app.command("gate", cls=Command, epilog=gate.EXAMPLES)(gate.command)
 app.add_typer(baseline.app, name="baseline")
-app.command("ls", epilog=ls.EXAMPLES)(ls.command)
-app.command("show", epilog=show.EXAMPLES)(show.command)
-app.command("predict", epilog=predict.EXAMPLES)(predict.command)
-app.command("train", epilog=train.EXAMPLES)(train.command)
-app.command("reproduce", epilog=reproduce.EXAMPLES)(reproduce.command)
-app.command("doctor", epilog=doctor.EXAMPLES)(doctor.command)
+app.command("ls", cls=Command, epilog=ls.EXAMPLES)(ls.command)
+app.command("show", cls=Command, epilog=show.EXAMPLES)(show.command)
+app.command("predict", cls=Command, epilog=predict.EXAMPLES)(predict.command)
+app.command("train", cls=Command, epilog=train.EXAMPLES)(train.command)
+app.command("reproduce", cls=Command, epilog=reproduce.EXAMPLES)(reproduce.command)
+app.command("doctor", cls=Command, epilog=doctor.EXAMPLES)(doctor.command)
 app.add_typer(data.app, name="data")
 
 

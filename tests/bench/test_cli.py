@@ -548,3 +548,26 @@ def test_detectors_are_listed_without_torch():
     for name, detector in registry.detectors().items():
         assert by_name[name]["summary"] == detector.summary
     assert {"timm/<model>", "path/to/file.py:Name", "<file>.safetensors"} <= by_name.keys()
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ["run", "-d", "genimage-cnn", "--suite", "smoke", "--suite", "full"],
+        ["run", "-d", "genimage-cnn", "-s", "smoke", "--suite=full"],
+        ["run", "-d", "genimage-cnn", "--seed", "1", "--seed", "2", "--dry-run"],
+        ["predict", "x.png", "-d", "resnet50", "--detector", "vit"],
+        ["data", "index", "x", "--layout", "auto", "--layout", "generic"],
+    ],
+)
+def test_an_option_of_one_value_given_twice_is_an_error(cli, args):
+    code, _, err = cli(*args)
+    assert code == 2
+    assert "is given 2 times and takes one value" in err
+
+
+def test_options_that_may_be_repeated_still_may(cli, tree):
+    code, out, _ = cli("run", "-d", "genimage-cnn", "--detector", "genimage-cnn.vae", "--data", tree,
+                       "--suite", "smoke", "--dry-run", "--rate", "100", "--json")  # fmt: skip
+    assert code == 0
+    assert json.loads(out)["cells"]
