@@ -94,7 +94,9 @@ def test_the_same_command_gives_the_same_bytes(device, tmp_path):
 def test_a_stopped_run_goes_on_with_the_same_bits(device, tmp_path):
     _, whole = scored(tmp_path / "whole", ["genimage-cnn"], ["jpeg(quality=50)"], device=device)
     run, _ = scored(tmp_path / "part", ["genimage-cnn"], [], device=device)
-    run, rest = scored(tmp_path / "part", ["genimage-cnn"], ["jpeg(quality=50)"], device=device)
+    run, rest = scored(
+        tmp_path / "part", ["genimage-cnn"], ["jpeg(quality=50)"], device=device, force=True
+    )
     assert run.counts.scored == len(rest["genimage-cnn", "clean"].logits)
     for cell, column in whole.items():
         assert column.logits.tobytes() == rest[cell].logits.tobytes()
