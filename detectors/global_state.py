@@ -41,6 +41,13 @@ def _read() -> _State:
     )
 
 
+def seed_all() -> None:
+    """Seed the global generators, so that code which draws while it is built is built the same each time."""
+    random.seed(0)
+    np.random.seed(0)
+    torch.manual_seed(0)
+
+
 @contextlib.contextmanager
 def kept() -> Iterator[None]:
     """Put back working folder, random states, default dtype and device, threads and gradient mode.

@@ -21,6 +21,7 @@ def load_config(context: typer.Context, value: Path | None) -> Path | None:
     from bench.support.toml import parse_toml
 
     items = parse_toml(value, f"no configuration file at {value}: check the path")
+    items |= _beside(value)
     flags = {_flag(parameter): parameter for parameter in context.command.params}
     defaults: dict[str, Any] = {}
     for key, item in items.items():
@@ -32,6 +33,15 @@ def load_config(context: typer.Context, value: Path | None) -> Path | None:
         defaults[str(parameter.name)] = [item] if as_list else item
     context.default_map = {**(context.default_map or {}), **defaults}
     return value
+
+
+def _beside(value: Path) -> dict[str, str]:
+    """Take a run's own files from beside its configuration, wherever the run has been moved or copied to."""
+    folder = value.resolve().parent
+    if value.name != "config.toml" or not (folder / "run.json").is_file():
+        return {}
+    suite = folder / "suite.toml"
+    return {"out": str(folder), **({"suite": str(suite)} if suite.is_file() else {})}
 
 
 def _flag(parameter: Any) -> str:

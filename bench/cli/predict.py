@@ -68,6 +68,12 @@ def command(
             progress=bar,
         )
     _print(predictions, as_json=as_json)
+    logits = [prediction.logit for prediction in predictions if prediction.logit is not None]
+    if len(logits) > 2 and len(set(logits)) > 1 and min(logits) >= 0 and max(logits) <= 1:
+        say(
+            f"warning: every score of {detector} lies within [0, 1]: they look like probabilities, not "
+            "logits, and the verdicts above take them for logits"
+        )
     unreadable = sum(prediction.logit is None for prediction in predictions)
     if unreadable:
         say(f"{unreadable} of {len(predictions)} images could not be read")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -61,7 +60,7 @@ def read_saved(path: Path) -> Saved:
         DataError: missing, damaged, not a manifest, or of another version.
     """
     try:
-        file = pq.ParquetFile(io.BytesIO(path.read_bytes()))
+        file = pq.ParquetFile(pa.BufferReader(path.read_bytes()))
         head: dict[str, Any] = json.loads((file.schema_arrow.metadata or {})[b"bench"])
         table = _read_columns(file)
     except FileNotFoundError:

@@ -25,7 +25,7 @@ class Suite(BaseModel):
         exact: What is as in the source, a line each; printed under the board.
         assumed: What is not, or is not stated there, a line each; printed under the board.
         dataset: Name of an embedded set, or a path, used when the command names no data.
-        split: Split to score; ``""`` for all of it.
+        split: Split to score; ``all`` or ``""`` for all of it.
         slices: How images become cells: one cell a generator (its fakes and the reals paired with
             it), one a domain, one a pair of both, or everything pooled.
         conditions: Conditions in any spelling; kept in order, made canonical.
@@ -54,6 +54,12 @@ class Suite(BaseModel):
         if repeated:
             raise ValueError(f"{repeated[0]} stands twice")
         return spelled
+
+    @field_validator("split")
+    @classmethod
+    def _whole(cls, value: str) -> str:
+        # As on the command line.
+        return "" if value == "all" else value
 
     @field_validator("threshold")
     @classmethod

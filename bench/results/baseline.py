@@ -156,7 +156,7 @@ def load_baseline(path: Path) -> ScoreTable:
             raise BenchError(
                 f"{path}: {stored['file']} is not the file it was made with: restore both"
             )
-        scores = _unpack(path, document, pq.read_table(io.BytesIO(data)))
+        scores = _unpack(path, document, pq.read_table(pa.BufferReader(data)))
         if earlier:
             _check_cells(path, document, scores)
     except (

@@ -16,6 +16,7 @@ from scipy.stats import chi2_contingency, fisher_exact
 
 from bench.datasets import FAKE, REAL
 from bench.store.run_spec import RunSpec
+from leaderboards.tables.generator_names import GeneratorName, parse_name
 from leaderboards.tables.notes import Caution, LeftOut, count_left_out
 
 # Balanced accuracy of guessing by file format or size alone from which a reader is warned.
@@ -77,8 +78,26 @@ def cautions(
         _tell_apart(samples, pairing, "format"),
         _tell_apart(samples, pairing, "size"),
         _unequal_loss(samples, left_out),
+        _spelled_differently(samples),
     ]
     return tuple(message for message in messages if message is not None)
+
+
+def _spelled_differently(samples: pd.DataFrame) -> Caution | None:
+    """Warn of one generator under several names: each counts as a generator in every mean."""
+    fakes = samples.loc[samples["label"] == FAKE, "generator"].unique()
+    spellings: dict[GeneratorName, list[str]] = {}
+    for name in sorted(fakes):
+        if (parsed := parse_name(name)) is not None:
+            spellings.setdefault(parsed, []).append(name)
+    several = [" = ".join(names) for names in spellings.values() if len(names) > 1]
+    if not several:
+        return None
+    return Caution(
+        code="one generator under several names",
+        title=f"WARNING: one generator under several names: {'; '.join(several[:_MOST_NAMED])}",
+        advice="Each counts as a generator of its own in every mean. Give it one name in the data.",
+    )
 
 
 def format_lines(samples: pd.DataFrame) -> list[str]:

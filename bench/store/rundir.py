@@ -135,8 +135,10 @@ class RunDir:
             ) from None
         except (OSError, ValueError, RecursionError) as error:
             raise self._damaged(SPEC_NAME, str(error)) from error
-        if not isinstance(document, dict) or document.get("schema_version") != SCHEMA_VERSION:
-            version = document.get("schema_version") if isinstance(document, dict) else None
+        if not isinstance(document, dict) or "schema_version" not in document:
+            raise self._damaged(SPEC_NAME, "it holds no request")
+        version = document["schema_version"]
+        if version != SCHEMA_VERSION:
             raise BenchError(
                 f"{path} has schema version {version!r}, this bench reads {SCHEMA_VERSION}: read it with "
                 "the version that wrote it, or score into another --out"
@@ -178,7 +180,8 @@ class RunDir:
             content = (self.root / name).read_bytes()
             if name in spec.files and bytes_digest(content) != spec.files[name]:
                 raise self._damaged(name, "its digest does not fit")
-            return pq.read_table(io.BytesIO(content))
+            # Not a Python file: pyarrow's threads would still hold it while the interpreter ends.
+            return pq.read_table(pa.BufferReader(content))
         except (OSError, pa.ArrowException) as error:
             raise self._damaged(name, str(error)) from error
 

@@ -10,7 +10,7 @@ from detectors.adapters.base import LoadOptions
 from detectors.base import Detector
 from detectors.card import WeightsRef
 from detectors.errors import DetectorError, described
-from detectors.global_state import kept
+from detectors.global_state import kept, seed_all
 from detectors.network import Architecture, load_network, untrained
 from detectors.weights import WeightsError, file_sha256, split_part
 
@@ -36,6 +36,7 @@ def construct(made_from: Any, name: str, options: LoadOptions) -> Detector:
     arguments = _arguments(made_from, name, options)
     try:
         with kept():
+            seed_all()
             detector = made_from(**arguments) if callable(made_from) else made_from
     except KeyboardInterrupt:
         raise

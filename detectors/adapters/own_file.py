@@ -56,7 +56,7 @@ class OwnFile(Adapter):
 
 
 def _imported(path: Path) -> ModuleType:
-    from detectors.global_state import kept  # noqa: PLC0415  (imports torch)
+    from detectors.global_state import kept, seed_all  # noqa: PLC0415  (imports torch)
 
     # Two files of one name are two modules, or the code of the one would be taken for the other's.
     digest = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:8]
@@ -69,6 +69,7 @@ def _imported(path: Path) -> ModuleType:
     sys.modules[name] = module
     try:
         with kept():
+            seed_all()
             spec.loader.exec_module(module)
     except KeyboardInterrupt:
         raise

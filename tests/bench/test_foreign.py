@@ -358,6 +358,29 @@ def test_probabilities_handed_in_as_logits_are_told_above_the_headline(tree, own
     assert "look like probabilities" not in plain.board.to_markdown()
 
 
+def test_code_that_draws_its_weights_draws_the_same_each_time(tree, own, tmp_path):
+    drawn = own(
+        "class Own(Base):\n"
+        "    def __init__(self):\n"
+        "        self.net = torch.nn.Conv2d(3, 1, 3)\n"
+        "        self.w = np.random.rand() + random.random()\n"
+        "    def logits(self, b): return self.net(b).mean((1, 2, 3)) * self.w\n"
+    )
+    first = bench.run(drawn, suite=SUITE, data=tree, out=tmp_path / "a")
+    torch.manual_seed(7)
+    second = bench.run(drawn, suite=SUITE, data=tree, out=tmp_path / "b")
+    assert first.board.to_csv() == second.board.to_csv()
+
+
+def test_two_files_with_one_class_name_are_told_apart_or_refused(tree, own, tmp_path):
+    (tmp_path / "other").mkdir()
+    one, two = own("class Own(Base): ..."), own("class Own(Base): ...", file="other/own.py")
+    with pytest.raises(BenchError, match=r"both stand on the board as 'Own': rename one"):
+        bench.run([one, two], suite=SUITE, data=tree, out=tmp_path / "out")
+    with pytest.raises(BenchError, match="given twice"):
+        bench.run([one, one], suite=SUITE, data=tree, out=tmp_path / "out")
+
+
 def test_two_files_of_one_name_are_two_detectors(tree, own, tmp_path):
     (tmp_path / "other").mkdir()
     one = own("class One(Base): ...", "One")

@@ -296,3 +296,34 @@ def test_a_run_from_python_can_be_repeated_on_the_command_line(cli, tree, toy, t
     assert code == 0
     assert out == first.board.to_markdown()
     assert "0 images decoded, 0 scored" in err
+
+
+def test_the_configuration_of_a_run_that_was_moved_repeats_it_where_it_is(cli, tree, tmp_path):
+    code, _, _ = cli(
+        "run",
+        "-q",
+        "-d",
+        "genimage-cnn",
+        "--suite",
+        "smoke",
+        "--data",
+        tree,
+        "--out",
+        tmp_path / "a",
+    )
+    shutil.move(tmp_path / "a", tmp_path / "b")
+    shard = next((tmp_path / "b" / "store").rglob("*.parquet"))
+    shard.write_bytes(b"")
+    assert cli("board", tmp_path / "b")[0] == 2
+    code, _, err = cli("run", "--config", tmp_path / "b" / "config.toml")
+    assert code == 0, err
+    assert not (tmp_path / "a").exists()
+    assert cli("board", tmp_path / "b")[0] == 0
+
+
+@pytest.mark.parametrize("content", ["{}", "[]", "{", ""])
+def test_a_destroyed_run_json_is_damage_not_another_version(tree, toy, tmp_path, content):
+    bench.run(toy(), suite=SUITE, data=tree, out=tmp_path / "out")
+    (tmp_path / "out" / "run.json").write_text(content)
+    with pytest.raises(BenchError, match="damaged"):
+        bench.leaderboard(tmp_path / "out")
