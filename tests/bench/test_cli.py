@@ -19,21 +19,6 @@ from bench.cli import main as entry
 from bench.cli.examples import example_lines
 
 
-@pytest.fixture
-def cli(monkeypatch, capsys, tmp_path):
-    """Run ``bench ARGS...`` in-process; gives (exit code, stdout, stderr)."""
-    monkeypatch.chdir(tmp_path)
-
-    def call(*args: object):
-        monkeypatch.setattr(sys, "argv", ["bench", *map(str, args)])
-        with pytest.raises(SystemExit) as stop:
-            entry.main()
-        out, err = capsys.readouterr()
-        return (stop.value.code or 0), out, err
-
-    return call
-
-
 def test_run_writes_a_board_and_prints_it(cli, tree, toy, tmp_path):
     code, out, err = cli("run", "-d", toy(), "--data", tree, "--suite", "smoke")
     assert code == 0

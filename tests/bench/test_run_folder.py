@@ -18,28 +18,12 @@ import pytest
 from PIL import Image
 
 import bench
-from bench.cli import main as entry
 from bench.errors import BenchError
 from bench.protocol.suite import Suite
 from bench.store.lock import LOCK_NAME, FolderBusyError, FolderLock, Holder, locked
 from bench.store.rundir import RunDir
 
 SUITE = Suite(name="mini", slices=["generator"], conditions=["clean", "jpeg(quality=50)"])
-
-
-@pytest.fixture
-def cli(monkeypatch, capsys, tmp_path):
-    """Run ``bench ARGS...`` in-process; gives (exit code, stdout, stderr)."""
-    monkeypatch.chdir(tmp_path)
-
-    def call(*args: object):
-        monkeypatch.setattr(sys, "argv", ["bench", *map(str, args)])
-        with pytest.raises(SystemExit) as stop:
-            entry.main()
-        out, err = capsys.readouterr()
-        return (stop.value.code or 0), out, err
-
-    return call
 
 
 def contents(folder):
