@@ -64,6 +64,7 @@ class Prepared:
         identities: By label: a digest over all that decides a detector's logits.
         unknown: By label: what a detector holds that its identity does not cover.
         surrogates: By name: detectors whose gradients are taken for others.
+        surrogate_identities: By name: the digest of each surrogate, as in ``identities``.
         missing_weights: By label, why a detector could not be built; only in a dry run.
         batch_sizes: Images in a batch to begin with, by label.
         device: Where networks run.
@@ -83,6 +84,7 @@ class Prepared:
     identities: Mapping[str, str]
     unknown: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     surrogates: Mapping[str, Detector] = field(default_factory=dict)
+    surrogate_identities: Mapping[str, str] = field(default_factory=dict)
     missing_weights: Mapping[str, str] = field(default_factory=dict)
     batch_sizes: Mapping[str, int]
     device: torch.device
@@ -151,7 +153,7 @@ class Prepared:
             self.request.seed,
             self.environment,
             self.policy.digest(),
-            {name: detector.identity() for name, detector in self.surrogates.items()},
+            self.surrogate_identities,
         )
         planned = [
             PlannedDetector(
@@ -232,6 +234,9 @@ def prepare(
         policy=DecodePolicy(),
         missing_weights=loaded.missing,
         surrogates=loaded.surrogates,
+        surrogate_identities={
+            name: detector.identity() for name, detector in loaded.surrogates.items()
+        },
         watch=watch,
         elsewhere=elsewhere,
     )

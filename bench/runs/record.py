@@ -52,7 +52,7 @@ def run_spec(prepared: Prepared, settled: Settled) -> RunSpec:
             )
             for detector in request.detectors
         ),
-        surrogates={name: each.identity() for name, each in prepared.surrogates.items()},
+        surrogates=dict(prepared.surrogate_identities),
         thresholds=dict(settled.thresholds),
         conditions=tuple(_condition_record(c, severity) for c in prepared.conditions.values()),
         seed=request.seed,

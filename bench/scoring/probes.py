@@ -97,14 +97,15 @@ def _probe_rows(
     of_one_shape = [row for row in rows if shapes[row] == shapes[rows[0]]]
     # By id alone: which images are probed must not depend on a seed that no score depends on.
     of_one_shape.sort(key=lambda row: seed_for(0, "probe", records[row].sample_id))
-    by_class = [[r for r in of_one_shape if records[r].label == label] for label in (0, 1)]
-    candidates = [row for rows in by_class for row in rows[: 2 * PROBES]]
-    wrong = _wrong_when_clean(candidates, canvases, records, target)
-    preferred = [sorted(rows[: 2 * PROBES], key=lambda row: wrong[row]) for rows in by_class]
+    candidates = [
+        [row for row in of_one_shape if records[row].label == label][: 2 * PROBES]
+        for label in (0, 1)
+    ]
+    wrong = _wrong_when_clean([*candidates[0], *candidates[1]], canvases, records, target)
+    preferred = [sorted(rows, key=lambda row: wrong[row]) for rows in candidates]
     # In turn from either class; where one runs out, the other fills up.
     in_turn = [row for pair in itertools.zip_longest(*preferred) for row in pair if row is not None]
-    chosen = in_turn[:PROBES]
-    return np.asarray(sorted(chosen), dtype=np.int64)
+    return np.asarray(sorted(in_turn[:PROBES]), dtype=np.int64)
 
 
 def _wrong_when_clean(
@@ -115,8 +116,9 @@ def _wrong_when_clean(
 ) -> dict[int, bool]:
     """Ask the detector about some images as they are, in batches of the size it takes."""
     wrong: dict[int, bool] = {}
-    for place in layout([canvases[row] for row in rows], target.batch_size):
-        batch = place.fill([canvases[row] for row in rows])
+    of_rows = [canvases[row] for row in rows]
+    for place in layout(of_rows, target.batch_size):
+        batch = place.fill(of_rows)
         with torch.inference_mode():
             logits = target.logits(batch.tensor(target.device))[: len(batch.rows)]
         of_batch = [rows[position] for position in batch.rows.tolist()]
