@@ -21,9 +21,11 @@ settings.load_profile("bench")
 
 @pytest.fixture(autouse=True)
 def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test reads or writes the user's cache or settings."""
+    """No test reads or writes the user's cache or settings, or sees whether it runs in CI."""
     monkeypatch.setenv("BENCH_CACHE", str(tmp_path_factory.mktemp("cache")))
     monkeypatch.setenv("COLUMNS", "110")
+    for name in ("CI", "GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY", "GITHUB_OUTPUT"):
+        monkeypatch.delenv(name, raising=False)
 
 
 def picture(seed: int, *, fake: bool, size: tuple[int, int] = (40, 48)) -> np.ndarray:

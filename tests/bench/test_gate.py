@@ -6,7 +6,6 @@ import csv
 import io
 import json
 import shutil
-import sys
 import textwrap
 from xml.etree import ElementTree as ET
 
@@ -16,7 +15,6 @@ from markdown_it import MarkdownIt
 from PIL import Image
 
 import bench
-from bench.cli import main as entry
 from bench.protocol.suite import Suite
 from bench.store.rundir import RunDir
 from bench.store.seal import sealed
@@ -73,22 +71,6 @@ def world(tmp_path_factory):
             bench.run(f"{file}:{name}", suite=SUITE, data=root / "images", out=root / name)
         bench.run(f"{file}:Net", suite=SUITE, data=root / "images", out=root / "limited", limit=100)
     return root
-
-
-@pytest.fixture
-def cli(monkeypatch, capsys, tmp_path):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("CI", raising=False)
-    monkeypatch.delenv("GITHUB_ACTIONS", raising=False)
-
-    def call(*args: object):
-        monkeypatch.setattr(sys, "argv", ["bench", *map(str, args)])
-        with pytest.raises(SystemExit) as stop:
-            entry.main()
-        out, err = capsys.readouterr()
-        return (stop.value.code or 0), out, err
-
-    return call
 
 
 def test_a_degraded_detector_exits_10_and_names_its_cells(cli, world):

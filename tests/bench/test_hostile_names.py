@@ -47,7 +47,6 @@ def run(tree, toy, tmp_path):
 @pytest.fixture
 def cli(monkeypatch, capsys, tmp_path):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("CI", raising=False)
 
     def call(*args: object):
         monkeypatch.setattr(sys, "argv", ["bench", *map(str, args)])

@@ -6,7 +6,6 @@ import csv
 import io
 import json
 import shutil
-import sys
 
 import numpy as np
 import pandas as pd
@@ -14,7 +13,6 @@ import pytest
 from PIL import Image
 
 import bench
-from bench.cli import main as entry
 from bench.protocol.suite import Suite
 from bench.results.board import report
 from bench.results.comparison import compare
@@ -24,23 +22,6 @@ from bench.results.pairing import load_scores
 from leaderboards.tables.notes import LeftOut
 
 SUITE = Suite(name="s", slices=["generator", "pooled"], conditions=["clean"])
-
-
-@pytest.fixture
-def cli(monkeypatch, capsys, tmp_path):
-    """Run ``bench ARGS...`` in-process; gives (exit code, stdout, stderr)."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("CI", raising=False)
-    monkeypatch.delenv("GITHUB_ACTIONS", raising=False)
-
-    def call(*args: object):
-        monkeypatch.setattr(sys, "argv", ["bench", *map(str, args)])
-        with pytest.raises(SystemExit) as stop:
-            entry.main()
-        out, err = capsys.readouterr()
-        return (stop.value.code or 0), out, err
-
-    return call
 
 
 def as_jpeg(folder):
