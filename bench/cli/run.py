@@ -44,6 +44,7 @@ def command(
     device: options.Device = "auto",
     batch_size: options.BatchSize = "auto",
     threshold: run_options.Threshold = None,
+    equalise: run_options.Equalise = None,
     precision: run_options.Precision = "fp32",
     exact: run_options.Exact = False,
     compile_: run_options.Compile = False,
@@ -79,7 +80,7 @@ def command(
 
     request = RunRequest(
         detectors=tuple(DetectorRequest(name, files.get(name), direction) for name in detector),
-        suite=_load_suite(suite, threshold),
+        suite=_load_suite(suite, threshold, equalise),
         data=data,
         layout=layout,
         split="" if split == "all" else split,
@@ -151,11 +152,13 @@ def _refuse_without_effect(context: typer.Context, *, dry_run: bool, cluster: st
     )
 
 
-def _load_suite(name: str, threshold: str | None) -> Suite:
+def _load_suite(name: str, threshold: str | None, equalise: str | None) -> Suite:
     from bench.protocol.suite import load_suite
 
     suite = load_suite(name)
-    return suite if threshold is None else suite.with_threshold(threshold)
+    if threshold is not None:
+        suite = suite.with_threshold(threshold)
+    return suite if equalise is None else suite.with_equaliser(equalise)
 
 
 def _run(request: RunRequest, adversarial: tuple[int, Path] | None, *, quiet: bool) -> RunResult:

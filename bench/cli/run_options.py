@@ -69,6 +69,14 @@ Threshold = Annotated[
         help="Policy instead of the suite's: 0, 'calibrate(split=val)', 'fpr(0.01, split=val)' or oracle.",
     ),
 ]
+Equalise = Annotated[
+    str | None,
+    typer.Option(
+        envvar="BENCH_EQUALISE",
+        help="Corruptions set before every condition, for both classes: 'resize(size=256)+jpeg(quality=90)'. "
+        "The board shows raw and equalised side by side.",
+    ),
+]
 Precision = Annotated[
     str,
     typer.Option(envvar="BENCH_PRECISION", help="fp32 or bf16, of the forward pass; recorded."),

@@ -84,7 +84,12 @@ def _condition_record(
     condition: Condition, severity: Mapping[str, tuple[str, int]]
 ) -> ConditionRecord:
     series, strength = severity.get(str(condition), ("", 0))
-    remarks = [corruption.as_done for corruption in condition.corruptions if corruption.as_done]
+    corruptions = [step.plugin for step in condition.equaliser]
+    remarks = [
+        corruption.as_done
+        for corruption in (*corruptions, *condition.corruptions)
+        if getattr(corruption, "as_done", "")
+    ]
     return ConditionRecord(
         spelled=str(condition),
         resolved=": ".join([condition.resolved, *(["; then ".join(remarks)] if remarks else [])]),

@@ -112,6 +112,7 @@ class RunSpec(_Record):
             "slices": list(self.suite.slices),
             "conditions": [condition.spelled for condition in self.conditions],
             "threshold": self.suite.threshold,
+            "equalise": self.suite.equalise,
             "data": self.data,
             "split": self.split,
             "limit": self.limit,

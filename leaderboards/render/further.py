@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from leaderboards.render.text import UNDEFINED, escape, table, with_interval
+from leaderboards.render.text import UNDEFINED, escape, rate, table, with_interval
 from leaderboards.statistics.catalogue import headline_metrics, metrics_in
 from leaderboards.tables.cells import CLEAN
 from leaderboards.tables.extras import Extras
@@ -28,6 +28,31 @@ def further(rows: pd.DataFrame, extras: Extras | None) -> list[str]:
     lines += ["## Working points and calibration, clean", ""]
     lines += table(["Detector", *(point.title for point in points)], body)
     return lines + ([] if extras is None else _sources(extras))
+
+
+def equalised_section(extras: Extras | None, equaliser: str) -> list[str]:
+    """Write AUC on raw and on equalised images side by side, with the paired difference."""
+    if extras is None or extras.equalised.empty:
+        return []
+    body = []
+    for row in extras.equalised.to_dict("records"):
+        change = with_interval(
+            row["difference"], row["difference_lo"], row["difference_hi"], rate
+        )
+        name = escape(row["slice"]) if row["slice"] else "mean (headline)"
+        body.append(
+            [escape(row["detector"]), name, rate(row["raw"]), rate(row["equalised"]), change]
+        )
+    header = ["Detector", "Slice", "AUC raw", "AUC equalised", "Difference"]
+    return [
+        "## Equalised: AUC, raw and equalised",
+        "",
+        f"Before any condition, every image of both classes goes through {escape(equaliser)}: whatever is "
+        "called clean here is behind it, and `raw` is the images as they lie. A drop is what a detector "
+        "owed to format, size or compression.",
+        "",
+        *table(header, body, left=2),
+    ]
 
 
 def _summary(clean: pd.DataFrame, extras: Extras) -> list[str]:

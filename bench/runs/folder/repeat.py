@@ -45,8 +45,10 @@ def _suite_flags(suite: Suite) -> dict[str, Any]:
         named = load_suite(suite.name)
         if named == suite:
             return {"suite": suite.name}
-        if named.with_threshold(suite.threshold) == suite:
-            return {"suite": suite.name, "threshold": suite.threshold}
+        if named.with_threshold(suite.threshold).with_equaliser(suite.equalise) == suite:
+            flags = {"threshold": suite.threshold, "equalise": suite.equalise}
+            changed = {name: flag for name, flag in flags.items() if flag != getattr(named, name)}
+            return {"suite": suite.name, **changed}
     except BenchError:
         pass  # a suite of the user's own
     return {}
