@@ -45,6 +45,7 @@ def command(
     batch_size: options.BatchSize = "auto",
     threshold: run_options.Threshold = None,
     equalise: run_options.Equalise = None,
+    pairing: run_options.Pairing = None,
     precision: run_options.Precision = "fp32",
     exact: run_options.Exact = False,
     compile_: run_options.Compile = False,
@@ -80,7 +81,7 @@ def command(
 
     request = RunRequest(
         detectors=tuple(DetectorRequest(name, files.get(name), direction) for name in detector),
-        suite=_load_suite(suite, threshold, equalise),
+        suite=_load_suite(suite, threshold=threshold, equalise=equalise, pairing=pairing),
         data=data,
         layout=layout,
         split="" if split == "all" else split,
@@ -152,13 +153,17 @@ def _refuse_without_effect(context: typer.Context, *, dry_run: bool, cluster: st
     )
 
 
-def _load_suite(name: str, threshold: str | None, equalise: str | None) -> Suite:
+def _load_suite(
+    name: str, *, threshold: str | None, equalise: str | None, pairing: str | None
+) -> Suite:
     from bench.protocol.suite import load_suite
 
     suite = load_suite(name)
     if threshold is not None:
         suite = suite.with_threshold(threshold)
-    return suite if equalise is None else suite.with_equaliser(equalise)
+    if equalise is not None:
+        suite = suite.with_equaliser(equalise)
+    return suite if pairing is None else suite.with_pairing(pairing)
 
 
 def _run(request: RunRequest, adversarial: tuple[int, Path] | None, *, quiet: bool) -> RunResult:

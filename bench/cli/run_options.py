@@ -77,6 +77,14 @@ Equalise = Annotated[
         "The board shows raw and equalised side by side.",
     ),
 ]
+Pairing = Annotated[
+    str | None,
+    typer.Option(
+        envvar="BENCH_PAIRING",
+        help="Reals each generator is compared with, instead of the suite's: layout, own, shared, or matched "
+        "(same source photograph or prompt).",
+    ),
+]
 Precision = Annotated[
     str,
     typer.Option(envvar="BENCH_PRECISION", help="fp32 or bf16, of the forward pass; recorded."),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
@@ -13,6 +13,7 @@ from bench.protocol.threshold import Policy, parse_policy
 from bench.support.toml import read_toml
 
 Slicing = Literal["generator", "domain", "generator*domain", "pooled"]
+Pairing = Literal["layout", "own", "shared", "matched"]
 
 
 class Suite(BaseModel):
@@ -33,6 +34,9 @@ class Suite(BaseModel):
             point), ``calibrate(split=val, by=balanced-accuracy)``, ``fpr(0.01, split=val)``, ``oracle``.
         equalise: Corruptions that every image of both classes goes through before any condition, such as
             ``resize(size=256)+jpeg(quality=90)``, made canonical; "" leaves images as they lie.
+        pairing: Which reals each generator is compared with: those its ``layout`` pairs it with, only its
+            ``own``, every source (``shared``), or those of the layout that share their group, a source
+            photograph or a prompt, with one of its fakes (``matched``).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -48,6 +52,7 @@ class Suite(BaseModel):
     conditions: Annotated[list[str], Field(min_length=1)]
     threshold: str = "0"
     equalise: str = ""
+    pairing: Pairing = "layout"
 
     @field_validator("conditions")
     @classmethod
@@ -97,6 +102,16 @@ class Suite(BaseModel):
             BenchError: If the text is no chain of corruptions.
         """
         return self.model_copy(update={"equalise": _canonical_chain(text)})
+
+    def with_pairing(self, rule: str) -> Suite:
+        """Give the same suite with another pairing of reals.
+
+        Raises:
+            BenchError: If there is no such rule.
+        """
+        if rule not in get_args(Pairing):
+            raise BenchError(f"--pairing {rule}: choose {', '.join(get_args(Pairing))}")
+        return self.model_copy(update={"pairing": rule})
 
     @property
     def remarks(self) -> list[str]:

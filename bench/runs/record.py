@@ -30,7 +30,7 @@ def run_spec(prepared: Prepared, settled: Settled) -> RunSpec:
         data=_place(request.data or request.suite.dataset),
         dataset=manifest.name,
         layout=manifest.layout,
-        pairing={name: tuple(sources) for name, sources in manifest.pairing.items()},
+        pairing={name: tuple(sources) for name, sources in prepared.pairing.items()},
         manifest_digest=manifest.digest,
         left_out=count_left_out(
             (row["label"], row["generator"], row["domain"])
@@ -84,11 +84,11 @@ def _condition_record(
     condition: Condition, severity: Mapping[str, tuple[str, int]]
 ) -> ConditionRecord:
     series, strength = severity.get(str(condition), ("", 0))
-    corruptions = [step.plugin for step in condition.equaliser]
+    equaliser = Condition(condition.equaliser).corruptions
     remarks = [
         corruption.as_done
-        for corruption in (*corruptions, *condition.corruptions)
-        if getattr(corruption, "as_done", "")
+        for corruption in (*equaliser, *condition.corruptions)
+        if corruption.as_done
     ]
     return ConditionRecord(
         spelled=str(condition),

@@ -113,6 +113,7 @@ class RunSpec(_Record):
             "conditions": [condition.spelled for condition in self.conditions],
             "threshold": self.suite.threshold,
             "equalise": self.suite.equalise,
+            "pairing": self.suite.pairing,
             "data": self.data,
             "split": self.split,
             "limit": self.limit,

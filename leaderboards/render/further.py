@@ -36,9 +36,7 @@ def equalised_section(extras: Extras | None, equaliser: str) -> list[str]:
         return []
     body = []
     for row in extras.equalised.to_dict("records"):
-        change = with_interval(
-            row["difference"], row["difference_lo"], row["difference_hi"], rate
-        )
+        change = with_interval(row["difference"], row["difference_lo"], row["difference_hi"], rate)
         name = escape(row["slice"]) if row["slice"] else "mean (headline)"
         body.append(
             [escape(row["detector"]), name, rate(row["raw"]), rate(row["equalised"]), change]
@@ -100,7 +98,25 @@ def _sources(extras: Extras) -> list[str]:
             "A control is real and compared with no generator: it is in no other number.",
             "",
         ]
-    return lines
+    return lines + _source_auc(extras)
+
+
+def _source_auc(extras: Extras) -> list[str]:
+    if extras.source_auc.empty:
+        return []
+    detectors = list(dict.fromkeys(extras.source_auc["detector"]))
+    body: dict[str, list[str]] = {}
+    for row in extras.source_auc.to_dict("records"):
+        name = escape(row["source"]) + (" (control)" if row["control"] else "")
+        cells = body.setdefault(row["source"], [name, str(row["n_real"])])
+        cells.append(with_interval(row["auc"], row["auc_lo"], row["auc_hi"]))
+    return [
+        "## AUC against each real source, clean",
+        "",
+        "The fakes behind each detector's headline against each source alone, whatever the pairing.",
+        "",
+        *table(["Real source", "Images", *map(escape, detectors)], list(body.values())),
+    ]
 
 
 ORACLE = "ORACLE threshold"

@@ -62,9 +62,7 @@ def equalised(
         single = [(slice_name(cut.generator, cut.domain), [cut]) for cut in cuts]
         for name, chosen in [("", averaged), *single]:
             pair = _Pair(raw[column.detector], column, chosen)
-            records.append(
-                {"detector": column.detector, "slice": name, **pair.compare(clusters)}
-            )
+            records.append({"detector": column.detector, "slice": name, **pair.compare(clusters)})
     return pd.DataFrame(records, columns=list(EQUALISED_COLUMNS))
 
 
@@ -94,7 +92,7 @@ class _Pair:
 
 
 def _mean(cuts: Sequence[Slice], column: ScoreColumn) -> Influence:
-    """The mean AUC over slices; nan where one of them is not scored."""
+    """Average AUC over slices; nan where one of them is not scored."""
     n = len(column.logits)
     if not cuts or any(cell_state(column, cut.rows).status != "ok" for cut in cuts):
         return Influence(float("nan"), np.full(n, np.nan))

@@ -26,6 +26,7 @@ from leaderboards.tables.cells import CLEAN, ScoreColumn, SeenBy, cell_rows
 from leaderboards.tables.equalised import EQUALISED_COLUMNS, equalised
 from leaderboards.tables.means import main_rows, mean_basis
 from leaderboards.tables.slicing import Slice, pool
+from leaderboards.tables.source_auc import SOURCE_AUC_COLUMNS, source_auc
 
 SOURCE_COLUMNS = (
     "detector", "source", "control", "n", "false_positives", "fpr", "fpr_lo", "fpr_hi",
@@ -45,6 +46,7 @@ class Extras:
         equalised: Columns ``EQUALISED_COLUMNS``: AUC on the images as they lie and behind the equalising
             chain, and the paired difference with its 95% interval, of the headline's mean (slice "")
             and of every slice; empty where nothing is equalised.
+        source_auc: Columns ``SOURCE_AUC_COLUMNS``: AUC against each real source; empty where there is one.
     """
 
     pooled: pd.DataFrame
@@ -52,6 +54,9 @@ class Extras:
     ranks: Mapping[str, int]
     equalised: pd.DataFrame = field(
         default_factory=lambda: pd.DataFrame(columns=list(EQUALISED_COLUMNS))
+    )
+    source_auc: pd.DataFrame = field(
+        default_factory=lambda: pd.DataFrame(columns=list(SOURCE_AUC_COLUMNS))
     )
 
 
@@ -77,11 +82,13 @@ def extras(
         for column in clean
         if (mean := headline_influence(samples, cuts, column, rows)) is not None
     }
+    compared = frozenset(samples["generator"].to_numpy()[everything.real_rows])
     return Extras(
         pooled,
         _sources(samples, everything, judged, thresholds),
         _ranks(samples, rows, means),
         equalised(samples, cuts, columns, rows),
+        source_auc(samples, cuts, judged, rows, compared),
     )
 
 

@@ -45,8 +45,8 @@ def _suite_flags(suite: Suite) -> dict[str, Any]:
         named = load_suite(suite.name)
         if named == suite:
             return {"suite": suite.name}
-        if named.with_threshold(suite.threshold).with_equaliser(suite.equalise) == suite:
-            flags = {"threshold": suite.threshold, "equalise": suite.equalise}
+        flags = {name: getattr(suite, name) for name in ("threshold", "equalise", "pairing")}
+        if named.model_copy(update=flags) == suite:
             changed = {name: flag for name, flag in flags.items() if flag != getattr(named, name)}
             return {"suite": suite.name, **changed}
     except BenchError:
