@@ -32,6 +32,7 @@ from bench.store.shards import Store
 from bench.store.units import CHUNK_IMAGES, Chunk, Plan, PlannedDetector, Settings
 from bench.support.progress import Progress
 from detectors.base import Detector
+from detectors.inputs.spec import InputSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,7 +220,7 @@ def prepare(
     identities = {label: identify(detector) for label, detector in loaded.detectors.items()}
     batch_sizes = {
         # A batch is formed inside a chunk: a larger one would only be padded.
-        label: min(request.batch_size or auto_batch(detector.card.input.size, device), CHUNK_IMAGES)
+        label: min(request.batch_size or _auto_batch(detector.card.input, device), CHUNK_IMAGES)
         for label, detector in loaded.detectors.items()
     }
     return Prepared(
@@ -245,3 +246,10 @@ def prepare(
         watch=watch,
         elsewhere=elsewhere,
     )
+
+
+def _auto_batch(rule: InputSpec, device: torch.device) -> int:
+    """Images a batch that are tried first; a gradient keeps every view of every image in memory."""
+    if rule.views == "one":
+        return auto_batch(rule.canvas, device)
+    return auto_batch(rule.network_input, device, rule.count_views(rule.canvas_or(64)))
