@@ -27,19 +27,24 @@ class LoadOptions:
         weights: A weights file; ``None`` for those that belong to the name.
         fake_logit: Label direction of a head whose weights come without a card.
         allow_untrained: Build the detector with random weights where it has none.
+        backbone: Weights of a backbone, for a detector whose own file leaves them out.
     """
 
     weights: Path | None = None
     fake_logit: FakeLogit | None = None
     allow_untrained: bool = False
+    backbone: Path | None = None
 
-    def refuse(self, name: str, *, weights: str = "", fake_logit: str = "") -> None:
+    def refuse(
+        self, name: str, *, weights: str = "", fake_logit: str = "", backbone: str = ""
+    ) -> None:
         """Refuse an option that would have no effect.
 
         Args:
             name: The detector as typed.
             weights: Why a weights file has none; empty where it has one.
             fake_logit: Why a label direction has none; empty where it has one.
+            backbone: Why a backbone's weights have none; empty where they have one.
 
         Raises:
             DetectorError: If such an option is given.
@@ -50,6 +55,8 @@ class LoadOptions:
             raise DetectorError(
                 f"--fake-logit {self.fake_logit} has no effect on {name}: {fake_logit}"
             )
+        if backbone and self.backbone is not None:
+            raise DetectorError(f"--backbone {self.backbone} has no effect on {name}: {backbone}")
 
 
 class Adapter(ABC):

@@ -12,6 +12,8 @@ from detectors.card import WeightsRef
 from detectors.errors import DetectorError, described
 from detectors.global_state import kept, seed_all
 from detectors.network import Architecture, load_network, untrained
+from detectors.publication.load import load_method
+from detectors.publication.method import Method
 from detectors.weights import WeightsError, file_sha256, split_part
 
 
@@ -29,6 +31,8 @@ def construct(made_from: Any, name: str, options: LoadOptions) -> Detector:
     file, part = split_part(options.weights) if options.weights is not None else (None, "")
     if file is not None and not file.is_file():
         raise WeightsError(f"no weights file at {file}: check the path")
+    if not isinstance(made_from, Method):
+        options.refuse(name, backbone="it has no backbone apart from its weights")
     if isinstance(made_from, Architecture):
         return _filled(made_from, name, options)
     if part:
@@ -57,8 +61,13 @@ def construct(made_from: Any, name: str, options: LoadOptions) -> Detector:
 def _filled(architecture: Architecture, name: str, options: LoadOptions) -> Detector:
     weights = options.weights or zoo.find(name)
     if weights is None:
-        options.refuse(name, fake_logit="it has no trained weights whose head could be read")
+        reason = "it has no trained weights whose head could be read"
+        options.refuse(name, fake_logit=reason, backbone="its own weights are missing, too")
         return untrained(architecture, allow=options.allow_untrained)
+    if isinstance(architecture, Method):
+        return load_method(
+            architecture, weights, fake_logit=options.fake_logit, backbone=options.backbone
+        )
     return load_network(architecture, weights, fake_logit=options.fake_logit)
 
 

@@ -1,0 +1,100 @@
+"""From a published weights file, and where it leaves one out a backbone's, to a detector."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from torch import Tensor, nn
+
+from detectors.card import FakeLogit, WeightsRef, card_beside
+from detectors.errors import WeightsError
+from detectors.network import NetworkDetector, load_network
+from detectors.publication.facts import Backbone
+from detectors.publication.method import Method
+from detectors.weights import file_sha256, load_strict, read_state, read_state_for, split_part
+
+
+def load_method(
+    method: Method,
+    weights: Path,
+    *,
+    fake_logit: FakeLogit | None = None,
+    backbone: Path | None = None,
+) -> NetworkDetector:
+    """Build a published method and fill it strictly.
+
+    Args:
+        method: The method to build.
+        weights: The published file, or ``FILE::PART``; with a card beside it that card holds.
+        fake_logit: The label direction, where it is not the paper's.
+        backbone: The backbone's weights, for a method whose file leaves them out.
+
+    Raises:
+        WeightsError: If a file does not fit, or the backbone's is missing or has no effect.
+    """
+    inside = method.publication.backbone
+    if backbone is not None and inside is None:
+        raise WeightsError(
+            f"--backbone {backbone} has no effect on {method.name}: its weights file holds the whole network"
+        )
+    file, part = split_part(weights)
+    if card_beside(file).is_file() and backbone is None:
+        return load_network(method, weights, fake_logit=fake_logit)
+    direction = fake_logit or method.fake_logit
+    if direction is None:
+        raise WeightsError(
+            f"nothing says which output of {file.name} means AI-generated: pass --fake-logit "
+            f"z|-z|z1-z0|z0-z1, or put a card at {card_beside(file)}"
+        )
+    if not file.is_file():
+        raise WeightsError(f"no weights file at {file}: check the path")
+    card = method.card(
+        file_sha256(file), direction, "" if backbone is None else file_sha256(backbone)
+    )
+    network = method.network(card.outputs, card.input.size)
+    key_map = method.publication.key_map
+    if inside is None:
+        fill(network, file, part, key_map)
+    elif backbone is None:
+        _fill_whole(network, file, part, inside)
+    else:
+        body = network.get_submodule(inside.module)
+        # Without its body the network's keys are those of the published file.
+        network.set_submodule(inside.module, nn.Identity())
+        fill(network, file, part, key_map)
+        network.set_submodule(inside.module, body)
+        load_strict(body, backbone_state(body, backbone), backbone.name)
+    reference = card.weights or WeightsRef()
+    card = card.model_copy(update={"weights": reference.model_copy(update={"part": part})})
+    return NetworkDetector(network, card)
+
+
+def fill(network: nn.Module, file: Path, part: str, key_map: Mapping[str, str]) -> None:
+    """Fill a network from a file whose keys may have other prefixes, strictly."""
+    load_strict(network, read_state_for(network, file, part=part, key_map=key_map), file.name)
+
+
+def _fill_whole(network: nn.Module, file: Path, part: str, inside: Backbone) -> None:
+    """Fill a network from a file that holds the backbone too; says which to pass where it does not."""
+    state = read_state_for(network, file, part=part)
+    if not any(key.startswith(f"{inside.module}.") for key in state):
+        raise WeightsError(
+            f"{file.name} leaves out the backbone: pass --backbone FILE with the weights of timm's "
+            f"{inside.model}"
+        )
+    load_strict(network, state, file.name)
+
+
+def backbone_state(body: nn.Module, file: Path) -> dict[str, Tensor]:
+    """Read the weights of a backbone, in timm's names or in those of the library it was published with.
+
+    Args:
+        body: The network to fill, which says how the keys are named.
+        file: ``.safetensors`` or a torch checkpoint.
+
+    Raises:
+        WeightsError: If the file cannot be read.
+    """
+    state = read_state_for(body, file)
+    return state if state.keys() == body.state_dict().keys() else read_state(file)
