@@ -49,6 +49,7 @@ _NOT_ARITHMETIC = (
     "detectors.errors",
     "detectors.fit",
     "detectors.fold",
+    "detectors.inputs",
     "detectors.network",
     "detectors.pretrained",
     "detectors.identity",

@@ -9,70 +9,28 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from detectors.errors import DetectorError
+from detectors.inputs.spec import IMAGENET_MEAN, IMAGENET_STD, InputSpec
+
+__all__ = [
+    "IMAGENET_MEAN",
+    "IMAGENET_STD",
+    "DetectorCard",
+    "FakeLogit",
+    "InputSpec",
+    "TrainingData",
+    "WeightsRef",
+    "card_beside",
+    "read_card",
+]
 
 FakeLogit = Literal["z", "-z", "z1-z0", "z0-z1"]
-FitRule = Literal["resize", "shortest-crop", "crop", "native"]
-Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos", "box"]
-
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-IMAGENET_STD = (0.229, 0.224, 0.225)
-
-# Normalisation is computed in float32: beyond these it has infinity or zero.
-_FLOAT32_MAX = 3.4e38
-_FLOAT32_MIN = 1.2e-38
 
 
 class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class InputSpec(_Frozen):
-    """How an image of any size becomes the detector's canvas.
-
-    Attributes:
-        size: Side of the square canvas in pixels; ``None`` only with ``fit = "native"``.
-        fit: ``resize`` (both sides to ``size``, aspect not kept), ``shortest-crop`` (short side to
-            ``size``, centre crop), ``crop`` (centre crop without resampling; smaller images are
-            mirrored outwards), ``native`` (as it is).
-        interpolation: Pillow's filter for the two rules that resample.
-        mean: Per-channel mean subtracted from RGB in [0, 1], inside the detector.
-        std: Per-channel divisor, inside the detector.
-    """
-
-    size: int | None = Field(default=224, ge=1, le=4096)
-    fit: FitRule = "shortest-crop"
-    interpolation: Interpolation = "bicubic"
-    mean: tuple[float, float, float] = IMAGENET_MEAN
-    std: tuple[float, float, float] = IMAGENET_STD
-
-    @field_validator("mean", "std")
-    @classmethod
-    def _finite(cls, value: tuple[float, float, float]) -> tuple[float, float, float]:
-        if not all(abs(number) <= _FLOAT32_MAX for number in value):
-            raise ValueError(f"give three finite numbers, not {value}")
-        return value
-
-    @field_validator("std")
-    @classmethod
-    def _positive(cls, value: tuple[float, float, float]) -> tuple[float, float, float]:
-        if min(value) < _FLOAT32_MIN:
-            raise ValueError(f"std must be positive, got {value}")
-        return value
-
-    def describe(self) -> str:
-        """Describe the fit rule in words, as it stands under a board."""
-        if self.fit == "native":
-            return "native size"
-        words = {
-            "resize": "resize to",
-            "shortest-crop": "short side to, centre crop",
-            "crop": "centre crop",
-        }
-        tail = "" if self.fit == "crop" else f" ({self.interpolation})"
-        return f"{words[self.fit]} {self.size} px{tail}"
 
 
 class WeightsRef(_Frozen):

@@ -96,7 +96,7 @@ def _detector_facts(name: str) -> dict[str, Any]:
     detector = registry.detectors().get(name) or registry.detectors().get(name.partition(".")[0])
     if weights is not None:
         card = read_card(card_beside(weights))
-        counts = _parameter_facts(detector, card.outputs, card.input.size)
+        counts = _parameter_facts(detector, card.outputs, card.input.network_input)
         return {"kind": "detector", **card.model_dump(mode="json"), **counts}
     if isinstance(detector, Method):
         return _method_facts(name, detector)
@@ -107,7 +107,7 @@ def _detector_facts(name: str) -> dict[str, Any]:
             "summary": detector.summary,
             "reference": detector.reference,
             "input": detector.input.model_dump(mode="json"),
-            **_parameter_facts(detector, 1, detector.input.size),
+            **_parameter_facts(detector, 1, detector.input.network_input),
             "weights": "none shipped: pass --weights FILE",
         }
     return {"kind": "detector", "name": name, "summary": detector.__doc__ or ""}
@@ -125,7 +125,7 @@ def _method_facts(name: str, method: Method) -> dict[str, Any]:
         "reference": method.reference,
         "fake_logit": method.fake_logit or "not said: pass --fake-logit",
         "input": method.input.model_dump(mode="json"),
-        **_parameter_facts(method, outputs, method.input.size),
+        **_parameter_facts(method, outputs, method.input.network_input),
         "weights": f"none shipped: pass --weights FILE, as published: {publication.file}",
         "published at": publication.url,
         "sha256": publication.sha256 or "not known",
@@ -145,14 +145,16 @@ def _method_facts(name: str, method: Method) -> dict[str, Any]:
     return {key: value for key, value in facts.items() if value not in ([], ())}
 
 
-def _parameter_facts(detector: object, outputs: int, side: int | None) -> dict[str, str]:
+def _parameter_facts(
+    detector: object, outputs: int, size: tuple[int, int] | None
+) -> dict[str, str]:
     """Count the numbers that a network learns, beside what its paper says."""
     if not isinstance(detector, Architecture):
         return {}
     import torch  # noqa: PLC0415
 
     with torch.device("meta"):  # shapes only: nothing is allocated or drawn
-        network = detector.network(outputs, side)
+        network = detector.network(outputs, size)
     count = sum(parameter.numel() for parameter in network.parameters())
     facts = {"parameters": f"{count:,} with {outputs} output{'s' if outputs > 1 else ''}"}
     return facts | ({"parameters in its paper": detector.paper_size} if detector.paper_size else {})

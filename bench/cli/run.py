@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from bench.cli import options, run_options, values
+from bench.cli import detector_options, options, run_options, values
 from bench.cli.effect import refuse_without_effect
 from bench.cli.examples import examples
 from bench.cli.output import Bar, put, put_json, say
@@ -40,6 +40,11 @@ def command(
     store: run_options.Store = None,
     weights: run_options.Weights = [],
     fake_logit: options.FakeLogit = None,
+    fake_label: detector_options.FakeLabels = [],
+    ignore_label: detector_options.IgnoreLabels = [],
+    processor: detector_options.Processors = [],
+    input_rule: detector_options.Inputs = [],
+    output: detector_options.Outputs = [],
     limit: run_options.Limit = None,
     device: options.Device = "auto",
     batch_size: options.BatchSize = "auto",
@@ -70,15 +75,22 @@ def command(
     """
     del config  # its callback has given the other options their defaults
     values.check_choice("--precision", precision, ("fp32", "bf16"))
-    files = values.weights_by_detector(detector, weights)
-    direction = values.parse_fake_logit(fake_logit)
+    detectors = detector_options.requests(
+        detector,
+        weights=weights,
+        fake_logit=fake_logit,
+        fake_label=fake_label,
+        ignore_label=ignore_label,
+        processor=processor,
+        input_rule=input_rule,
+        output=output,
+    )
     _refuse_without_effect(context, dry_run=dry_run, cluster=cluster)
-    from bench.inference.detector import DetectorRequest
     from bench.inference.numerics import Numerics
     from bench.runs.request import RunRequest, Tls
 
     request = RunRequest(
-        detectors=tuple(DetectorRequest(name, files.get(name), direction) for name in detector),
+        detectors=detectors,
         suite=_load_suite(suite, threshold),
         data=data,
         layout=layout,

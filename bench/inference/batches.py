@@ -24,12 +24,13 @@ AUTO_BATCH = {"cpu": 32, "cuda": 128}
 CPU_PIXELS = 1 << 20
 
 
-def auto_batch(side: int | None, device: torch.device) -> int:
-    """Images a batch for canvases of ``side`` px, any size where None; a power of two."""
+def auto_batch(size: int | tuple[int, int] | None, device: torch.device) -> int:
+    """Images a batch for canvases of a side, or height and width, in px; any where None; a power of two."""
     largest = AUTO_BATCH[device.type]
     if device.type != "cpu":
         return largest
-    room = CPU_PIXELS // side**2 if side else 8
+    height, width = (size, size) if isinstance(size, int) or size is None else size
+    room = CPU_PIXELS // (height * width) if height and width else 8
     return min(largest, 1 << max(1, room.bit_length() - 1))
 
 

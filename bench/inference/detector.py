@@ -8,13 +8,16 @@ from typing import TYPE_CHECKING
 
 from bench import registry
 from bench.errors import BenchError, nearest
+from bench.protocol.input_rule import spell_input
 from detectors import zoo
-from detectors.adapters.base import LoadOptions
+from detectors.adapters.base import FLAGS, LoadOptions
 from detectors.errors import DetectorError
 
 if TYPE_CHECKING:
+    from detectors.adapters.base import Output
     from detectors.base import Detector
     from detectors.card import FakeLogit
+    from detectors.inputs.spec import InputSpec
     from detectors.network import Architecture
 
 
@@ -27,11 +30,21 @@ class DetectorRequest:
             (``timm/<model>``, ``path/to/file.py:Name``, ``FILE.safetensors``).
         weights: The user's weights file; ``None`` for those that ship.
         fake_logit: Label direction of a head whose weights come without a card.
+        fake_labels: Labels of a classifier that mean AI-generated; empty where its own words tell.
+        ignore_labels: Labels of a classifier whose outputs count for neither side.
+        processor: Folder with the preprocessing of a network that comes without one.
+        input: The input rule, where no card or file states one.
+        output: Whether a network that comes without a card gives logits or probabilities.
     """
 
     name: str
     weights: Path | None = None
     fake_logit: FakeLogit | None = None
+    fake_labels: tuple[str, ...] = ()
+    ignore_labels: tuple[str, ...] = ()
+    processor: Path | None = None
+    input: InputSpec | None = None
+    output: Output | None = None
 
     @property
     def label(self) -> str:
@@ -43,7 +56,29 @@ class DetectorRequest:
         """Spell the same with absolute paths, for a process that works in another folder."""
         adapter = registry.adapter_of(self.name)
         name = self.name if adapter is None else adapter.absolute(self.name)
-        return replace(self, name=name, weights=self.weights.resolve() if self.weights else None)
+        return replace(
+            self,
+            name=name,
+            weights=self.weights.resolve() if self.weights else None,
+            processor=self.processor.resolve() if self.processor else None,
+        )
+
+    @property
+    def foreign(self) -> dict[str, str]:
+        """What was said of a network that comes without a card, by flag, as a user types it."""
+        said = {
+            "--fake-label": ",".join(self.fake_labels),
+            "--ignore-label": ",".join(self.ignore_labels),
+            "--processor": "" if self.processor is None else str(self.processor),
+            "--input": "" if self.input is None else spell_input(self.input),
+            "--output": self.output or "",
+        }
+        return {flag: value for flag, value in said.items() if value}
+
+    def options(self, *, allow_untrained: bool = False) -> LoadOptions:
+        """Give what was said beside the name, as adapters take it."""
+        said = {option: getattr(self, option) for option in FLAGS}
+        return LoadOptions(**said, allow_untrained=allow_untrained)
 
 
 def resolve(request: DetectorRequest, *, allow_untrained: bool = False) -> Detector:
@@ -53,7 +88,7 @@ def resolve(request: DetectorRequest, *, allow_untrained: bool = False) -> Detec
         BenchError: On an unknown name (suggesting the nearest), weights that do not fit, user code that
             fails, an option without effect, or a detector without trained weights.
     """
-    options = LoadOptions(request.weights, request.fake_logit, allow_untrained)
+    options = request.options(allow_untrained=allow_untrained)
     try:
         adapter = registry.adapter_of(request.name)
         if adapter is not None:

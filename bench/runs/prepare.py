@@ -215,7 +215,9 @@ def prepare(
     identities = {label: identify(detector) for label, detector in loaded.detectors.items()}
     batch_sizes = {
         # A batch is formed inside a chunk: a larger one would only be padded.
-        label: min(request.batch_size or auto_batch(detector.card.input.size, device), CHUNK_IMAGES)
+        label: min(
+            request.batch_size or auto_batch(detector.card.input.canvas, device), CHUNK_IMAGES
+        )
         for label, detector in loaded.detectors.items()
     }
     return Prepared(

@@ -77,7 +77,8 @@ def _asked(detector: DetectorRequest) -> str:
     """A detector as it was named, with all that was said beside it."""
     absolute = detector.absolute()
     parts = [absolute.name, absolute.weights, absolute.fake_logit]
-    return " ".join(str(part) for part in parts if part is not None)
+    foreign = [f"{flag} {value}" for flag, value in absolute.foreign.items()]
+    return " ".join([*(str(part) for part in parts if part is not None), *foreign])
 
 
 def _condition_record(

@@ -100,7 +100,7 @@ def plan_training(request: TrainRequest, progress: Progress) -> TrainingPlan:
         name = options.name or f"{arch.name.rpartition('/')[2]}.{manifest.name}"
         split = split_rows(manifest, settings)
         torch.manual_seed(settings.seed)
-        network = arch.network(settings.outputs, spec.size)
+        network = arch.network(settings.outputs, spec.network_input)
         started_from = _start(network, arch, request, progress)
     except DetectorError as error:
         raise BenchError(f"{settings.detector}: {error}") from error

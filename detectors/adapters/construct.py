@@ -61,25 +61,37 @@ def construct(made_from: Any, name: str, options: LoadOptions) -> Detector:
 def _filled(architecture: Architecture, name: str, options: LoadOptions) -> Detector:
     weights = options.weights or zoo.find(name)
     if weights is None:
-        reason = "it has no trained weights whose head could be read"
-        options.refuse(name, fake_logit=reason, backbone="its own weights are missing, too")
+        options.refuse_but(name, why="it has no trained weights whose head could be read")
         return untrained(architecture, allow=options.allow_untrained)
     if isinstance(architecture, Method):
-        return load_method(
-            architecture, weights, fake_logit=options.fake_logit, backbone=options.backbone
+        options.refuse_but(
+            name,
+            "weights",
+            "fake_logit",
+            "input",
+            "backbone",
+            why="a published method says itself what its head and its input are",
         )
-    return load_network(architecture, weights, fake_logit=options.fake_logit)
+        return load_method(architecture, weights, options)
+    options.refuse_but(
+        name,
+        "weights",
+        "fake_logit",
+        "input",
+        why="an architecture's head gives logits, and its card or --fake-logit says which means fake",
+    )
+    return load_network(
+        architecture, weights, fake_logit=options.fake_logit, input_rule=options.input
+    )
 
 
 def _arguments(made_from: Any, name: str, options: LoadOptions) -> dict[str, Any]:
     """The options that the user's code takes, by parameter name; one that it does not take is refused."""
-    offered = {"weights": options.weights, "fake_logit": options.fake_logit}
-    arguments = {key: value for key, value in offered.items() if value is not None}
+    arguments = options.given
     if not arguments:
         return {}
     if not callable(made_from):
-        reason = "it is a finished object and takes no options"
-        options.refuse(name, weights=reason, fake_logit=reason)
+        options.refuse_but(name, why="it is a finished object and takes no options")
     parameters = inspect.signature(made_from).parameters
     takes_all = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
     for key in arguments:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
-from detectors.card import FakeLogit, WeightsRef, card_beside
+from detectors.adapters.base import LoadOptions
+from detectors.card import DetectorCard, WeightsRef, card_beside
 from detectors.errors import WeightsError
 from detectors.network import NetworkDetector, load_network
 from detectors.publication.facts import Backbone
@@ -15,62 +16,67 @@ from detectors.publication.method import Method
 from detectors.weights import file_sha256, load_strict, read_state, read_state_for, split_part
 
 
-def load_method(
-    method: Method,
-    weights: Path,
-    *,
-    fake_logit: FakeLogit | None = None,
-    backbone: Path | None = None,
-) -> NetworkDetector:
+def load_method(method: Method, weights: Path, options: LoadOptions) -> NetworkDetector:
     """Build a published method and fill it strictly.
 
     Args:
         method: The method to build.
         weights: The published file, or ``FILE::PART``; with a card beside it that card holds.
-        fake_logit: The label direction, where it is not the paper's.
-        backbone: The backbone's weights, for a method whose file leaves them out.
+        options: What was said beside the name: label direction, input rule, the backbone's weights.
 
     Raises:
         WeightsError: If a file does not fit, or the backbone's is missing or has no effect.
     """
     inside = method.publication.backbone
-    if backbone is not None and inside is None:
-        raise WeightsError(
-            f"--backbone {backbone} has no effect on {method.name}: its weights file holds the whole network"
-        )
+    if inside is None:
+        options.refuse(method.name, backbone="its weights file holds the whole network")
     file, part = split_part(weights)
-    if card_beside(file).is_file() and backbone is None:
-        return load_network(method, weights, fake_logit=fake_logit)
-    direction = fake_logit or method.fake_logit
-    if direction is None:
-        raise WeightsError(
-            f"nothing says which output of {file.name} means AI-generated: pass --fake-logit "
-            f"z|-z|z1-z0|z0-z1, or put a card at {card_beside(file)}"
+    if card_beside(file).is_file() and options.backbone is None:
+        return load_network(
+            method, weights, fake_logit=options.fake_logit, input_rule=options.input
         )
     if not file.is_file():
         raise WeightsError(f"no weights file at {file}: check the path")
-    card = method.card(
-        file_sha256(file), direction, "" if backbone is None else file_sha256(backbone)
-    )
-    network = method.network(card.outputs, card.input.size)
+    card = _card(method, file, options)
+    network = method.network(card.outputs, card.input.network_input)
     key_map = method.publication.key_map
     if inside is None:
-        fill(network, file, part, key_map)
-    elif backbone is None:
+        _fill(network, file, part, key_map)
+    elif options.backbone is None:
         _fill_whole(network, file, part, inside)
     else:
         body = network.get_submodule(inside.module)
         # Without its body the network's keys are those of the published file.
         network.set_submodule(inside.module, nn.Identity())
-        fill(network, file, part, key_map)
+        _fill(network, file, part, key_map)
         network.set_submodule(inside.module, body)
-        load_strict(body, backbone_state(body, backbone), backbone.name)
+        load_strict(body, backbone_state(body, options.backbone), options.backbone.name)
     reference = card.weights or WeightsRef()
     card = card.model_copy(update={"weights": reference.model_copy(update={"part": part})})
     return NetworkDetector(network, card)
 
 
-def fill(network: nn.Module, file: Path, part: str, key_map: Mapping[str, str]) -> None:
+def _card(method: Method, file: Path, options: LoadOptions) -> DetectorCard:
+    """Write the card of a file that comes without one, as far as what was said beside it goes."""
+    direction = options.fake_logit or method.fake_logit
+    if direction is None:
+        raise WeightsError(
+            f"nothing says which output of {file.name} means AI-generated: pass --fake-logit "
+            f"z|-z|z1-z0|z0-z1, or put a card at {card_beside(file)}"
+        )
+    card = method.card(
+        file_sha256(file), direction, "" if options.backbone is None else _sha256(options.backbone)
+    )
+    return card if options.input is None else card.model_copy(update={"input": options.input})
+
+
+def _sha256(backbone: Path) -> str:
+    if not backbone.is_file():
+        raise WeightsError(f"no weights file of the backbone at {backbone}: check the path")
+    return file_sha256(backbone)
+
+
+def _fill(network: nn.Module, file: Path, part: str, key_map: Mapping[str, str]) -> None:
     """Fill a network from a file whose keys may have other prefixes, strictly."""
     load_strict(network, read_state_for(network, file, part=part, key_map=key_map), file.name)
 

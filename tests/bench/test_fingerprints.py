@@ -195,4 +195,11 @@ def test_the_defaults_that_identities_leave_out_stay_what_they_are():
         "interpolation": "bicubic",
         "mean": (0.485, 0.456, 0.406),
         "std": (0.229, 0.224, 0.225),
+        "resize_to": None,
+        "padding": "mirror",
+        "rounding": "even",
+        "views": "one",
+        "view_size": None,
+        "stride": None,
+        "pool": "mean",
     }
