@@ -7,6 +7,16 @@ from dataclasses import dataclass, field
 
 from detectors.card import TrainingData
 
+FORENSYNTHS = "ForenSynths"
+CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
+CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
+
+# The 20 classes of LSUN that ForenSynths trains on; several papers take four of them.
+PROGAN_20 = TrainingData(dataset="ForenSynths (20 LSUN classes)", generators=("progan",))
+PROGAN_4 = TrainingData(
+    dataset="ForenSynths (4 LSUN classes: car, cat, chair, horse)", generators=("progan",)
+)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PaperFigure:

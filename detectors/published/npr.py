@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from detectors.card import InputSpec, TrainingData
-from detectors.publication.facts import Publication, paper_figures
+from detectors.card import InputSpec
+from detectors.publication.facts import FORENSYNTHS, PROGAN_4, Publication, paper_figures
 from detectors.publication.method import Method
+from detectors.publication.tables import aigibench
 from detectors.published.residuals import resampling_residual
 from detectors.published.resnet import ResNet50
 
@@ -37,12 +38,9 @@ DETECTORS: dict[str, Method] = {
         publication=Publication(
             url="https://github.com/chuangchuangtan/NPR-DeepfakeDetection",
             file="NPR.pth",
-            training_data=TrainingData(
-                dataset="ForenSynths (4 LSUN classes: car, cat, chair, horse)",
-                generators=("progan",),
-            ),
+            training_data=PROGAN_4,
             figures=paper_figures(
-                "ForenSynths",
+                FORENSYNTHS,
                 "Tan et al. 2024, table 2",
                 {
                     "progan": (99.8, 100.0),
@@ -55,7 +53,8 @@ DETECTORS: dict[str, Method] = {
                     "deepfake": (77.4, 86.2),
                     "": (92.5, 96.1),
                 },
-            ),
+            )
+            + aigibench("NPR"),
             notes=("Sides must be even: where the canvas is native, odd sizes are refused.",),
         ),
     ),
