@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from detectors.card import InputSpec, TrainingData
-from detectors.publication.facts import Beside, Publication
+from detectors.card import InputSpec
+from detectors.publication.facts import PROGAN_20, Beside, Publication
 from detectors.publication.method import Method
 from detectors.published.resnet import ResNet50
 from detectors.published.spectrum import LogSpectrum
@@ -46,7 +46,7 @@ DETECTORS: dict[str, Method] = {
             url="https://github.com/Ekko-zn/AIGCDetectBenchmark",
             file="DCTAnalysis.pth",
             beside=Beside("spectrum", {"mean": "dct_mean", "variance": "dct_var"}),
-            training_data=TrainingData(dataset="ForenSynths", generators=("progan",)),
+            training_data=PROGAN_20,
             notes=(
                 "Mean and variance of the spectrum are files of their own, dct_mean and dct_var: put them "
                 "beside the weights.",

@@ -5,9 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from detectors.card import InputSpec, TrainingData
-from detectors.publication.facts import Publication
+from detectors.card import InputSpec
+from detectors.publication.facts import PROGAN_20, Publication
 from detectors.publication.method import Method
+from detectors.publication.tables import aigibench
 
 WIDTHS = (64, 128, 256, 512)
 CHANNELS, TEXTURE, HIDDEN = 32, 32, 512
@@ -152,7 +153,8 @@ DETECTORS: dict[str, Method] = {
         publication=Publication(
             url="https://github.com/Ekko-zn/AIGCDetectBenchmark",
             file="Gram.pth",
-            training_data=TrainingData(dataset="ForenSynths", generators=("progan",)),
+            training_data=PROGAN_20,
+            figures=aigibench("Gram-Net"),
             notes=(
                 "These weights are the benchmark's, trained on ProGAN; the paper's own saw faces, and the "
                 "first of their two outputs means fake (--fake-logit z0-z1).",

@@ -8,12 +8,18 @@ import torch
 from torch import Tensor, nn
 
 from detectors.card import InputSpec, TrainingData
-from detectors.publication.facts import Backbone, PaperFigure, Publication, paper_figures
+from detectors.publication.facts import (
+    CLIP_MEAN,
+    CLIP_STD,
+    PROGAN_4,
+    Backbone,
+    PaperFigure,
+    Publication,
+    paper_figures,
+)
 from detectors.publication.method import Method
 
 BACKBONE = Backbone(model="vit_large_patch14_clip_quickgelu_224.openai", module="clip")
-CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
-CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 
 
 class RINE(nn.Module):
@@ -128,7 +134,7 @@ DETECTORS: dict[str, Method] = {
             url=_URL,
             file="model_4class_trainable.pth",
             licence="Apache-2.0",
-            training_data=_progan("4 LSUN classes: car, cat, chair, horse"),
+            training_data=PROGAN_4,
             backbone=BACKBONE,
             figures=_figures(91.45, 98.85),
         ),

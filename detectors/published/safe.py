@@ -5,9 +5,10 @@ from __future__ import annotations
 from torch import Tensor
 from torch.nn import functional
 
-from detectors.card import InputSpec, TrainingData
-from detectors.publication.facts import Publication, paper_figures
+from detectors.card import InputSpec
+from detectors.publication.facts import PROGAN_4, Publication, paper_figures
 from detectors.publication.method import Method
+from detectors.publication.tables import aigibench
 from detectors.published.resnet import ResNet50
 from detectors.published.wavelet import diagonal_details
 
@@ -45,16 +46,14 @@ DETECTORS: dict[str, Method] = {
             url="https://github.com/Ouxiang-Li/SAFE/blob/main/checkpoint/checkpoint-best.pth",
             file="checkpoint-best.pth",
             licence="Apache-2.0",
-            training_data=TrainingData(
-                dataset="ForenSynths (4 LSUN classes: car, cat, chair, horse)",
-                generators=("progan",),
-            ),
+            training_data=PROGAN_4,
             figures=paper_figures(
                 "GPT-ImgEval",
                 "Li et al., where the code is published, April 2025",
                 {"GenEval": (98.92,), "ReasoningEdit": (96.32,)},
                 metrics=("fake accuracy",),
-            ),
+            )
+            + aigibench("SAFE"),
             notes=(
                 "Its training script saves the arguments it was called with beside the weights; where they "
                 "keep the file from being read as plain weights, save its `model` again.",
