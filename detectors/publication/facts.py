@@ -81,10 +81,12 @@ class Backbone:
     Attributes:
         model: Name that timm has for it.
         module: Name of the sub-module that it fills.
+        unused: Prefixes of keys of the published file that the detector has no use for: its classifier.
     """
 
     model: str
     module: str
+    unused: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from detectors.card import DetectorCard, WeightsRef, card_beside
 from detectors.errors import WeightsError
 from detectors.network import NetworkDetector, load_network
 from detectors.publication.beside import fill_beside
+from detectors.publication.clip_names import as_timm
 from detectors.publication.facts import Backbone
 from detectors.publication.method import Method
 from detectors.weights import file_sha256, load_strict, read_state, read_state_for, split_part
@@ -54,7 +55,7 @@ def load_method(method: Method, weights: Path, options: LoadOptions) -> NetworkD
         network.set_submodule(inside.module, nn.Identity())
         _fill(network, file, part, key_map)
         network.set_submodule(inside.module, body)
-        load_strict(body, backbone_state(body, options.backbone), options.backbone.name)
+        load_strict(body, backbone_state(inside, options.backbone), options.backbone.name)
     reference = card.weights or WeightsRef()
     card = card.model_copy(update={"weights": reference.model_copy(update={"part": part})})
     return NetworkDetector(network, card)
@@ -75,9 +76,10 @@ def _card(method: Method, file: Path, options: LoadOptions) -> DetectorCard:
 
 
 def _sha256(backbone: Path) -> str:
-    if not backbone.is_file():
-        raise WeightsError(f"no weights file of the backbone at {backbone}: check the path")
-    return file_sha256(backbone)
+    file, _ = split_part(backbone)
+    if not file.is_file():
+        raise WeightsError(f"no weights file of the backbone at {file}: check the path")
+    return file_sha256(file)
 
 
 def _fill(network: nn.Module, file: Path, part: str, key_map: Mapping[str, str]) -> None:
@@ -96,15 +98,20 @@ def _fill_whole(network: nn.Module, file: Path, part: str, inside: Backbone) -> 
     load_strict(network, state, file.name)
 
 
-def backbone_state(body: nn.Module, file: Path) -> dict[str, Tensor]:
+def backbone_state(inside: Backbone, file: Path) -> dict[str, Tensor]:
     """Read the weights of a backbone, in timm's names or in those of the library it was published with.
 
     Args:
-        body: The network to fill, which says how the keys are named.
-        file: ``.safetensors`` or a torch checkpoint.
+        inside: The backbone, which says what of the file the detector has no use for.
+        file: ``.safetensors`` or a torch checkpoint, or ``FILE::PART``.
+
+    Returns:
+        Tensors by timm's keys.
 
     Raises:
         WeightsError: If the file cannot be read.
     """
-    state = read_state_for(body, file)
-    return state if state.keys() == body.state_dict().keys() else read_state(file)
+    path, part = split_part(file)
+    state = read_state(path, part=part)
+    named = as_timm(state) or state
+    return {key: value for key, value in named.items() if not key.startswith(inside.unused)}
