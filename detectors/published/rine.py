@@ -19,7 +19,7 @@ from detectors.publication.facts import (
 )
 from detectors.publication.method import Method
 
-BACKBONE = Backbone(model="vit_large_patch14_clip_quickgelu_224.openai", module="clip")
+BACKBONE = Backbone("vit_large_patch14_clip_quickgelu_224.openai", "clip", unused=("head.",))
 
 
 class RINE(nn.Module):
@@ -86,7 +86,7 @@ class RINE(nn.Module):
 def _encoder() -> nn.Module:
     import timm  # noqa: PLC0415  (5 s to import: only when one is built)
 
-    encoder: nn.Module = timm.create_model(BACKBONE.model, pretrained=False)
+    encoder: nn.Module = timm.create_model(BACKBONE.model, pretrained=False, num_classes=0)
     return encoder
 
 

@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 # Added to every magnitude, so that zero has a logarithm.
 EPSILON = 1e-12
-# How far from a whole number a level may be and still be that of an 8-bit pixel: float32 is ten times closer.
-_WHOLE = 1e-3
+# How far from a whole number a level may be and still be that of an 8-bit pixel: float32 is off by 2e-5.
+_WHOLE = 5e-5
 
 
 def cosine_basis(size: int) -> Tensor:
