@@ -45,6 +45,7 @@ def command(
     processor: detector_options.Processors = [],
     input_rule: detector_options.Inputs = [],
     output: detector_options.Outputs = [],
+    backbone: detector_options.Backbones = [],
     limit: run_options.Limit = None,
     device: options.Device = "auto",
     batch_size: options.BatchSize = "auto",
@@ -86,6 +87,7 @@ def command(
         processor=processor,
         input_rule=input_rule,
         output=output,
+        backbone=backbone,
     )
     _refuse_without_effect(context, dry_run=dry_run, cluster=cluster)
     from bench.inference.numerics import Numerics

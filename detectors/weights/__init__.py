@@ -8,6 +8,7 @@ from detectors.weights.load import (
     load_strict,
     read_state,
     read_state_for,
+    read_tensor,
     rename,
     why_unusable,
 )
@@ -19,6 +20,7 @@ __all__ = [
     "load_strict",
     "read_state",
     "read_state_for",
+    "read_tensor",
     "rename",
     "split_part",
     "why_unusable",

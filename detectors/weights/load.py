@@ -19,7 +19,7 @@ from detectors.errors import WeightsError
 from detectors.weights.leaf import Tree
 from detectors.weights.parts import Part, choose, only
 from detectors.weights.safetensors_file import read_safetensors
-from detectors.weights.torch_file import read_torch
+from detectors.weights.torch_file import read_single, read_torch
 
 # What weights may be stored as; a network computes in float32.
 _FLOATS = (torch.float32, torch.float16, torch.bfloat16, torch.float64)
@@ -96,13 +96,21 @@ def read_state_for(
     return rename(_read(chosen), renaming)
 
 
+def read_tensor(path: Path, max_bytes: int) -> Tensor:
+    """Read the one tensor of a file that holds nothing else, without running code.
+
+    Args:
+        path: A file that ``torch.save`` wrote.
+        max_bytes: The most it may take in memory where it cannot be read in place.
+
+    Raises:
+        WeightsError: If the file is missing, of another kind, damaged or too large.
+    """
+    return read_single(path, _size(path), max_bytes)
+
+
 def _open(path: Path, sha256: str, max_bytes: int) -> Tree:
-    if not path.is_file():
-        raise WeightsError(f"no weights file at {path}: check the path")
-    size = path.stat().st_size
-    if size == 0:
-        raise WeightsError(f"{path} is empty: fetch it again")
-    _refuse_text(path)
+    size = _size(path)
     if sha256 and (actual := file_sha256(path)) != sha256:
         raise WeightsError(
             f"{path} has sha256 {actual[:12]}, expected {sha256[:12]}: it is damaged or another "
@@ -111,6 +119,17 @@ def _open(path: Path, sha256: str, max_bytes: int) -> Tree:
     if path.suffix.lower() == ".safetensors":
         return read_safetensors(path, size)
     return read_torch(path, size, max_bytes)
+
+
+def _size(path: Path) -> int:
+    """Give the size of a file that may hold weights; one that cannot is refused."""
+    if not path.is_file():
+        raise WeightsError(f"no weights file at {path}: check the path")
+    size = path.stat().st_size
+    if size == 0:
+        raise WeightsError(f"{path} is empty: fetch it again")
+    _refuse_text(path)
+    return size
 
 
 def _read(part: Part) -> dict[str, Tensor]:
