@@ -19,6 +19,7 @@ from bench.cli import (
     predict,
     reproduce,
     run,
+    scores,
     show,
     train,
 )
@@ -58,6 +59,7 @@ app.command("train", epilog=train.EXAMPLES)(train.command)
 app.command("reproduce", cls=Command, epilog=reproduce.EXAMPLES)(reproduce.command)
 app.command("doctor", cls=Command, epilog=doctor.EXAMPLES)(doctor.command)
 app.add_typer(data.app, name="data")
+app.add_typer(scores.app, name="scores")
 
 
 def _version(value: bool) -> None:

@@ -22,6 +22,7 @@ from bench.results.checks import (
     black_box_hint,
     detector_cautions,
     failed_checks,
+    import_cautions,
     probability_cautions,
 )
 from bench.results.confounds import count_run, run_cautions
@@ -128,6 +129,7 @@ class _ConditionScores:
     stored: StoredScores
     status: Status
     reason: str
+    verdicts: bool = False  # logits say no more than real or fake
 
     def column(self, keep: NDArray[np.bool_]) -> ScoreColumn:
         """Restrict the scores to the images that are kept, (n,) bool, as a board needs them."""
@@ -141,7 +143,8 @@ class _ConditionScores:
             linf=attack["linf"][keep] if attack else None,
             l2=attack["l2"][keep] if attack else None,
             steps=attack["steps"][keep] if attack else None,
-            ranked=self.record.facts is None or not self.record.facts.stops_early,
+            ranked=not self.verdicts
+            and (self.record.facts is None or not self.record.facts.stops_early),
         )
 
 
@@ -181,7 +184,12 @@ def read_scores(record: RunRecord, *, set_aside: bool) -> ScoredRun:
     shards.check()
     bad = {path: reason for scores in conditions for path, reason in scores.stored.bad.items()}
     keep = ~samples["sample_id"].isin(bad).to_numpy()
-    checks = _check_attacks(conditions, samples["label"].to_numpy(), keep, thresholds)
+    # Of an imported attack without sizes nobody says which images it changed.
+    imported = spec.imported is not None
+    checkable = [
+        c for c in conditions if not (imported and c.record.attack and not c.stored.has_sizes)
+    ]
+    checks = _check_attacks(checkable, samples["label"].to_numpy(), keep, thresholds)
     conditions = _marked(conditions, failed_checks(checks))
     columns = tuple(scores.column(keep) for scores in conditions)
     left_out = count_run(spec, samples[~keep])
@@ -203,6 +211,7 @@ def read_scores(record: RunRecord, *, set_aside: bool) -> ScoredRun:
         training={detector.label: _training(detector) for detector in spec.detectors},
         left_out=left_out,
         cautions=(
+            *import_cautions(spec.imported),
             *probability_cautions(columns, thresholds),
             *detector_cautions(spec.detectors),
             *run_cautions(spec, samples[keep], left_out),
@@ -260,8 +269,10 @@ def _read_conditions(
             status = "failed"
             reason = "its threshold is not chosen yet: run the same command again"
         else:
-            status, reason = _stored_status(stored, records[condition])
-        conditions.append(_ConditionScores(detector, records[condition], stored, status, reason))
+            status, reason = stored_status(stored, records[condition])
+        verdicts = spec.imported is not None and spec.imported.scores[detector].kind == "verdict"
+        scores = _ConditionScores(detector, records[condition], stored, status, reason, verdicts)
+        conditions.append(scores)
     return conditions
 
 
@@ -272,7 +283,8 @@ def _failure_status(failure: Failure, record: ConditionRecord, spec: RunSpec) ->
     return failure.status, failure.reason + black_box_hint(record.facts, attacks)
 
 
-def _stored_status(stored: StoredScores, record: ConditionRecord) -> tuple[Status, str]:
+def stored_status(stored: StoredScores, record: ConditionRecord) -> tuple[Status, str]:
+    """Judge stored scores of one condition: the status of its column, and the reason."""
     if stored.missing:
         return (
             "incomplete",
