@@ -21,6 +21,7 @@ from bench.cli import (
     run,
     show,
     train,
+    weights,
 )
 from bench.cli.effect import Command
 from bench.cli.output import say
@@ -58,6 +59,7 @@ app.command("train", epilog=train.EXAMPLES)(train.command)
 app.command("reproduce", cls=Command, epilog=reproduce.EXAMPLES)(reproduce.command)
 app.command("doctor", cls=Command, epilog=doctor.EXAMPLES)(doctor.command)
 app.add_typer(data.app, name="data")
+app.add_typer(weights.app, name="weights")
 
 
 def _version(value: bool) -> None:

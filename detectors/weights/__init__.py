@@ -9,6 +9,7 @@ from detectors.weights.load import (
     read_state,
     read_state_for,
     rename,
+    state_for,
     why_unusable,
 )
 from detectors.weights.parts import split_part
@@ -21,5 +22,6 @@ __all__ = [
     "read_state_for",
     "rename",
     "split_part",
+    "state_for",
     "why_unusable",
 ]
