@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -55,7 +56,7 @@ def _best(name: str, architecture: Architecture, tree: Tree) -> list[Candidate]:
     """The candidates of one network: all sets that fit, or the best of those that do not."""
     listed: list[Candidate] = []
     for outputs in OUTPUTS:
-        shapes = shapes_of(architecture, outputs)
+        shapes = _registered_shapes(name, outputs)
         if shapes is None:
             continue
         published = _published_shapes(architecture, shapes)
@@ -66,6 +67,12 @@ def _best(name: str, architecture: Architecture, tree: Tree) -> list[Candidate]:
         if fitting:
             return fitting
     return listed[:1]
+
+
+@functools.cache
+def _registered_shapes(name: str, outputs: int) -> Shapes | None:
+    architecture = registry.detectors()[name]
+    return shapes_of(architecture, outputs) if isinstance(architecture, Architecture) else None
 
 
 def shapes_of(architecture: Architecture, outputs: int) -> Shapes | None:

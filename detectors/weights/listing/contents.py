@@ -18,7 +18,7 @@ from detectors.weights.safetensors_file import read_metadata, read_safetensors
 # Mappings below mappings that are looked into; no training script nests deeper.
 _DEEPEST = 8
 _LONGEST_TEXT = 80
-_MOST_VALUES = 2_000_000
+_MOST_VALUES = 300_000
 # What a checkpoint's pickle may look up without anything but tensors and containers coming of it.
 _PLAIN = ("torch.", "collections.OrderedDict", "collections.defaultdict", "_codecs.encode")
 # What trainers leave beside weights: records of a run, harmless but nothing that is read here.
