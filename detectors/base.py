@@ -52,6 +52,7 @@ _NOT_ARITHMETIC = (
     "detectors.inputs",
     "detectors.network",
     "detectors.pretrained",
+    "detectors.publication",
     "detectors.identity",
     "detectors.global_state",
     "detectors.weights",

@@ -43,12 +43,14 @@ class WeightsRef(_Frozen):
         part: Which of several sets of weights in the file, such as ``state_dict_ema``; empty where it
             holds one.
         key_map: Prefixes of the checkpoint's keys and what replaces them, longest first.
+        backbone_sha256: Hash of the file that a backbone was read from; empty where one file holds all.
     """
 
     sha256: str = ""
     url: str = ""
     part: str = ""
     key_map: dict[str, str] = Field(default_factory=dict)
+    backbone_sha256: str = ""
 
 
 class TrainingData(_Frozen):

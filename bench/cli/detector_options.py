@@ -56,6 +56,15 @@ Outputs = Annotated[
     ),
 ]
 
+Backbones = Annotated[
+    list[str],
+    typer.Option(
+        "--backbone",
+        metavar="[DETECTOR=]FILE",
+        help="Weights of the backbone, where the detector's own file holds its head alone.",
+    ),
+]
+
 
 def requests(
     detectors: Sequence[str],
@@ -67,6 +76,7 @@ def requests(
     processor: Sequence[str],
     input_rule: Sequence[str],
     output: Sequence[str],
+    backbone: Sequence[str],
 ) -> tuple[DetectorRequest, ...]:
     """Put together every detector with what was said beside it.
 
@@ -83,6 +93,7 @@ def requests(
     folders = _single("--processor", detectors, processor)
     rules = _single("--input", detectors, input_rule)
     kinds = _single("--output", detectors, output)
+    bodies = _single("--backbone", detectors, backbone)
     for kind in kinds.values():
         check_choice("--output", kind, ("logit", "probability"))
     return tuple(
@@ -95,6 +106,7 @@ def requests(
             processor=Path(folders[name]) if name in folders else None,
             input=parse_input(rules[name]) if name in rules else None,
             output=cast("Output | None", kinds.get(name)),
+            backbone=Path(bodies[name]) if name in bodies else None,
         )
         for name in detectors
     )

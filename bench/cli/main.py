@@ -22,6 +22,7 @@ from bench.cli import (
     scores,
     show,
     train,
+    weights,
 )
 from bench.cli.effect import Command
 from bench.cli.output import say
@@ -60,6 +61,7 @@ app.command("reproduce", cls=Command, epilog=reproduce.EXAMPLES)(reproduce.comma
 app.command("doctor", cls=Command, epilog=doctor.EXAMPLES)(doctor.command)
 app.add_typer(data.app, name="data")
 app.add_typer(scores.app, name="scores")
+app.add_typer(weights.app, name="weights")
 
 
 def _version(value: bool) -> None:

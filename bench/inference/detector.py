@@ -35,6 +35,7 @@ class DetectorRequest:
         processor: Folder with the preprocessing of a network that comes without one.
         input: The input rule, where no card or file states one.
         output: Whether a network that comes without a card gives logits or probabilities.
+        backbone: Weights of a backbone, for a detector whose own file leaves them out.
     """
 
     name: str
@@ -45,6 +46,7 @@ class DetectorRequest:
     processor: Path | None = None
     input: InputSpec | None = None
     output: Output | None = None
+    backbone: Path | None = None
 
     @property
     def label(self) -> str:
@@ -61,6 +63,7 @@ class DetectorRequest:
             name=name,
             weights=self.weights.resolve() if self.weights else None,
             processor=self.processor.resolve() if self.processor else None,
+            backbone=self.backbone.resolve() if self.backbone else None,
         )
 
     @property
@@ -72,6 +75,7 @@ class DetectorRequest:
             "--processor": "" if self.processor is None else str(self.processor),
             "--input": "" if self.input is None else spell_input(self.input),
             "--output": self.output or "",
+            "--backbone": "" if self.backbone is None else str(self.backbone),
         }
         return {flag: value for flag, value in said.items() if value}
 

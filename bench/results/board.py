@@ -116,6 +116,7 @@ def _notes(spec: RunSpec, scores: ScoreTable, cards: Mapping[str, DetectorCard])
             label: card.weights.sha256 if card.weights else "" for label, card in cards.items()
         },
         training={label: _training(card) for label, card in cards.items()},
+        equaliser=spec.suite.equalise,
         conditions={c.spelled: _resolved(c) for c in spec.conditions},
         attacks={c.spelled: c.facts for c in spec.conditions if c.facts is not None},
         checks=scores.checks,

@@ -63,6 +63,7 @@ class ScoreTable:
         left_out: How many images cannot be used, by kind: those in ``bad``, and those that were found
             when the data were indexed.
         cautions: Why numbers made of these scores must not be taken at face value.
+        is_matched: Whether a slice keeps only the reals that share their group with one of its fakes.
     """
 
     name: str
@@ -80,6 +81,7 @@ class ScoreTable:
     training: Mapping[str, SeenBy] = field(default_factory=dict)
     left_out: tuple[LeftOut, ...] = ()
     cautions: tuple[Caution, ...] = ()
+    is_matched: bool = False
 
     def slices(self) -> list[Slice]:
         """Cut the samples as the suite asks; a cut by domain is left out where no domain is named.
@@ -98,7 +100,11 @@ class ScoreTable:
             raise NothingSelectedError(
                 f"{self.dataset} has no fake image left to score in split {self.protocol['split']!r}"
             )
-        return [piece for cut in cuts for piece in slices(self.samples, self.pairing, _AXES[cut])]
+        return [
+            piece
+            for cut in cuts
+            for piece in slices(self.samples, self.pairing, _AXES[cut], matched=self.is_matched)
+        ]
 
     @property
     def detectors(self) -> list[str]:
@@ -195,6 +201,7 @@ def read_scores(record: RunRecord, *, set_aside: bool) -> ScoredRun:
         limit=spec.limit,
         cuts=tuple(spec.suite.slices),
         pairing=spec.pairing,
+        is_matched=spec.suite.pairing == "matched",
         samples=samples[keep].reset_index(drop=True),
         columns=columns,
         thresholds=thresholds,
@@ -233,7 +240,9 @@ def _thresholds(spec: RunSpec) -> dict[str, float]:
 
 
 def _protocol(spec: RunSpec) -> dict[str, Any]:
+    matched = {"matched": True} if spec.suite.pairing == "matched" else {}
     return {
+        **matched,
         "slices": list(spec.suite.slices),
         "conditions": [record.resolved for record in spec.conditions],
         "threshold": spec.suite.threshold,

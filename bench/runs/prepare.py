@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from bench.datasets import DecodePolicy, Manifest
 from bench.datasets.open import open_data
+from bench.datasets.real_pairing import pair_reals
 from bench.inference.batches import auto_batch
 from bench.inference.device import cpu_threads, device_name, pick_device, quiet_numerics
 from bench.inference.foreign import identify
@@ -59,6 +60,7 @@ class Prepared:
         rows: (n,) int64 rows of the manifest that are scored.
         n_available: Images there were before a limit.
         chunks: The selected images, cut to bounded memory.
+        pairing: Generator to the real sources it is compared with; empty where nothing is compared.
         calibration: Chunks that thresholds are chosen on; empty where none is chosen.
         conditions: By canonical spelling, in board order.
         detectors: By label, on the device.
@@ -79,6 +81,7 @@ class Prepared:
     rows: NDArray[np.int64]
     n_available: int
     chunks: tuple[Chunk, ...]
+    pairing: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     calibration: tuple[Chunk, ...] = ()
     conditions: Mapping[str, Condition]
     detectors: Mapping[str, Detector]
@@ -209,6 +212,7 @@ def prepare(
     progress.note(f"{manifest.name}: recognised as {manifest.recognised}; {len(manifest)} images")
     everything = manifest.rows(split)
     rows = planning.select(manifest, split, request.limit, request.seed)
+    pairing = pair_reals(manifest, rows, request.suite.pairing)
     chunks = planning.cut(manifest, rows)
     calibration = calibration_chunks(manifest, policy, chunks, request.limit, request.seed)
     conditions = each_surrogate(request.suite.parsed, [d.label for d in request.detectors])
@@ -224,6 +228,7 @@ def prepare(
         manifest=manifest,
         rows=rows,
         n_available=len(everything),
+        pairing=pairing,
         chunks=chunks,
         calibration=calibration,
         conditions={str(condition): condition for condition in conditions},

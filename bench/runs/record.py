@@ -31,7 +31,7 @@ def run_spec(prepared: Prepared, settled: Settled) -> RunSpec:
         data=place(request.data or request.suite.dataset),
         dataset=manifest.name,
         layout=manifest.layout,
-        pairing={name: tuple(sources) for name, sources in manifest.pairing.items()},
+        pairing={name: tuple(sources) for name, sources in prepared.pairing.items()},
         manifest_digest=manifest.digest,
         left_out=count_left_out(
             (row["label"], row["generator"], row["domain"])

@@ -56,7 +56,12 @@ class ConditionRecord(_Record):
             severity: Condition, as spelled, to its severity curve and its strength there.
         """
         series, strength = severity.get(str(condition), ("", 0))
-        remarks = [corruption.as_done for corruption in condition.corruptions if corruption.as_done]
+        equaliser = type(condition)(condition.equaliser).corruptions
+        remarks = [
+            corruption.as_done
+            for corruption in (*equaliser, *condition.corruptions)
+            if corruption.as_done
+        ]
         return cls(
             spelled=str(condition),
             resolved=": ".join(
@@ -171,6 +176,8 @@ class RunSpec(_Record):
             "slices": list(self.suite.slices),
             "conditions": [condition.spelled for condition in self.conditions],
             "threshold": self.suite.threshold,
+            "equalise": self.suite.equalise,
+            "pairing": self.suite.pairing,
             "data": self.data,
             "split": self.split,
             "limit": self.limit,

@@ -27,6 +27,7 @@ FLAGS = {
     "processor": "--processor",
     "input": "--input",
     "output": "--output",
+    "backbone": "--backbone",
 }
 
 # From an architecture's name to what the lists have under it.
@@ -46,6 +47,7 @@ class LoadOptions:
         processor: Folder with the preprocessing of a network that comes without one.
         input: The input rule, where no card or file states one.
         output: Whether a network that comes without a card gives logits or probabilities.
+        backbone: Weights of a backbone, for a detector whose own file leaves them out.
     """
 
     weights: Path | None = None
@@ -56,6 +58,7 @@ class LoadOptions:
     processor: Path | None = None
     input: InputSpec | None = None
     output: Output | None = None
+    backbone: Path | None = None
 
     @property
     def given(self) -> dict[str, Any]:
