@@ -133,9 +133,11 @@ def _listed(name: str) -> Architecture | type[Detector]:
     if arch in table and name in zoo.weights():
         return table[arch]
     if Path(name).is_file():
-        from detectors.weights.torch_file import refuse_torchscript  # noqa: PLC0415  (imports torch)
+        from detectors.weights.listing.file_kind import file_kind, not_weights  # noqa: PLC0415
 
-        refuse_torchscript(Path(name))
+        kind = file_kind(Path(name))
+        if kind.form == "other":
+            raise BenchError(str(not_weights(Path(name), kind)))
         raise BenchError(
             f"{name} is a file that does not say what network it is for: pass --detector NAME --weights "
             f"{name}"
