@@ -19,7 +19,7 @@ _TRAINED_ON = "_ft_"
 
 
 class ProbeModel(Adapter):
-    """A linear probe on a network under its name in timm, such as ``probe/vit_base_patch14_dinov2.lvd142m``."""
+    """A linear probe on a network by its name in timm: ``probe/vit_base_patch14_dinov2.lvd142m``."""
 
     pattern: ClassVar[str] = "probe/<timm model>"
     summary: ClassVar[str] = "a linear layer on any network of timm or CLIP"
