@@ -89,6 +89,19 @@ class Backbone:
     unused: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """Single tensors that a published detector needs and that lie in files of their own beside its weights.
+
+    Attributes:
+        module: Name of the sub-module that holds them.
+        files: For each of its tensors the name of the file, with or without an ending.
+    """
+
+    module: str
+    files: Mapping[str, str]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Publication:
     """What a paper published of its detector, beside the network.
@@ -102,6 +115,7 @@ class Publication:
             as unseen.
         key_map: Prefixes of the file's keys and what replaces them, where they are not the network's.
         backbone: The part of the network that the file leaves out; ``None`` where it holds all.
+        beside: Tensors in files beside it; ``None`` where it holds all.
         not_attackable: Why gradients through the detector mean nothing; empty where they do.
         figures: Numbers of the paper on its test sets.
         notes: What else a reader of the scores should know, a sentence each.
@@ -114,6 +128,7 @@ class Publication:
     training_data: TrainingData | None = None
     key_map: Mapping[str, str] = field(default_factory=dict)
     backbone: Backbone | None = None
+    beside: Beside | None = None
     not_attackable: str = ""
     figures: tuple[PaperFigure, ...] = ()
     notes: tuple[str, ...] = ()

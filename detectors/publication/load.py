@@ -11,6 +11,7 @@ from detectors.adapters.base import LoadOptions
 from detectors.card import DetectorCard, WeightsRef, card_beside
 from detectors.errors import WeightsError
 from detectors.network import NetworkDetector, load_network
+from detectors.publication.beside import fill_beside
 from detectors.publication.clip_names import as_timm
 from detectors.publication.facts import Backbone
 from detectors.publication.method import Method
@@ -41,7 +42,10 @@ def load_method(method: Method, weights: Path, options: LoadOptions) -> NetworkD
     card = _card(method, file, options)
     network = method.network(card.outputs, card.input.network_input)
     key_map = method.publication.key_map
-    if inside is None:
+    beside = method.publication.beside
+    if beside is not None:
+        fill_beside(network, file, part, key_map, beside)
+    elif inside is None:
         _fill(network, file, part, key_map)
     elif options.backbone is None:
         _fill_whole(network, file, part, inside)

@@ -8,7 +8,9 @@ from detectors.weights.load import (
     load_strict,
     read_state,
     read_state_for,
+    read_tensor,
     rename,
+    state_for,
     why_unusable,
 )
 from detectors.weights.parts import split_part
@@ -19,7 +21,9 @@ __all__ = [
     "load_strict",
     "read_state",
     "read_state_for",
+    "read_tensor",
     "rename",
     "split_part",
+    "state_for",
     "why_unusable",
 ]
