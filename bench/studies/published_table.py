@@ -35,7 +35,7 @@ class Comparison:
 
     Attributes:
         detector: Name of the detector.
-        reference: Its paper.
+        reference: Paper that published it.
         test_set: Test set whose figures are compared with; "" where the paper gives none for the data.
         rows: Figures a generator, then their mean.
         absent: Generators of the paper's table that the data lack.
