@@ -129,7 +129,7 @@ class Detector(ABC):
         """
         # What a field says by default it need not say: a card written before the field was there is the same.
         digest = hashlib.sha256(self.card.model_dump_json(exclude_defaults=True).encode())
-        for name in ("base.py", "fit.py", "fold.py", "network.py"):
+        for name in ("base.py", "fit.py", "fold.py", "inputs/views.py", "network.py"):
             digest.update(file_code(Path(__file__).parent / name))
         classes = [cls for cls in type(self).__mro__ if cls not in (Detector, ABC, object)]
         networks = {type(inner) for module in self.modules() for inner in module.modules()}

@@ -17,6 +17,7 @@ from detectors.errors import DetectorError, UntrainedError
 from detectors.fold import channels_last, folded, twin
 from detectors.identity.values import Identity
 from detectors.inputs.spec import sides
+from detectors.inputs.views import pooled
 from detectors.pretrained import Pretrained
 from detectors.weights import (
     WeightsError,
@@ -127,7 +128,10 @@ class NetworkDetector(Detector):
 
     def logits(self, batch: Tensor) -> Tensor:
         """Score (N, 3, h, w) float32 in [0, 1]; returns (N,) float32."""
-        batch = (batch - self._mean) / self._std
+        return pooled((batch - self._mean) / self._std, self.card.input, self._score)
+
+    def _score(self, batch: Tensor) -> Tensor:
+        """Score a batch of normalised views: (N, 3, h, w) to (N,)."""
         out: Tensor = self.network(batch if self._identity is None else channels_last(batch))
         if out.ndim == 1:
             out = out[:, None]

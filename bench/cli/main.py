@@ -19,8 +19,10 @@ from bench.cli import (
     predict,
     reproduce,
     run,
+    scores,
     show,
     train,
+    weights,
 )
 from bench.cli.effect import Command
 from bench.cli.output import say
@@ -58,6 +60,8 @@ app.command("train", epilog=train.EXAMPLES)(train.command)
 app.command("reproduce", cls=Command, epilog=reproduce.EXAMPLES)(reproduce.command)
 app.command("doctor", cls=Command, epilog=doctor.EXAMPLES)(doctor.command)
 app.add_typer(data.app, name="data")
+app.add_typer(scores.app, name="scores")
+app.add_typer(weights.app, name="weights")
 
 
 def _version(value: bool) -> None:

@@ -50,6 +50,8 @@ def command(
     device: options.Device = "auto",
     batch_size: options.BatchSize = "auto",
     threshold: run_options.Threshold = None,
+    equalise: run_options.Equalise = None,
+    pairing: run_options.Pairing = None,
     precision: run_options.Precision = "fp32",
     exact: run_options.Exact = False,
     compile_: run_options.Compile = False,
@@ -93,7 +95,7 @@ def command(
 
     request = RunRequest(
         detectors=detectors,
-        suite=_load_suite(suite, threshold),
+        suite=_load_suite(suite, threshold=threshold, equalise=equalise, pairing=pairing),
         data=data,
         layout=layout,
         split="" if split == "all" else split,
@@ -165,11 +167,17 @@ def _refuse_without_effect(context: typer.Context, *, dry_run: bool, cluster: st
     )
 
 
-def _load_suite(name: str, threshold: str | None) -> Suite:
+def _load_suite(
+    name: str, *, threshold: str | None, equalise: str | None, pairing: str | None
+) -> Suite:
     from bench.protocol.suite import load_suite
 
     suite = load_suite(name)
-    return suite if threshold is None else suite.with_threshold(threshold)
+    if threshold is not None:
+        suite = suite.with_threshold(threshold)
+    if equalise is not None:
+        suite = suite.with_equaliser(equalise)
+    return suite if pairing is None else suite.with_pairing(pairing)
 
 
 def _run(request: RunRequest, adversarial: tuple[int, Path] | None, *, quiet: bool) -> RunResult:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
 
-from bench.store.run_spec import UNSTEADY, DetectorRecord
+from bench.store.run_spec import UNSTEADY, DetectorRecord, Imported
 from leaderboards import CLEAN, ScoreColumn
 from leaderboards.tables.attack_checks import Check
 from leaderboards.tables.attacks import AttackFacts
@@ -14,6 +14,9 @@ from leaderboards.tables.notes import Caution
 
 # Scores that must all lie in [0, 1] before they are taken for probabilities.
 _ENOUGH = 10
+# Share of real-fake pairs with equal scores from which a reader is warned.
+_MANY_TIES = 0.01
+_MOST_NAMED = 3
 
 
 def failed_checks(checks: Iterable[Check]) -> dict[tuple[str, str], str]:
@@ -63,6 +66,60 @@ def detector_cautions(detectors: Iterable[DetectorRecord]) -> Iterator[Caution]:
                     advice=remark.removeprefix(f"{UNSTEADY}: ").capitalize() + ".",
                     detector=label,
                 )
+
+
+def import_cautions(imported: Imported | None) -> Iterator[Caution]:
+    """Warn of scores that were made elsewhere, and of what was lost in their file.
+
+    Args:
+        imported: Where the scores of a run come from; None where bench made them.
+    """
+    if imported is None:
+        return
+    names = list(imported.scores)
+    named = ", ".join(names[:_MOST_NAMED]) + (", ..." if len(names) > _MOST_NAMED else "")
+    yield Caution(
+        code="imported",
+        title=f"IMPORTED SCORES: those of {named} were read from {imported.file}, not made by bench",
+        advice="Nobody here ran these detectors: weights, preprocessing and conditions are as that file "
+        "says, and are vouched for by nobody.",
+    )
+    for detector, scores in imported.scores.items():
+        if scores.kind == "verdict":
+            yield Caution(
+                code="verdicts only",
+                title=f"WARNING: {detector} gives verdicts, no scores",
+                advice="AUC, average precision and all that ranks images are n/a; import scores, not "
+                "thresholded ones, to have them.",
+                detector=detector,
+            )
+        elif scores.tied_pairs >= _MANY_TIES:
+            yield Caution(
+                code="ties",
+                title=f"WARNING: {scores.tied_pairs:.1%} of the pairs of a real and a fake image have equal "
+                f"scores by {detector}",
+                advice=f"Each counts one half: its pooled AUC may be off by {scores.tied_pairs / 2:.3f} "
+                "either way. Ask for more digits.",
+                detector=detector,
+            )
+
+
+def import_lines(imported: Imported | None) -> Iterator[str]:
+    """Say what the file held of each detector, for the foot of a board."""
+    if imported is None:
+        return
+    for detector, scores in imported.scores.items():
+        plural = {"logit": "logits", "probability": "probabilities", "verdict": "verdicts"}
+        clamped = (
+            f", {scores.n_clamped} of them 0 or 1 up to 2^-24 and clamped to log-odds of that"
+            if scores.n_clamped
+            else ""
+        )
+        lacks = f"; it lacks {scores.n_missing} scores" if scores.n_missing else ""
+        yield (
+            f"{detector}: {plural[scores.kind]} from {imported.file} (sha256 {imported.sha256}){clamped}; "
+            f"{scores.tied_pairs:.2%} of the real-fake pairs, clean, are ties{lacks}."
+        )
 
 
 def probability_cautions(

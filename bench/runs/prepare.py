@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from bench.datasets import DecodePolicy, Manifest
 from bench.datasets.open import open_data
+from bench.datasets.real_pairing import pair_reals
 from bench.inference.batches import auto_batch
 from bench.inference.device import cpu_threads, device_name, pick_device, quiet_numerics
 from bench.inference.foreign import identify
@@ -31,6 +32,7 @@ from bench.store.shards import Store
 from bench.store.units import CHUNK_IMAGES, Chunk, Plan, PlannedDetector, Settings
 from bench.support.progress import Progress
 from detectors.base import Detector
+from detectors.inputs.spec import InputSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,7 @@ class Prepared:
         rows: (n,) int64 rows of the manifest that are scored.
         n_available: Images there were before a limit.
         chunks: The selected images, cut to bounded memory.
+        pairing: Generator to the real sources it is compared with; empty where nothing is compared.
         calibration: Chunks that thresholds are chosen on; empty where none is chosen.
         conditions: By canonical spelling, in board order.
         detectors: By label, on the device.
@@ -78,6 +81,7 @@ class Prepared:
     rows: NDArray[np.int64]
     n_available: int
     chunks: tuple[Chunk, ...]
+    pairing: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     calibration: tuple[Chunk, ...] = ()
     conditions: Mapping[str, Condition]
     detectors: Mapping[str, Detector]
@@ -208,6 +212,7 @@ def prepare(
     progress.note(f"{manifest.name}: recognised as {manifest.recognised}; {len(manifest)} images")
     everything = manifest.rows(split)
     rows = planning.select(manifest, split, request.limit, request.seed)
+    pairing = pair_reals(manifest, rows, request.suite.pairing)
     chunks = planning.cut(manifest, rows)
     calibration = calibration_chunks(manifest, policy, chunks, request.limit, request.seed)
     conditions = each_surrogate(request.suite.parsed, [d.label for d in request.detectors])
@@ -215,9 +220,7 @@ def prepare(
     identities = {label: identify(detector) for label, detector in loaded.detectors.items()}
     batch_sizes = {
         # A batch is formed inside a chunk: a larger one would only be padded.
-        label: min(
-            request.batch_size or auto_batch(detector.card.input.canvas, device), CHUNK_IMAGES
-        )
+        label: min(request.batch_size or _auto_batch(detector.card.input, device), CHUNK_IMAGES)
         for label, detector in loaded.detectors.items()
     }
     return Prepared(
@@ -225,6 +228,7 @@ def prepare(
         manifest=manifest,
         rows=rows,
         n_available=len(everything),
+        pairing=pairing,
         chunks=chunks,
         calibration=calibration,
         conditions={str(condition): condition for condition in conditions},
@@ -242,3 +246,10 @@ def prepare(
         watch=watch,
         elsewhere=elsewhere,
     )
+
+
+def _auto_batch(rule: InputSpec, device: torch.device) -> int:
+    """Images a batch that are tried first; a gradient keeps every view of every image in memory."""
+    if rule.views == "one":
+        return auto_batch(rule.canvas, device)
+    return auto_batch(rule.network_input, device, rule.count_views(rule.canvas_or(64)))

@@ -256,7 +256,7 @@ class Scorer:
             raise NotAttackableError("its card says that its gradient means nothing")
         transferred = getattr(attack, "surrogate", None) is not None
         logits = surrogate_logits(source) if transferred else source.checked_logits
-        draws_for = purpose(position, condition.steps[position])
+        draws_for = purpose(position, condition.chain[position])
         aware_of = condition.after if getattr(attack, "aware", False) else ()
         return Job(attack, draws_for, lambda: behind(logits, aware_of, self.setup.seed, draws_for))
 

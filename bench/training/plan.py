@@ -17,6 +17,7 @@ from bench.training.options import TrainOptions, TrainRequest
 from bench.training.settings import Settings
 from detectors.card import InputSpec
 from detectors.errors import DetectorError
+from detectors.inputs.spec import sides
 from detectors.network import Architecture
 from detectors.pretrained import imagenet_state, read_start, start_from
 
@@ -115,7 +116,14 @@ def _canvas(arch: Architecture, settings: Settings) -> InputSpec:
         raise BenchError(
             f"{arch.name} takes images of any size: give one with --size to train in batches"
         )
-    return arch.input.model_copy(update={"size": size, "fit": fit})
+    if arch.input.views != "one":
+        raise BenchError(f"{arch.name} scores views of an image, which cannot be trained here")
+    changed = arch.input.model_dump() | {"size": size, "fit": fit}
+    if (size, fit) != (arch.input.size, arch.input.fit):
+        # A rectangle is cut from the smallest image that covers it, whatever its shape.
+        covers = fit == "shortest-crop" and not isinstance(size, int)
+        changed["resize_to"] = max(sides(size)) if covers else None
+    return InputSpec(**changed)
 
 
 def _start(

@@ -137,6 +137,16 @@ class InputSpec(BaseModel):
             room,
         )
 
+    def count_views(self, canvas: tuple[int, int]) -> int:
+        """Count the views of a canvas of a height and a width in px."""
+        if self.views == "slide" and self.view_size is not None:
+            steps = zip(
+                canvas, sides(self.view_size), sides(self.stride or self.view_size), strict=True
+            )
+            down, across = (1 + -(-max(0, side - view) // step) for side, view, step in steps)
+            return down * across
+        return {"one": 1, "five": 5, "ten": 10, "slide": 1}[self.views]
+
     def canvas_or(self, side: int) -> tuple[int, int]:
         """Give the canvas's height and width; where they vary, those of one with room for a view."""
         if self.canvas is not None:

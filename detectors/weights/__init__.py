@@ -10,6 +10,7 @@ from detectors.weights.load import (
     read_state_for,
     read_tensor,
     rename,
+    state_for,
     why_unusable,
 )
 from detectors.weights.parts import split_part
@@ -23,5 +24,6 @@ __all__ = [
     "read_tensor",
     "rename",
     "split_part",
+    "state_for",
     "why_unusable",
 ]

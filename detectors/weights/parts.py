@@ -89,21 +89,21 @@ def choose(
     Raises:
         WeightsError: If several different ones fit, or averaged weights stand beside.
     """
-    candidates = [candidate for candidate in _candidates(tree) if fits(candidate)]
+    fitting = [candidate for candidate in candidates(tree) if fits(candidate)]
     if part:
-        named = _named(candidates, part)
-        if candidates and not named:
+        named = _named(fitting, part)
+        if fitting and not named:
             raise WeightsError(
                 f"{path} has no weights for this network under {part!r}: there is "
-                f"{_names(c.name for c in candidates)}"
+                f"{_names(c.name for c in fitting)}"
             )
-        candidates = named
-    candidates = _distinct(candidates)
-    if len(candidates) > 1:
-        raise ask(path, [candidate.name for candidate in candidates])
-    if not candidates:
+        fitting = named
+    fitting = _distinct(fitting)
+    if len(fitting) > 1:
+        raise ask(path, [candidate.name for candidate in fitting])
+    if not fitting:
         return None
-    chosen = candidates[0]
+    chosen = fitting[0]
     averaged = "" if part else _averaged_beside(tree, chosen, size)
     if averaged:
         raise ask(path, [chosen.name, averaged])
@@ -116,20 +116,40 @@ def only(tree: Tree, *, part: str, path: Path) -> Part:
     Raises:
         WeightsError: If there is none, or raw and averaged weights stand beside each other.
     """
-    nodes = [node for node in _nodes(tree) if not _OPTIMIZER.search(node.name)]
-    sets = [unwrapped(half) for node in nodes for half in _halves(node)]
+    sets = weight_sets(tree)
     if part:
         sets = _named(sets, part)
     if not sets:
         names = _names([*tree][:8])
         where = f"under {part!r}" if part else f"(there is {names}; looked under {CONTAINERS})"
         raise WeightsError(f"{path} holds no state dict {where}")
-    sets.sort(key=lambda s: _rank(s.name))
     first = sets[0]
     twins = _distinct([s for s in sets if s.leaves.keys() == first.leaves.keys()])
     if len(twins) > 1:
         raise ask(path, [twin.name for twin in twins])
     return first
+
+
+def weight_sets(tree: Tree) -> list[Part]:
+    """List every set of weights of a file without its wrappers, the one that is looked for first in front."""
+    nodes = [node for node in _nodes(tree) if not _OPTIMIZER.search(node.name)]
+    sets = [unwrapped(half) for node in nodes for half in _halves(node)]
+    return sorted(sets, key=lambda part: _rank(part.name))
+
+
+def training_state(tree: Tree) -> list[Part]:
+    """List what a training keeps in tensors beside the weights: an optimizer's moments, random states."""
+    return [node for node in _nodes(tree) if _OPTIMIZER.search(node.name)]
+
+
+def is_averaged(name: str) -> bool:
+    """Tell whether a set of weights is called an average of others, such as ``model_ema``.
+
+    Example:
+        >>> is_averaged("state_dict_ema"), is_averaged("optimizer.exp_avg")
+        (True, False)
+    """
+    return _AVERAGED.search(name) is not None
 
 
 def _named(parts: Sequence[Part], name: str) -> list[Part]:
@@ -208,7 +228,7 @@ def _halves(node: Part) -> list[Part]:
     return twins if held == len(node.leaves) else [node]
 
 
-def _candidates(tree: Tree) -> Iterator[Part]:
+def candidates(tree: Tree) -> Iterator[Part]:
     """Every set of tensors that share a mapping and a prefix, if nothing of a network stands beside it."""
     for node in _nodes(tree):
         groups: dict[str, dict[str, Leaf]] = defaultdict(dict)

@@ -119,7 +119,10 @@ def _reason(path: Path, error: Exception) -> str:
     names |= set(re.findall(r"GLOBAL ([\w.]+)", str(error)))
     if names:
         shown = ", ".join(sorted(names)[:4]) + (", ..." if len(names) > 4 else "")
-        return f"it holds {shown}, which only code in the file could restore, and none is run"
+        return (
+            f"it holds {shown}, which only code in the file could restore, and none is run; "
+            "`bench weights convert` takes its tensors alone"
+        )
     return _one_line(error)
 
 
@@ -134,7 +137,8 @@ def _tree(value: Mapping[object, object], depth: int) -> Tree:
     tree: dict[str, Leaf | Tree] = {}
     for key, item in value.items():
         if isinstance(item, Tensor):
-            tree[str(key)] = Leaf(tuple(item.shape), partial(_itself, item))
+            dtype = str(item.dtype).removeprefix("torch.")
+            tree[str(key)] = Leaf(tuple(item.shape), partial(_itself, item), dtype)
             continue
         members = dict(enumerate(item)) if isinstance(item, list | tuple) else item
         if isinstance(members, Mapping) and depth > 1 and (inner := _tree(members, depth - 1)):

@@ -74,6 +74,7 @@ class BoardNotes:
         versions: Library to version.
         weights: Detector to the digest of its weights.
         training: Detector to its training data, in words; "" where its card does not say.
+        equaliser: Corruptions set before every condition but "raw"; "" where images are as they lie.
         conditions: Condition as spelt to the parameters it was run with.
         curves: Condition to its severity series and its strength there, from 1 (mild) on.
         attacks: Attack condition as spelt to what boards compare of it.
@@ -99,6 +100,7 @@ class BoardNotes:
     versions: Mapping[str, str] = field(default_factory=dict)
     weights: Mapping[str, str] = field(default_factory=dict)
     training: Mapping[str, str] = field(default_factory=dict)
+    equaliser: str = ""
     conditions: Mapping[str, str] = field(default_factory=dict)
     curves: Mapping[str, tuple[str, int]] = field(default_factory=dict)
     attacks: Mapping[str, AttackFacts] = field(default_factory=dict)
