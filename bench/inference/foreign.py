@@ -60,6 +60,7 @@ class Foreign(Detector):
     def __init__(self, inside: Detector) -> None:
         self.inside = inside
         self.card = inside.card
+        self.no_gradient = inside.no_gradient
         self._fitting = threading.Lock()
 
     @property
