@@ -60,7 +60,7 @@ class Written:
     """A file that was written.
 
     Attributes:
-        path: The file.
+        path: Where it lies.
         title: Name of the class in it.
         runs: The command that runs it.
     """

@@ -34,7 +34,7 @@ def test_a_new_detector_runs_says_that_it_is_untrained_and_takes_weights(cli, tr
     batch = torch.rand(2, 3, 64, 64)
     assert torch.equal(trained.logits(batch), network(batch)[:, 0])
     torch.save({"head.weight": torch.ones(1)}, "other.pth")
-    with pytest.raises(BenchError, match="head.weight has shape"):
+    with pytest.raises(BenchError, match=r"head\.weight has shape"):
         resolve(DetectorRequest("my_net.py:MyNet", tmp_path / "other.pth"))
 
 
