@@ -19,7 +19,7 @@ _TRAINED_ON = "_ft_"
 
 
 class ProbeModel(Adapter):
-    """A linear probe on a network of timm, such as ``probe/vit_base_patch14_dinov2.lvd142m``."""
+    """A linear probe on a network by its name in timm: ``probe/vit_base_patch14_dinov2.lvd142m``."""
 
     pattern: ClassVar[str] = "probe/<timm model>"
     summary: ClassVar[str] = "a linear layer on any network of timm or CLIP"
@@ -70,7 +70,7 @@ def _takes_projection(weights: Path, model: str) -> bool:
     """Tell by the width of a linear layer whether its features stand behind the projection or before it."""
     import torch  # noqa: PLC0415
 
-    from detectors.published.probe import Probe  # noqa: PLC0415  (imports torch)
+    from detectors.probe import Probe  # noqa: PLC0415  (imports torch)
     from detectors.weights import read_state, split_part  # noqa: PLC0415  (imports torch)
 
     file, part = split_part(weights)
@@ -92,9 +92,9 @@ def _spelled(widths: set[int]) -> str:
 
 def _method(name: str, model: str, *, projected: bool) -> Method:
     from detectors.backbones import timm_architecture  # noqa: PLC0415  (imports torch)
+    from detectors.probe import probe_builder  # noqa: PLC0415  (imports torch)
     from detectors.publication.facts import Backbone, Publication  # noqa: PLC0415
     from detectors.publication.method import Method  # noqa: PLC0415  (imports torch)
-    from detectors.published.probe import probe_builder  # noqa: PLC0415  (imports torch)
 
     network = timm_architecture(f"timm/{model}")
     features = "behind its projection" if projected else "before any classifier"

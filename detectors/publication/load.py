@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from torch import Tensor, nn
 
-from detectors.adapters.base import LoadOptions
 from detectors.card import DetectorCard, WeightsRef, card_beside
 from detectors.errors import WeightsError
 from detectors.network import NetworkDetector, load_network
@@ -16,6 +16,9 @@ from detectors.publication.clip_names import as_timm
 from detectors.publication.facts import Backbone
 from detectors.publication.method import Method
 from detectors.weights import file_sha256, load_strict, read_state, read_state_for, split_part
+
+if TYPE_CHECKING:
+    from detectors.adapters.base import LoadOptions
 
 
 def load_method(method: Method, weights: Path, options: LoadOptions) -> NetworkDetector:

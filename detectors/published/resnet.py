@@ -46,7 +46,7 @@ class ResNet50(nn.Module):
     Args:
         outputs: Number of outputs.
         kernel: Side of the first convolution.
-        stride: Its stride.
+        stride: Stride of that convolution.
         pool_stride: Stride of the pooling behind it.
         stages: How many of the four stages there are.
         head: Name of the linear layer.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from detectors.card import InputSpec
+from detectors.probe import probe_builder
 from detectors.publication.facts import (
     CLIP_MEAN,
     CLIP_STD,
@@ -14,7 +15,6 @@ from detectors.publication.facts import (
 )
 from detectors.publication.method import Method
 from detectors.publication.tables import aigibench
-from detectors.published.probe import probe_builder
 
 MODEL = "vit_large_patch14_clip_quickgelu_224.openai"
 
