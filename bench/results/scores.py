@@ -18,12 +18,7 @@ from numpy.typing import NDArray
 from bench.datasets import REAL
 from bench.datasets.layouts.base import UNKNOWN
 from bench.errors import NothingSelectedError
-from bench.results.checks import (
-    black_box_hint,
-    detector_cautions,
-    failed_checks,
-    score_cautions,
-)
+from bench.results.checks import black_box_hint, detector_cautions, failed_checks, score_cautions
 from bench.results.confounds import count_run, run_cautions
 from bench.store.run_shards import RunShards, StoredScores
 from bench.store.run_spec import ConditionRecord, DetectorRecord, Failure, RunSpec
@@ -184,10 +179,8 @@ def read_scores(record: RunRecord, *, set_aside: bool) -> ScoredRun:
     bad = {path: reason for scores in conditions for path, reason in scores.stored.bad.items()}
     keep = ~samples["sample_id"].isin(bad).to_numpy()
     # Of an imported attack without sizes nobody says which images it changed.
-    imported = spec.imported is not None
-    checkable = [
-        c for c in conditions if not (imported and c.record.attack and not c.stored.has_sizes)
-    ]
+    ours = spec.imported is None
+    checkable = [c for c in conditions if ours or not c.record.attack or c.stored.has_sizes]
     checks = _check_attacks(checkable, samples["label"].to_numpy(), keep, thresholds)
     conditions = _marked(conditions, failed_checks(checks))
     columns = tuple(scores.column(keep) for scores in conditions)

@@ -26,7 +26,7 @@ def build(path: Path, options: LoadOptions) -> OnnxDetector:
     """Load an ONNX file as a detector.
 
     Args:
-        path: The file.
+        path: Path of the model.
         options: What was said beside it.
 
     Raises:

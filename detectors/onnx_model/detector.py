@@ -33,6 +33,7 @@ class OnnxDetector(Detector):
         card: Geometry, normalisation and output rule.
         file: The loaded model.
         twin: The same network in torch, for gradients; None where none are to be taken.
+        no_gradient: Why gradients are not taken of a model without a twin.
     """
 
     no_gradient: str = (

@@ -27,7 +27,7 @@ class OnnxFile:
     """An ONNX model that onnxruntime has loaded.
 
     Attributes:
-        path: The file.
+        path: Path of the model.
         facts: What decides the model beside its own bytes.
         session: The session of onnxruntime.
         input: Name of its one input.

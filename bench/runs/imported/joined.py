@@ -34,10 +34,10 @@ class Joined:
         request: What was asked for.
         file: The table as read.
         sha256: Hash of the file.
-        manifest: The images.
+        manifest: All images that were indexed.
         chunks: Those that are scored.
         calibration: Those that thresholds are chosen on.
-        cells: The scores.
+        cells: The scores by detector and condition.
         cards: Detector to its card.
     """
 

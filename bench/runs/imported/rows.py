@@ -29,7 +29,7 @@ class ScoreRow(NamedTuple):
         path: Path of the image; None where the file has none.
         detector: Name of the detector.
         condition: Condition as the file spells it; "" for clean.
-        value: The score.
+        value: The score, as it stands there.
         label: The image's own label, where the file has it; else None.
         status: Why there is no score; "" where nothing is said.
         reason: The same in words.

@@ -41,7 +41,7 @@ class Shards:
 
         Args:
             cells: The scores by detector and condition.
-            manifest: The images.
+            manifest: All images that were indexed.
             chunks: Which of them, in order.
             conditions: Conditions in board order, by canonical spelling.
         """

@@ -179,8 +179,8 @@ def _archive_of(names: Iterable[str]) -> FileKind:
     endings = {name.rpartition(".")[2] for name in inner}
     if "constants.pkl" in inner or any(name.startswith("code/") for name in inner):
         advice = (
-            "it is a program, and loading it would run its code, so it is refused: export the network to ONNX "
-            "(--detector FILE.onnx), or, in the code that made it, " + _ADVICE_STATE
+            "it is a program, and loading it would run its code, so it is refused: export the network to "
+            "ONNX (--detector FILE.onnx), or, in the code that made it, " + _ADVICE_STATE
         )
         return FileKind("TorchScript archive", "other", advice)
     if "data.pkl" in inner:
