@@ -9,7 +9,7 @@ import typer
 
 DETECTOR_HELP = (
     "A name (`bench ls detectors`), arch.tag, timm/<model>, path/to/file.py:Name, "
-    "or a trained FILE.safetensors."
+    "a trained FILE.safetensors, or FILE.onnx."
 )
 
 # What to score with

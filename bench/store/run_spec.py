@@ -49,7 +49,7 @@ class ConditionRecord(_Record):
 
     @classmethod
     def of(cls, condition: Condition, severity: Mapping[str, tuple[str, int]]) -> Self:
-        """Describe a condition.
+        """Describe a condition as a run records it.
 
         Args:
             condition: The condition itself.
