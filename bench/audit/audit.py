@@ -120,11 +120,11 @@ def audit(
         equalise=request.equalise,
         seed=request.seed,
     )
-    side, unreadable = _side(manifest, rows, description, pool)
+    side, unreadable = describe_side(manifest, rows, description, pool)
     other = None
     if against is not None:
         everything = np.arange(len(against), dtype=np.int64)
-        found, _ = _side(against, everything, description, pool)
+        found, _ = describe_side(against, everything, description, pool)
         other = Side(found.manifest, found.facts, other=True)
     copies = find_copies(side, other)
     dropped = 0
@@ -134,7 +134,7 @@ def audit(
         side = Side(side.manifest.filter(pa.array(~drop)), side.facts.filter(pa.array(~drop)))
     learnt, results = learn_shortcuts(side, manifest.pairing, request.seed)
     findings = [
-        *shortcut_findings(results),
+        *shortcut_findings(results, equalised=bool(request.equalise)),
         *copy_findings(copies),
         *metadata_findings(unreadable, *_named(side.facts)),
     ]
@@ -160,10 +160,14 @@ def audit(
     )
 
 
-def _side(
+def describe_side(
     manifest: Manifest, rows: NDArray[np.int64], description: Description, pool: Pool
 ) -> tuple[Side, int]:
-    """Describe rows of a manifest; images that cannot be read any more are counted and left out."""
+    """Describe rows of a manifest; images that cannot be read any more are left out.
+
+    Returns:
+        The images with their facts, and the number of those that could not be read.
+    """
     facts = gather(manifest, rows, description, pool)
     readable = pc.is_null(facts["reason"])
     n_unreadable = len(facts) - int(pc.sum(readable).as_py() or 0)

@@ -23,7 +23,7 @@ class Feature:
 
     Attributes:
         name: Name for a person.
-        columns: (n, k) float64; nan where an image has no such fact.
+        columns: (n, k) float64, finite; -1 where an image has no such fact.
     """
 
     name: str
@@ -32,9 +32,7 @@ class Feature:
     @property
     def varies(self) -> bool:
         """Whether two images differ in it."""
-        first = self.columns[:1]
-        same = (self.columns == first) | (np.isnan(self.columns) & np.isnan(first))
-        return not bool(same.all())
+        return not bool((self.columns == self.columns[:1]).all())
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -83,8 +81,9 @@ def _of(facts: pa.Table, makers: Mapping[str, _Maker]) -> list[Feature]:
 
 
 def number(facts: pa.Table, name: str) -> NDArray[np.float64]:
-    """Give a column of facts as (n,) float64, nan where it is not known."""
-    return np.asarray(facts[name].cast(pa.float64()).to_numpy(), dtype=np.float64)
+    """Give a column of facts as (n,) float64, -1 where it is not known."""
+    values = np.asarray(facts[name].cast(pa.float64()).to_numpy(), dtype=np.float64)
+    return np.nan_to_num(values, nan=-1.0)
 
 
 def _numbers(*names: str) -> _Maker:

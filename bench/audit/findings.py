@@ -31,6 +31,11 @@ _ADVICE: Final = {
     "border": "The pictures of one class have a constant border. Crop both classes alike before believing "
     "these numbers.",
 }
+_EQUALISED_ADVICE: Final = {
+    "metadata": "The chain leaves this standing: make all images one size and one shape (resize, then crop).",
+    "bytes per pixel": "The files are no longer the reason: the pictures of one class are smoother, or the "
+    "chain leaves traces of how they were made.",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,17 +51,27 @@ class Finding:
     caution: Caution
 
 
-def shortcut_findings(shortcuts: Sequence[Shortcut]) -> Iterator[Finding]:
-    """Warn of every baseline that tells real from fake beyond chance."""
+def shortcut_findings(
+    shortcuts: Sequence[Shortcut], *, equalised: bool = False
+) -> Iterator[Finding]:
+    """Warn of every baseline that tells real from fake beyond chance.
+
+    Args:
+        shortcuts: Baselines and features alone.
+        equalised: Whether they were learnt from images that were equalised first.
+    """
     for shortcut in shortcuts:
         if shortcut.warns and ": " not in shortcut.name:
             alone = [
                 s for s in shortcuts if s.name.startswith(f"{shortcut.name}: ") and s.auc.warns
             ]
-            yield Finding("warning", _shortcut_caution(shortcut, alone))
+            advice = _ADVICE[shortcut.name]
+            if equalised and shortcut.name in _EQUALISED_ADVICE:
+                advice = _EQUALISED_ADVICE[shortcut.name]
+            yield Finding("warning", _shortcut_caution(shortcut, alone, advice))
 
 
-def _shortcut_caution(shortcut: Shortcut, alone: Sequence[Shortcut]) -> Caution:
+def _shortcut_caution(shortcut: Shortcut, alone: Sequence[Shortcut], advice: str) -> Caution:
     auc = shortcut.auc
     where = ""
     if not auc.warns:
@@ -76,7 +91,7 @@ def _shortcut_caution(shortcut: Shortcut, alone: Sequence[Shortcut]) -> Caution:
         code=f"shortcut: {shortcut.name}",
         title=f"WARNING: {shortcut.name} alone tells real from fake with AUC {auc.value:.2f} "
         f"[{auc.lo:.2f}, {auc.hi:.2f}]{where}{by}",
-        advice=_ADVICE[shortcut.name],
+        advice=advice,
     )
 
 
@@ -104,7 +119,7 @@ def copy_findings(copies: Copies) -> Iterator[Finding]:
         if kinds:
             total = sum(kinds.values())
             each = ", ".join(f"{n} {_KIND_WORDS[kind]}" for kind, n in kinds.items())
-            title = f"{level.upper()}: {total} images {words} ({each})"
+            title = f"{level.upper()}: {total} images {words} ({each}{_largest(copies, relation)})"
             yield Finding(
                 "warning" if level == "warning" else "note",
                 Caution(code=f"copies: {relation}", title=title, advice=advice),
@@ -119,6 +134,15 @@ def copy_findings(copies: Copies) -> Iterator[Finding]:
                 "the one helps with the other.",
             ),
         )
+
+
+def _largest(copies: Copies, relation: str) -> str:
+    """Name the two places that most of it is about."""
+    counts = [count for count in copies.counts if count.relation == relation]
+    most = max(counts, key=lambda count: count.images)
+    if most.where == most.copied_from:
+        return f"; most in {most.where}"
+    return f"; most: {most.images} of {most.where} in {most.copied_from}"
 
 
 _KIND_WORDS: Final = {

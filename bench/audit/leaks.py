@@ -26,7 +26,7 @@ def bundles(columns: Sequence[Sequence[str]], links: Iterable[tuple[int, int]] =
 
     Example:
         >>> bundles([["a", "a", "b", ""], ["", "x", "x", ""]]).tolist()
-        [2, 2, 2, 3]
+        [0, 0, 0, 3]
     """
     count = len(columns[0])
     parent = list(range(count))

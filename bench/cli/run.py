@@ -44,12 +44,15 @@ def command(
     device: options.Device = "auto",
     batch_size: options.BatchSize = "auto",
     threshold: run_options.Threshold = None,
+    equalise: run_options.Equalise = None,
     precision: run_options.Precision = "fp32",
     exact: run_options.Exact = False,
     compile_: run_options.Compile = False,
     threads: run_options.Threads = None,
     seed: run_options.Seed = 0,
     allow_untrained: options.AllowUntrained = False,
+    no_audit: run_options.NoAudit = False,
+    drop_duplicates: run_options.DropDuplicates = False,
     cache: options.Cache = None,
     cluster: run_options.Cluster = None,
     tls_ca: run_options.TlsCa = None,
@@ -79,7 +82,7 @@ def command(
 
     request = RunRequest(
         detectors=tuple(DetectorRequest(name, files.get(name), direction) for name in detector),
-        suite=_load_suite(suite, threshold),
+        suite=_load_suite(suite, threshold, equalise),
         data=data,
         layout=layout,
         split="" if split == "all" else split,
@@ -91,6 +94,8 @@ def command(
         numerics=Numerics("bf16" if precision == "bf16" else "fp32", exact, compile_, threads),
         seed=seed,
         allow_untrained=allow_untrained,
+        audit=not no_audit,
+        drop_duplicates=drop_duplicates,
         cache=cache,
         cluster=cluster,
         tls=Tls(tls_ca, tls_cert, tls_key),
@@ -151,11 +156,12 @@ def _refuse_without_effect(context: typer.Context, *, dry_run: bool, cluster: st
     )
 
 
-def _load_suite(name: str, threshold: str | None) -> Suite:
+def _load_suite(name: str, threshold: str | None, equalise: str | None) -> Suite:
     from bench.protocol.suite import load_suite
 
     suite = load_suite(name)
-    return suite if threshold is None else suite.with_threshold(threshold)
+    suite = suite if threshold is None else suite.with_threshold(threshold)
+    return suite if equalise is None else suite.with_equaliser(equalise)
 
 
 def _run(request: RunRequest, adversarial: tuple[int, Path] | None, *, quiet: bool) -> RunResult:

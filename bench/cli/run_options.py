@@ -124,6 +124,27 @@ SaveAdversarial = Annotated[
         help="Write N image pairs of every detector and attack as PNG, with their difference.",
     ),
 ]
+Equalise = Annotated[
+    str | None,
+    typer.Option(
+        envvar="BENCH_EQUALISE",
+        help="Chain before every condition, such as 'resize(size=256)+jpeg(quality=90)': the board shows "
+        "images as they are and equalised.",
+    ),
+]
+NoAudit = Annotated[
+    bool,
+    typer.Option(
+        "--no-audit", help="Do not look, before scoring, whether the files tell real from fake."
+    ),
+]
+DropDuplicates = Annotated[
+    bool,
+    typer.Option(
+        "--drop-duplicates",
+        help="Score every picture once: decode all, and leave copies out for every detector.",
+    ),
+]
 DryRun = Annotated[
     bool,
     typer.Option(

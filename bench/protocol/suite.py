@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from bench import registry
 from bench.errors import BenchError
 from bench.protocol.condition import Condition, parse
+from bench.protocol.equaliser import equalised, parse_equaliser
 from bench.protocol.threshold import Policy, parse_policy
 from bench.support.toml import read_toml
 
@@ -31,6 +32,10 @@ class Suite(BaseModel):
         conditions: Conditions in any spelling; kept in order, made canonical.
         threshold: Policy by which a logit becomes a verdict, made canonical: ``0`` (the trained decision
             point), ``calibrate(split=val, by=balanced-accuracy)``, ``fpr(0.01, split=val)``, ``oracle``.
+        equalise: Chain of corruptions that stands before every condition, made canonical; images are
+            scored as they are and equalised. "" for none.
+        requires_audit: Whether a data set whose files tell real from fake is refused before anything is
+            scored.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -45,6 +50,8 @@ class Suite(BaseModel):
     slices: Annotated[list[Slicing], Field(min_length=1)]
     conditions: Annotated[list[str], Field(min_length=1)]
     threshold: str = "0"
+    equalise: str = ""
+    requires_audit: bool = False
 
     @field_validator("conditions")
     @classmethod
@@ -66,6 +73,11 @@ class Suite(BaseModel):
     def _policy(cls, value: str) -> str:
         return str(parse_policy(value))
 
+    @field_validator("equalise")
+    @classmethod
+    def _equaliser(cls, value: str) -> str:
+        return str(parse_equaliser(value)) if value.strip() else ""
+
     @property
     def policy(self) -> Policy:
         """The threshold policy as an object."""
@@ -82,6 +94,14 @@ class Suite(BaseModel):
         except ValueError as error:
             raise BenchError(f"--threshold: {error}") from None
 
+    def with_equaliser(self, text: str) -> Suite:
+        """Give the same suite with a chain of corruptions before every condition.
+
+        Raises:
+            BenchError: If the text is no such chain.
+        """
+        return self.model_copy(update={"equalise": str(parse_equaliser(text))})
+
     @property
     def remarks(self) -> list[str]:
         """Source, what is exact and what is assumed, as lines for the board."""
@@ -91,9 +111,15 @@ class Suite(BaseModel):
 
     @property
     def parsed(self) -> list[Condition]:
-        """The conditions as objects, ``clean`` first: every drop is measured against it."""
-        spelled = ["clean", *(text for text in self.conditions if text != "clean")]
-        return [parse(text) for text in spelled]
+        """The conditions as objects, ``clean`` first: every drop is measured against it.
+
+        With an equaliser ``clean`` is the images as they are, the next the equaliser alone.
+        """
+        further = [parse(text) for text in self.conditions if text != "clean"]
+        if not self.equalise:
+            return [Condition(), *further]
+        equaliser = parse_equaliser(self.equalise)
+        return [Condition(), *(equalised(equaliser, c) for c in (Condition(), *further))]
 
 
 def load_suite(name_or_path: str) -> Suite:

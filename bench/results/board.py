@@ -69,7 +69,14 @@ def build_report(run: ScoredRun) -> Report:
     board = Board(
         rows,
         _notes(spec, scores, cards),
-        extras(scores.samples, slices, scores.columns, rows, scores.training),
+        extras(
+            scores.samples,
+            slices,
+            scores.columns,
+            rows,
+            scores.training,
+            equaliser=spec.suite.equalise,
+        ),
     )
     incomplete = int((rows["status"] != "ok").sum())
     return Report(
@@ -104,6 +111,7 @@ def _notes(spec: RunSpec, scores: ScoreTable, cards: Mapping[str, DetectorCard])
         bad_images=sum(kind.images for kind in scores.left_out),
         left_out=scores.left_out,
         cautions=scores.cautions,
+        shortcuts=spec.audit.shortcuts if spec.audit is not None else (),
         seed=spec.seed,
         precision=spec.precision,
         device=spec.device,

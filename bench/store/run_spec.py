@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict
 
 from bench.protocol.suite import Suite
 from leaderboards.tables.attacks import AttackFacts
-from leaderboards.tables.notes import LeftOut
+from leaderboards.tables.notes import Caution, LeftOut, ShortcutRow
 
 SCHEMA_VERSION = 1
 # What a detector's remark begins with where its answers vary.
@@ -68,10 +68,25 @@ class Failure(_Record):
     reason: str
 
 
+class AuditRecord(_Record):
+    """What the short audit before a run found.
+
+    Attributes:
+        images: Number of images whose files were read.
+        shortcuts: How well the files alone tell real from fake.
+        cautions: What of that makes numbers unusable.
+    """
+
+    images: int
+    shortcuts: tuple[ShortcutRow, ...] = ()
+    cautions: tuple[Caution, ...] = ()
+
+
 class RunSpec(_Record):
     """The resolved request: every choice that was made, by the user or for them.
 
-    ``left_out`` counts the images of the split that could not be used when the data were indexed.
+    ``left_out`` counts the images of the split that could not be used when the data were indexed,
+    ``copies`` those that were selected and dropped because another one shows the same; None: not asked.
     """
 
     schema_version: int = SCHEMA_VERSION
@@ -81,6 +96,8 @@ class RunSpec(_Record):
     layout: str
     pairing: dict[str, tuple[str, ...]]
     left_out: tuple[LeftOut, ...] = ()
+    copies: tuple[LeftOut, ...] | None = None
+    audit: AuditRecord | None = None
     manifest_digest: str
     split: str
     limit: int | None
@@ -122,6 +139,8 @@ class RunSpec(_Record):
             "exact": self.environment.get("exact", True),
             "compile": self.environment.get("compiled", False),
             "device": self.device,
+            # Only where it is asked for: folders of earlier runs are found again by what they hold.
+            **({"drop duplicates": True} if self.copies is not None else {}),
         }
 
     def differences(self, other: RunSpec) -> list[str]:
@@ -132,7 +151,7 @@ class RunSpec(_Record):
         taken for another request.
         """
         here, there = self.request, other.request
-        keys = [key for key in here if here[key] != there[key]]
+        keys = [key for key in {**here, **there} if here.get(key) != there.get(key)]
         if self.manifest_digest == other.manifest_digest:
             keys = [key for key in keys if key != "data"]
         if len(self.detectors) == len(other.detectors) and all(

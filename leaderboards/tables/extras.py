@@ -6,11 +6,12 @@ These need the scores themselves, not only the cells, so they are made where the
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from leaderboards.statistics.intervals import wilson
 from leaderboards.statistics.paired import (
@@ -26,6 +27,9 @@ from leaderboards.tables.cells import CLEAN, ScoreColumn, SeenBy, cell_rows
 from leaderboards.tables.means import main_rows, mean_basis
 from leaderboards.tables.slicing import Slice, pool
 
+EQUALISED_COLUMNS = (
+    "detector", "condition", "auc", "auc_equalised", "difference", "difference_lo", "difference_hi",
+)  # fmt: skip
 SOURCE_COLUMNS = (
     "detector", "source", "control", "n", "false_positives", "fpr", "fpr_lo", "fpr_hi",
 )  # fmt: skip
@@ -41,11 +45,16 @@ class Extras:
             is a source that is compared with no generator.
         ranks: Detector to 1 + the number of detectors with a significantly higher headline AUC
             (paired, clustered by group and by equal bytes, Holm-adjusted at 5%); 0 where not scored.
+        equalised: Columns ``EQUALISED_COLUMNS``: headline AUC of the images as they are and equalised, and
+            the paired difference with its 95% interval; a row a detector that has both.
     """
 
     pooled: pd.DataFrame
     sources: pd.DataFrame
     ranks: Mapping[str, int]
+    equalised: pd.DataFrame = field(
+        default_factory=lambda: pd.DataFrame(columns=list(EQUALISED_COLUMNS))
+    )
 
 
 def extras(
@@ -54,8 +63,13 @@ def extras(
     columns: Sequence[ScoreColumn],
     rows: pd.DataFrame,
     seen: Mapping[str, SeenBy],
+    *,
+    equaliser: str = "",
 ) -> Extras:
-    """Make the tables from the same arguments as ``cell_rows``, and the rows it gave."""
+    """Make the tables from the same arguments as ``cell_rows``, and the rows it gave.
+
+    ``equaliser`` is the condition under which images are only equalised; "" where there is none.
+    """
     clean = [column for column in columns if column.condition == CLEAN]
     thresholds = {
         detector: threshold
@@ -71,8 +85,46 @@ def extras(
         if (mean := headline_influence(samples, cuts, column, rows)) is not None
     }
     return Extras(
-        pooled, _sources(samples, everything, judged, thresholds), _ranks(samples, rows, means)
+        pooled,
+        _sources(samples, everything, judged, thresholds),
+        _ranks(samples, rows, means),
+        _equalised(samples, cuts, columns, rows, equaliser),
     )
+
+
+def _equalised(
+    samples: pd.DataFrame,
+    cuts: Sequence[Slice],
+    columns: Sequence[ScoreColumn],
+    rows: pd.DataFrame,
+    equaliser: str,
+) -> pd.DataFrame:
+    """Hold every detector's scores of equalised images against those of the images as they are."""
+    estimates = {
+        (column.detector, column.condition): headline_influence(samples, cuts, column, rows)
+        for column in columns
+        if equaliser and column.condition in (CLEAN, equaliser)
+    }
+    clusters = _clusters(samples)
+    records = []
+    for detector in dict.fromkeys(column.detector for column in columns):
+        raw, after = (estimates.get((detector, name)) for name in (CLEAN, equaliser))
+        if raw is None or after is None:
+            continue
+        change = difference(raw, after, clusters, pairs=len(samples))
+        lo, hi = change.interval()
+        values = (detector, equaliser, raw.value, after.value, change.value, lo, hi)
+        records.append(dict(zip(EQUALISED_COLUMNS, values, strict=True)))
+    return pd.DataFrame(records, columns=list(EQUALISED_COLUMNS))
+
+
+def _clusters(samples: pd.DataFrame) -> NDArray[np.int64] | None:
+    """Code images of one group, or of equal bytes, alike."""
+    groups, contents = (
+        list(samples[name]) if name in samples.columns else [""] * len(samples)
+        for name in ("group", "sha256")
+    )
+    return cluster_codes(groups, contents)
 
 
 def headline_influence(
@@ -104,11 +156,7 @@ def _ranks(
 ) -> dict[str, int]:
     names = list(dict.fromkeys(rows["detector"]))
     ranked = [name for name in names if name in means]
-    groups, contents = (
-        list(samples[name]) if name in samples.columns else [""] * len(samples)
-        for name in ("group", "sha256")
-    )
-    clusters = cluster_codes(groups, contents)
+    clusters = _clusters(samples)
     pairs = [(i, j) for i in range(len(ranked)) for j in range(i)]
     tests = [difference(means[ranked[i]], means[ranked[j]], clusters) for i, j in pairs]
     p = np.ones((len(ranked), len(ranked)))

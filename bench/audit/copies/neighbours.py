@@ -21,7 +21,7 @@ Hashes = NDArray[np.uint64]
 Pairs = NDArray[np.int64]
 
 _BITS: Final = 64
-_BLOCK: Final = 1 << 21  # candidate pairs that are held at a time
+_BLOCK: Final = 1 << 19  # candidate pairs that are held at a time
 _ONES: Final = np.array([bin(value).count("1") for value in range(1 << 16)], dtype=np.uint8)
 
 

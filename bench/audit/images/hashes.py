@@ -40,7 +40,7 @@ def has_perceptual_hash() -> bool:
 
 
 def hashes(pixels: NDArray[np.uint8], *, perceptual: bool) -> Hashes:
-    """Hash decoded pixels.
+    """Hash the decoded pixels of one image.
 
     Args:
         pixels: (height, width, 3) uint8, C-contiguous.
