@@ -78,6 +78,8 @@ def with_crops(transformer: Any) -> nn.Module:
     embedding, head = transformer.patch_embed, transformer.head
     transformer.patch_embed = CropEmbedding(embedding.proj, embedding.grid_size)
     transformer.head = CropHead(head.in_features, head.out_features)
+    # Five crops of 1,301 tokens an image: gradients that keep every block's values would take 4 GB an image.
+    transformer.set_grad_checkpointing()
     network: nn.Module = transformer
     return network
 
