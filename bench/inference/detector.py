@@ -96,7 +96,7 @@ def resolve(request: DetectorRequest, *, allow_untrained: bool = False) -> Detec
     try:
         adapter = registry.adapter_of(request.name)
         if adapter is not None:
-            return adapter.load(request.name, options, _listed)
+            return adapter.load(request.name, options, _of_card)
         from detectors.adapters.construct import construct  # noqa: PLC0415  (imports torch)
 
         return construct(_listed(request.name), request.name, options)
@@ -122,6 +122,12 @@ def architecture(name: str) -> Architecture:
             f"{name} brings its own code and cannot be trained here: choose an architecture"
         )
     return listed
+
+
+def _of_card(arch: str) -> Architecture | type[Detector]:
+    """What a card's architecture stands for: a name in the lists, or a network that an adapter builds."""
+    adapter = registry.adapter_of(arch)
+    return _listed(arch) if adapter is None else adapter.architecture(arch)
 
 
 def _listed(name: str) -> Architecture | type[Detector]:
