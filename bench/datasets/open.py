@@ -50,17 +50,21 @@ def open_data(
     refresh: bool = False,
     hash_files: bool = True,
     splits: Sequence[str] | None = None,
+    columns: Mapping[str, str] | None = None,
+    reals: Sequence[Path] = (),
 ) -> Manifest:
     """Index a data set; a second call reads no image.
 
     Args:
-        source: ``pocket``, or the path of a folder, CSV, JSONL or Parquet file.
+        source: ``pocket``, or the path of a folder, an archive, or a CSV, JSONL or Parquet file.
         progress: Shows how many images have been read.
         layout: A layout's name, or ``auto``.
         cache: Folder of cached manifests; ``None`` is the user's.
         refresh: Read every image again.
         hash_files: Hash every image, so that a changed one is noticed.
         splits: Read only the images of these; ``None`` reads all.
+        columns: Which columns of tables are which of ours; see ``layouts.columns.parse_columns``.
+        reals: Places of further real images.
 
     Raises:
         BenchError: If there is none, or it cannot be recognised.
@@ -85,4 +89,6 @@ def open_data(
         refresh=refresh,
         layouts=layouts(),
         split=splits,
+        columns=columns,
+        reals=reals,
     )

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Final, NamedTuple
 
 from bench.datasets.layouts.base import FolderLayout, Layout, Match
+from bench.datasets.layouts.generators import Generators
 from bench.datasets.layouts.generic import Generic
 from bench.datasets.layouts.siblings import Siblings
 from bench.datasets.layouts.words import LABEL_EXAMPLES, label_of
@@ -23,13 +24,17 @@ class Recognised(NamedTuple):
     match: Match
 
 
-def recognise(tree: Tree, name: str, layouts: Mapping[str, Layout]) -> Recognised:
+def recognise(
+    tree: Tree, name: str, layouts: Mapping[str, Layout], *, reals_elsewhere: bool = False
+) -> Recognised:
     """Choose the layout named, or the single most specific one that reads all of the tree.
 
     Args:
         tree: what lies there.
         name: a layout's name, or ``auto``.
         layouts: those to choose from, by name.
+        reals_elsewhere: whether the user names real images beside the tree: folders that say nothing
+            then hold AI-generated ones.
 
     Raises:
         DataError: an unknown name; nothing there; no layout, or more than one, reads the tree.
@@ -40,11 +45,10 @@ def recognise(tree: Tree, name: str, layouts: Mapping[str, Layout]) -> Recognise
         return Recognised(layouts[name], Match(0, f"{layouts[name].summary} (as stated)"))
     if not len(tree):
         raise DataError(f"{tree.root} is empty: it holds no image and no table of images")
-    candidates = [
-        Recognised(layout, match)
-        for layout in layouts.values()
-        if (match := layout.match(tree)) is not None
-    ]
+    candidates = matching(tree, layouts)
+    if not candidates and reals_elsewhere and tree.image_folders:
+        fakes = Generators()
+        candidates = [Recognised(fakes, Match(0, fakes.summary))]
     if not candidates:
         raise DataError(_nothing_reads(tree, layouts.values()))
     best = max(candidate.match.specificity for candidate in candidates)
@@ -57,6 +61,19 @@ def recognise(tree: Tree, name: str, layouts: Mapping[str, Layout]) -> Recognise
     return winners[0]
 
 
+def matching(tree: Tree, layouts: Mapping[str, Layout]) -> list[Recognised]:
+    """List the layouts that read all of a tree.
+
+    Raises:
+        DataError: a table that cannot be read.
+    """
+    return [
+        Recognised(layout, match)
+        for layout in layouts.values()
+        if (match := layout.match(tree)) is not None
+    ]
+
+
 def describe_folders(tree: Tree) -> str:
     """Name the folders that hold images, with counts, as a clause for messages."""
     counts = sorted(tree.image_folders.items())
@@ -67,7 +84,7 @@ def describe_folders(tree: Tree) -> str:
 
 def _nothing_reads(tree: Tree, layouts: Iterable[Layout]) -> str:
     """Say why no layout reads the tree, and the way out."""
-    where = tree.root / tree.single
+    where = tree.place
     tables = ", ".join(file.path for file in tree.tables[:3])
     if not tree.image_folders:
         hint = f"; it holds the tables {tables}: point at one of them" if tables else ""

@@ -58,12 +58,25 @@ def read_image_file(path: Path) -> bytes:
         OSError: it cannot be read.
     """
     with open_regular(path) as stream:
-        size = os.fstat(stream.fileno()).st_size
-        if size > _READ_AT_ONCE:
-            width, height = open_image(stream).size
-            if size > width * height * _BYTES_A_PIXEL + _METADATA:
-                raise BadImageError(
-                    f"a file of {size / 2**30:.1f} GiB, more than {width} x {height} pixels can need"
-                )
-            stream.seek(0)
-        return stream.read()
+        return read_image(stream, os.fstat(stream.fileno()).st_size)
+
+
+def read_image(stream: BinaryIO, size: int) -> bytes:
+    """Read an encoded image from a stream that can be sought; of a large one the header is read first.
+
+    Args:
+        stream: at its beginning.
+        size: bytes it holds.
+
+    Raises:
+        BadImageError: no image, or far larger than its pixels need.
+        OSError: it cannot be read.
+    """
+    if size > _READ_AT_ONCE:
+        width, height = open_image(stream).size
+        if size > width * height * _BYTES_A_PIXEL + _METADATA:
+            raise BadImageError(
+                f"a file of {size / 2**30:.1f} GiB, more than {width} x {height} pixels can need"
+            )
+        stream.seek(0)
+    return stream.read()
