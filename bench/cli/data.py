@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Look at data sets.", no_args_is_help=True, rich_markup_mode=None)
 INDEX_EXAMPLES = examples(
     "bench data index /data/GenImage",
-    "bench data index photos.csv --json",
-    "bench data index /mnt/archive/faces --layout generic --no-hash",
+    "bench data index fakes.zip --reals photos --reals more-photos.tar.gz --json",
+    "bench data index eval.parquet --columns label=target,fake=1,generator=model --no-hash",
 )
 PAIRS_EXAMPLES = examples(
     "bench data pairs photos variations --generator sd --out pairs.csv",
@@ -30,7 +30,9 @@ PAIRS_EXAMPLES = examples(
 )
 MOST_SHOWN = 10  # images left out, by name
 
-Source = Annotated[str, typer.Argument(help="Folder, or CSV, JSONL or Parquet file; or pocket.")]
+Source = Annotated[
+    str, typer.Argument(help="Folder, archive, or CSV, JSONL or Parquet file; or pocket.")
+]
 Refresh = Annotated[bool, typer.Option("--refresh", help="Read every image again.")]
 NoHash = Annotated[
     bool,
@@ -62,6 +64,8 @@ def index_command(
     *,
     path: Source,
     layout: options.Layout = "auto",
+    columns: options.Columns = "",
+    reals: options.Reals = [],
     cache: options.Cache = None,
     refresh: Refresh = False,
     no_hash: NoHash = False,
@@ -69,12 +73,14 @@ def index_command(
     quiet: options.Quiet = False,
 ) -> None:
     """Recognise a data set's layout, read every image's header, and say what was found."""
+    from bench.datasets.layouts.columns import parse_columns
     from bench.datasets.open import card_of, open_data
 
     with Bar(quiet=quiet) as bar:
         manifest = open_data(
-            path, bar, layout=layout, cache=cache, refresh=refresh, hash_files=not no_hash
-        )
+            path, bar, layout=layout, cache=cache, refresh=refresh, hash_files=not no_hash,
+            columns=parse_columns(columns), reals=reals,
+        )  # fmt: skip
     if as_json:
         _put_json(manifest, card_of(manifest))
     else:
@@ -93,6 +99,7 @@ def _put_json(manifest: Manifest, card: DataCard | None) -> None:
             "digest": manifest.digest,
             "images": len(manifest),
             "counts": manifest.counts().to_dict("records"),
+            "free": list(manifest.free_names),
             "pairing": {name: list(sources) for name, sources in manifest.pairing.items()},
             "bad": manifest.bad.to_pylist(),
         }
@@ -110,6 +117,8 @@ def _put_text(manifest: Manifest, card: DataCard | None) -> None:
     put(table([{str(k): v for k, v in row.items()} for row in counts.to_dict("records")]))
     for name, sources in manifest.pairing.items():
         put(f"paired: {name} with {', '.join(sources)}")
+    if manifest.free_names:
+        put(f"further columns, for slices: {', '.join(manifest.free_names)}")
     for row in bad[:MOST_SHOWN]:
         say(f"left out: {row['path']}: {row['reason']}")
     if len(bad) > MOST_SHOWN:

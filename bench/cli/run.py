@@ -34,6 +34,8 @@ def command(
     suite: run_options.SuiteName = "cross-generator",
     data: run_options.Data = None,
     layout: options.Layout = "auto",
+    columns: options.Columns = "",
+    reals: options.Reals = [],
     split: run_options.Split = None,
     out: run_options.Out = None,
     force: run_options.Force = False,
@@ -73,6 +75,7 @@ def command(
     files = values.weights_by_detector(detector, weights)
     direction = values.parse_fake_logit(fake_logit)
     _refuse_without_effect(context, dry_run=dry_run, cluster=cluster)
+    from bench.datasets.layouts.columns import parse_columns
     from bench.inference.detector import DetectorRequest
     from bench.inference.numerics import Numerics
     from bench.runs.request import RunRequest, Tls
@@ -82,6 +85,8 @@ def command(
         suite=_load_suite(suite, threshold),
         data=data,
         layout=layout,
+        columns=parse_columns(columns),
+        reals=tuple(reals),
         split="" if split == "all" else split,
         out=out,
         store=store,

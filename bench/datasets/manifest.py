@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -52,7 +52,7 @@ class Manifest:
     pairing: Mapping[str, tuple[str, ...]]
     lost: pa.Table
     digest: str
-    free: pa.Table
+    free: pa.Table = field(default_factory=lambda: pa.table({}))
 
     @classmethod
     def build(
@@ -80,8 +80,9 @@ class Manifest:
             free: as the attribute, in the order of the table; none by default.
         """
         columns = table.select(SCHEMA.names).cast(SCHEMA)
-        for column in free.column_names if free is not None else ():
-            columns = columns.append_column(column, free[column])
+        if free is not None:
+            for column in free.column_names:
+                columns = columns.append_column(column, free[column])
         columns = _sorted(columns).combine_chunks()
         free = columns.drop_columns(SCHEMA.names).replace_schema_metadata(None)
         ordered = share_memory(columns.select(SCHEMA.names)).replace_schema_metadata(None)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from bench.datasets import REAL
 from bench.datasets.layouts.base import UNKNOWN
-from bench.errors import NothingSelectedError
+from bench.errors import BenchError, NothingSelectedError
 from bench.results.checks import (
     black_box_hint,
     detector_cautions,
@@ -32,7 +32,9 @@ from bench.store.shards import ShardDamagedError
 from detectors.card import DetectorCard
 from leaderboards import CLEAN, Axis, ScoreColumn, SeenBy, Slice, Status, slices
 from leaderboards.tables.attack_checks import AttackScores, Check, check_attacks
+from leaderboards.tables.generator_names import strangers
 from leaderboards.tables.notes import Caution, LeftOut
+from leaderboards.tables.slicing import column_slices
 
 _AXES: dict[str, tuple[Axis, ...]] = {
     "generator": ("generator",),
@@ -98,7 +100,15 @@ class ScoreTable:
             raise NothingSelectedError(
                 f"{self.dataset} has no fake image left to score in split {self.protocol['split']!r}"
             )
-        return [piece for cut in cuts for piece in slices(self.samples, self.pairing, _AXES[cut])]
+        return [piece for cut in cuts for piece in self._pieces(cut)]
+
+    def _pieces(self, cut: str) -> list[Slice]:
+        if cut in _AXES:
+            return slices(self.samples, self.pairing, _AXES[cut])
+        try:
+            return column_slices(self.samples, self.pairing, cut)
+        except ValueError as error:
+            raise BenchError(f"the suite's slices ask for {cut!r}: {error}") from error
 
     @property
     def detectors(self) -> list[str]:
@@ -193,7 +203,7 @@ def read_scores(record: RunRecord, *, set_aside: bool) -> ScoredRun:
         thresholds=thresholds,
         bad=bad,
         checks=tuple(checks),
-        training={detector.label: _training(detector) for detector in spec.detectors},
+        training=_trainings(spec.detectors, spec.pairing),
         left_out=left_out,
         cautions=(
             *probability_cautions(columns, thresholds),
@@ -202,6 +212,18 @@ def read_scores(record: RunRecord, *, set_aside: bool) -> ScoredRun:
         ),
     )  # fmt: skip
     return ScoredRun(spec, scores)
+
+
+def _trainings(
+    records: Sequence[DetectorRecord], pairing: Mapping[str, Sequence[str]]
+) -> dict[str, SeenBy]:
+    """Say what every detector was trained on, and which of the data's generators nobody knows."""
+    trained = {record.label: _training(record) for record in records}
+    everyone = frozenset(name for seen in trained.values() for name in seen.generators)
+    return {
+        label: replace(seen, strangers=strangers(pairing, seen.generators, everyone))
+        for label, seen in trained.items()
+    }
 
 
 def _training(record: DetectorRecord) -> SeenBy:

@@ -13,11 +13,13 @@ from numpy.typing import NDArray
 
 from bench.datasets import DecodePolicy, Manifest
 from bench.datasets.open import open_data
+from bench.errors import BenchError
 from bench.inference.batches import auto_batch
 from bench.inference.device import cpu_threads, device_name, pick_device, quiet_numerics
 from bench.inference.foreign import identify
 from bench.inference.profiling import Stopwatch
 from bench.protocol.condition import Condition, each_surrogate
+from bench.protocol.suite import SLICINGS, Suite
 from bench.runs.calibration import calibration_chunks
 from bench.runs.loading import load
 from bench.runs.request import RunRequest
@@ -167,6 +169,21 @@ class Prepared:
         return planning.build(chunks, planned, conditions, settings)
 
 
+def _check_slices(suite: Suite, manifest: Manifest) -> None:
+    """Refuse a suite that cuts by a column which the data do not have.
+
+    Raises:
+        BenchError: Names the columns there are.
+    """
+    for cut in suite.slices:
+        if cut not in SLICINGS and cut not in manifest.free_names:
+            there = ", ".join(manifest.free_names) or "none beside ours"
+            raise BenchError(
+                f"suite {suite.name} cuts by {cut!r}, a column that {manifest.name} does not have (it has "
+                f"{there}): add it to the data's table, or take it out of slices"
+            )
+
+
 def environment(request: RunRequest, device: torch.device) -> dict[str, Any]:
     """Describe what of this installation and of a request can change a score on a device."""
     return scoring_environment(device_name(device), request.numerics.fingerprint)
@@ -202,9 +219,12 @@ def prepare(
         request.data or request.suite.dataset,
         progress,
         layout=request.layout,
+        columns=request.columns,
+        reals=request.reals,
         cache=request.cache,
         splits=[split, *([policy.split] if policy.split else [])] if split else None,
     )
+    _check_slices(request.suite, manifest)
     progress.note(f"{manifest.name}: recognised as {manifest.recognised}; {len(manifest)} images")
     everything = manifest.rows(split)
     rows = planning.select(manifest, split, request.limit, request.seed)

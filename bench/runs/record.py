@@ -28,6 +28,8 @@ def run_spec(prepared: Prepared, settled: Settled) -> RunSpec:
     return RunSpec(
         suite=request.suite,
         data=_place(request.data or request.suite.dataset),
+        columns=dict(request.columns),
+        reals=tuple(str(place.resolve()) for place in request.reals),
         dataset=manifest.name,
         layout=manifest.layout,
         pairing={name: tuple(sources) for name, sources in manifest.pairing.items()},

@@ -77,6 +77,8 @@ class RunSpec(_Record):
     schema_version: int = SCHEMA_VERSION
     suite: Suite
     data: str = ""
+    columns: dict[str, str] = {}
+    reals: tuple[str, ...] = ()
     dataset: str
     layout: str
     pairing: dict[str, tuple[str, ...]]
@@ -113,6 +115,8 @@ class RunSpec(_Record):
             "conditions": [condition.spelled for condition in self.conditions],
             "threshold": self.suite.threshold,
             "data": self.data,
+            "columns": self.columns,
+            "reals": list(self.reals),
             "split": self.split,
             "limit": self.limit,
             "seed": self.seed,
@@ -134,7 +138,7 @@ class RunSpec(_Record):
         here, there = self.request, other.request
         keys = [key for key in here if here[key] != there[key]]
         if self.manifest_digest == other.manifest_digest:
-            keys = [key for key in keys if key != "data"]
+            keys = [key for key in keys if key not in ("data", "columns", "reals")]
         if len(self.detectors) == len(other.detectors) and all(
             one.label == two.label
             and (one.asked == two.asked != "" or one.identity == two.identity)

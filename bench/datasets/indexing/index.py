@@ -112,7 +112,9 @@ def index(
             parts.remove()
         threads = workers or min(_MOST_THREADS, 2 * (os.cpu_count() or 1))
         reader = Reader(tree.root, policy, whole=hash, workers=threads, progress=progress)
-        entries = _of_splits(_entries(tree, recognised.layout.entries(tree), recognised.layout), splits, tree)
+        entries = _of_splits(
+            _entries(tree, recognised.layout.entries(tree), recognised.layout), splits, tree
+        )
         if places:
             entries = _with_reals(entries, _columns_of(real_entries(places, layouts)), splits, tree)
         manifest = _index(tree, recognised, entries, name=name, reader=reader, parts=parts)
@@ -243,8 +245,8 @@ def _with_reals(
     if present != [""] and pc.any(nowhere).as_py():
         if len(present) > 1:
             raise DataError(
-                f"{tree.place} has the splits {', '.join(present)}, and the images of --reals are of none: put "
-                "them into folders called so, or choose one --split"
+                f"{tree.place} has the splits {', '.join(present)}, and the images of --reals are of none: "
+                "put them into folders called so, or choose one --split"
             )
         split = pc.if_else(nowhere, present[0], reals["split"])
         reals = reals.set_column(reals.column_names.index("split"), "split", split)

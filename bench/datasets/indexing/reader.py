@@ -15,7 +15,6 @@ from bench.datasets.sources.image_bytes import is_embedded, open_bytes, parquet_
 from bench.datasets.sources.names import is_image_name, suffix
 from bench.datasets.sources.regular_file import open_regular
 
-
 Progress = Callable[[int, int], None]
 
 _CHUNK: Final = 64

@@ -115,7 +115,9 @@ def parse_columns(text: str) -> dict[str, str]:
         if not equals:
             raise DataError(f"--columns {part!r}: write OURS=THEIRS, such as generator=model")
         if name not in STATED:
-            raise DataError(f"--columns {part!r}: {name!r} is no column of ours: {nearest(name, STATED)}")
+            raise DataError(
+                f"--columns {part!r}: {name!r} is no column of ours: {nearest(name, STATED)}"
+            )
         if name in stated:
             raise DataError(f"--columns: {name} is given twice: give it once")
         if name in ("fake", "real") and not column:
@@ -139,9 +141,7 @@ def path_column(columns: Sequence[str], stated: Mapping[str, str]) -> str | None
     )
 
 
-def chosen_columns(
-    columns: Sequence[str], stated: Mapping[str, str], where: str
-) -> dict[str, str]:
+def chosen_columns(columns: Sequence[str], stated: Mapping[str, str], where: str) -> dict[str, str]:
     """Say which column of a table is which of ours; those it lacks are left out.
 
     Args:

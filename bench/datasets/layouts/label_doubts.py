@@ -14,7 +14,9 @@ from bench.errors import DataError
 
 _SHOWN: Final = 5
 # How tables write that a label is kept back, as in the test part of a competition.
-_HIDDEN: Final = frozenset({"", "-1", "?", "none", "null", "nan", "hidden", "unlabeled", "unlabelled"})
+_HIDDEN: Final = frozenset(
+    {"", "-1", "?", "none", "null", "nan", "hidden", "unlabeled", "unlabelled"}
+)
 # Names of folders and generators that leave no doubt; "human" and "original" are kinds of content too.
 _PLAIN_WORDS: Final = {
     "real": REAL, "reals": REAL, "0_real": REAL, "fake": FAKE, "fakes": FAKE, "1_fake": FAKE,
@@ -101,11 +103,13 @@ class UnreadableLabels:
         self.count += count - 1
 
     def add(self, value: Any, row: _Row) -> None:
+        """Count a label that says nothing."""
         self.count += 1
         if len(self.origins) < _SHOWN:
             self.origins.setdefault(shown(value), row.origin)
 
     def message(self, label: LabelColumn, where: str) -> str:
+        """Say what stands in the column, and the way out."""
         values = ", ".join(f"{value} ({origin})" for value, origin in self.origins.items())
         more = f", in {self.count} rows in all" if self.count > len(self.origins) else ""
         problem = f"{where}: column `{label.name}` holds {values}{more}"

@@ -53,7 +53,8 @@ class ManifestFile(Layout):
             return []
         table = read_table(tree.root / path, tree.table_bytes(path))
         reading, images = read_columns(tree, table, path)
-        rows = (_row(record, images, path, tree.root, reading) for record in table.records)
+        base = _Base(tree)
+        rows = (_row(record, images, path, base, reading) for record in table.records)
         return entries_from_rows(rows, reading.label, path, tree.splits)
 
 
@@ -122,11 +123,32 @@ def _has_labels(tree: Tree, path: str) -> bool:
     return bool(find_column(PATH_COLUMNS, columns) and find_column(LABEL_COLUMNS, columns))
 
 
-def _row(record: Record, images: str, table: str, root: Path, reading: Reading) -> Row:
-    path = image_path(record, images, table)
-    if "\\" in path and not (root / path).exists():
-        path = path.replace("\\", "/")  # written on Windows
-    return reading.row(record.origin, record.values, posixpath.normpath(path))
+class _Base:
+    """Where the files of a table lie: beside it, or in ``images`` beside it, as the first tells."""
+
+    def __init__(self, tree: Tree) -> None:
+        self._root, self._archived = tree.root, bool(tree.archived)
+        self._folder: str | None = "" if self._archived else None
+
+    def place(self, path: str) -> str:
+        if "\\" in path and (self._archived or not (self._root / path).exists()):
+            path = path.replace("\\", "/")  # written on Windows
+        if self._folder is None:
+            below = not _exists(self._root / path) and _exists(self._root / "images" / path)
+            self._folder = "images" if below else ""
+        return posixpath.normpath(posixpath.join(self._folder, path))
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except (OSError, ValueError):  # a NUL, or a name that is too long
+        return False
+
+
+def _row(record: Record, images: str, table: str, base: _Base, reading: Reading) -> Row:
+    place = base.place(image_path(record, images, table))
+    return reading.row(record.origin, record.values, place)
 
 
 def image_path(record: Record, images: str, table: str) -> str:

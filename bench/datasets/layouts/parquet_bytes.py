@@ -18,7 +18,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from bench.datasets.layouts.base import Entry, Layout, Match, Tree
-from bench.datasets.layouts.folder_names import splits_in
 from bench.datasets.layouts.columns import (
     PATH_COLUMNS,
     LabelColumn,
@@ -28,6 +27,7 @@ from bench.datasets.layouts.columns import (
     label_column,
     stated_values,
 )
+from bench.datasets.layouts.folder_names import splits_in
 from bench.datasets.layouts.table_rows import Reading, Row, entries_from_rows
 from bench.datasets.layouts.words import split_of
 from bench.datasets.record import REAL
@@ -125,7 +125,7 @@ def _label(tree: Tree, schema: pa.Schema, path: str) -> LabelColumn:
 
 def _is_forensics(schema: pa.Schema) -> bool:
     """Whether a file is one of Community Forensics (Park and Owens, CVPR 2025), in which 1 is fake."""
-    return _FORENSICS <= set(schema.names)
+    return set(schema.names) >= _FORENSICS
 
 
 def _class_names(schema: pa.Schema, column: str) -> tuple[str, ...]:
@@ -185,7 +185,9 @@ def _is_flat(kind: pa.DataType) -> bool:
     """Whether values of a type are words, numbers or dates, as one cuts a board by."""
     if pa.types.is_dictionary(kind):
         kind = kind.value_type
-    return not (pa.types.is_nested(kind) or pa.types.is_binary(kind) or pa.types.is_large_binary(kind))
+    return not (
+        pa.types.is_nested(kind) or pa.types.is_binary(kind) or pa.types.is_large_binary(kind)
+    )
 
 
 def _columns(reading: Reading, schema: pa.Schema) -> list[str]:

@@ -17,9 +17,10 @@ from bench.errors import DataError
 _log = logging.getLogger(__name__)
 # Columns of prose, addresses and sums: not what anyone cuts a board by.
 _PROSE: Final = frozenset(
-    "prompt negative_prompt caption captions text description url link source_url md5 sha256 sha1 "
-    "phash filename file_name path image_path mask pair".split()
-)
+    ("prompt", "negative_prompt", "caption", "captions", "text", "description", "url", "link", "source_url",
+     "md5", "sha256", "sha1", "phash", "filename", "file_name", "path", "image_path", "mask", "pair")
+)  # fmt: skip
+
 
 @dataclass(frozen=True, slots=True)
 class Row:

@@ -88,7 +88,9 @@ class Archive:
                 self.unreadable.append((_printable(plain), problem))
             return
         if plain in self.members:
-            reason = "a name that stands twice in the archive: the last one is read, as unpacking would"
+            reason = (
+                "a name that stands twice in the archive: the last one is read, as unpacking would"
+            )
             self.unreadable.append((plain, reason))
         self.members[plain] = entry
 
@@ -216,7 +218,7 @@ def _list_tar(path: Path) -> Archive:
 
 def _tar_members(handle: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
     while (info := handle.next()) is not None:
-        handle.members = []  # it would keep every one
+        handle.members = []  # type: ignore[attr-defined]  # it would keep every one
         yield info
 
 

@@ -25,7 +25,20 @@ from bench.errors import DataError
 
 # What the parts of one data set are called beside their number.
 _PART_WORDS: Final = frozenset(
-    ["", "part", "shard", "split", "chunk", "image", "images", "img", "data", "train", "val", "test"]
+    [
+        "",
+        "part",
+        "shard",
+        "split",
+        "chunk",
+        "image",
+        "images",
+        "img",
+        "data",
+        "train",
+        "val",
+        "test",
+    ]
 )
 
 
@@ -49,9 +62,7 @@ def with_archives(tree: Tree) -> Tree:
     """
     archives = [file.path for file in tree.files if is_archive_name(file.path)]
     others = [file.path for file in tree.files if is_other_archive_name(file.path)]
-    loose = any(
-        is_image_name(file.path) or suffix(file.path) == ".parquet" for file in tree.files
-    )
+    loose = any(is_image_name(file.path) or suffix(file.path) == ".parquet" for file in tree.files)
     if loose or not (archives or others):
         return tree
     listing = _Listing(loose=frozenset(file.path for file in tree.files))
@@ -121,9 +132,7 @@ def _add(listing: _Listing, tree: Tree, path: str, archive: Archive, *, wrap: bo
         where = listing.archived.setdefault(folder, Member(path, inside))
         if where != Member(path, inside):
             listing.archived[place] = Member(path, member)  # a part: others fill the same folder
-        listing.folders.setdefault(folder, FilesBuilder(folder)).add(
-            file, size, stat.st_mtime_ns
-        )
+        listing.folders.setdefault(folder, FilesBuilder(folder)).add(file, size, stat.st_mtime_ns)
     listing.unreadable += [
         ("::".join([path, member]), reason) for member, reason in archive.unreadable
     ]

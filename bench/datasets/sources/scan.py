@@ -14,8 +14,9 @@ from pathlib import Path
 from stat import S_ISDIR
 from typing import Final, NamedTuple
 
+from bench.datasets.sources.archive import archive_member
 from bench.datasets.sources.archived import with_archives
-from bench.datasets.sources.image_bytes import archive_member, parquet_row
+from bench.datasets.sources.image_bytes import parquet_row
 from bench.datasets.sources.names import (
     is_archive_name,
     is_hidden,
@@ -156,10 +157,9 @@ def _examine(entry: os.DirEntry[str], visit: _Visit) -> _File | _Visit | _Unread
         return (
             _Unreadable(relative, f"{kind}, not a regular file") if _is_data(entry.name) else None
         )
-    if parquet_row(relative) is not None:
-        return _Unreadable(relative, "a name that reads as a row of a Parquet file")
-    if archive_member(relative) is not None:
-        return _Unreadable(relative, "a name that reads as a file in an archive")
+    if parquet_row(relative) is not None or archive_member(relative) is not None:
+        inside = "a row of a Parquet file" if parquet_row(relative) else "a file in an archive"
+        return _Unreadable(relative, f"a name that reads as {inside}")
     return _File(entry.name, stat.st_size, stat.st_mtime_ns)
 
 

@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 
 import pyarrow.parquet as pq
 
-from bench.datasets.sources.parquet_file import parquet_errors, read_schema
 from bench.datasets.sources.names import suffix
+from bench.datasets.sources.parquet_file import parquet_errors, read_schema
 from bench.errors import DataError
 
 
