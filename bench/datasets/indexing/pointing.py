@@ -8,11 +8,12 @@ from typing import Final
 
 from bench.datasets.layouts import builtin_layouts
 from bench.datasets.layouts.words import label_of
+from bench.datasets.record import FAKE
 from bench.datasets.sources.tree import Files, Folder, Tree
 from bench.errors import DataError
 
 _SHOWN: Final = 4
-_LEVELS: Final = 4  # how far below is looked
+_LEVELS: Final = 6  # how far below is looked
 _LOOKED_AT: Final = 32  # folders of a level
 
 
@@ -21,7 +22,12 @@ def place_above(root: Path) -> str:
     for folder in (root, root.parent, root.parent.parent):
         if label_of(folder.name) is not None:
             levels = "the folder above it" if folder == root else "a folder further up"
-            return f"that folder holds one class only: point at {levels}, {folder.parent}"
+            reals = (
+                ", or name the real images with --reals PATH"
+                if label_of(folder.name) == FAKE
+                else ""
+            )
+            return f"that folder holds one class only: point at {levels}, {folder.parent}{reals}"
     return ""
 
 
