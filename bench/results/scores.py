@@ -16,23 +16,21 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from bench.datasets import REAL
-from bench.datasets.layouts.base import UNKNOWN
 from bench.errors import BenchError, NothingSelectedError
 from bench.results.checks import (
     black_box_hint,
     detector_cautions,
     failed_checks,
     probability_cautions,
+    seen_by,
 )
 from bench.results.confounds import count_run, run_cautions
 from bench.store.run_shards import RunShards, StoredScores
-from bench.store.run_spec import ConditionRecord, DetectorRecord, Failure, RunSpec
+from bench.store.run_spec import ConditionRecord, Failure, RunSpec
 from bench.store.rundir import CONFIG_NAME, RunDir, RunRecord
 from bench.store.shards import ShardDamagedError
-from detectors.card import DetectorCard
 from leaderboards import CLEAN, Axis, ScoreColumn, SeenBy, Slice, Status, slices
 from leaderboards.tables.attack_checks import AttackScores, Check, check_attacks
-from leaderboards.tables.generator_names import strangers
 from leaderboards.tables.notes import Caution, LeftOut
 from leaderboards.tables.slicing import column_slices
 
@@ -203,7 +201,7 @@ def read_scores(record: RunRecord, *, set_aside: bool) -> ScoredRun:
         thresholds=thresholds,
         bad=bad,
         checks=tuple(checks),
-        training=_trainings(spec.detectors, spec.pairing),
+        training=seen_by(spec.detectors, spec.pairing),
         left_out=left_out,
         cautions=(
             *probability_cautions(columns, thresholds),
@@ -212,28 +210,6 @@ def read_scores(record: RunRecord, *, set_aside: bool) -> ScoredRun:
         ),
     )  # fmt: skip
     return ScoredRun(spec, scores)
-
-
-def _trainings(
-    records: Sequence[DetectorRecord], pairing: Mapping[str, Sequence[str]]
-) -> dict[str, SeenBy]:
-    """Say what every detector was trained on, and which of the data's generators nobody knows."""
-    trained = {record.label: _training(record) for record in records}
-    everyone = frozenset(name for seen in trained.values() for name in seen.generators)
-    return {
-        label: replace(seen, strangers=strangers(pairing, seen.generators, everyone))
-        for label, seen in trained.items()
-    }
-
-
-def _training(record: DetectorRecord) -> SeenBy:
-    data = DetectorCard.model_validate(record.card).training_data
-    if data is None:
-        return SeenBy(known=False)
-    if not data.generators and data.n_fake != 0:
-        # A card that names no generator says as little as one that names it "unknown".
-        return SeenBy(frozenset({UNKNOWN}), frozenset(data.domains))
-    return SeenBy(frozenset(data.generators), frozenset(data.domains))
 
 
 def _thresholds(spec: RunSpec) -> dict[str, float]:

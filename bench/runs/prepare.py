@@ -169,6 +169,27 @@ class Prepared:
         return planning.build(chunks, planned, conditions, settings)
 
 
+def _index(request: RunRequest, split: str, progress: Progress) -> Manifest:
+    """Index the images of the split that is scored, and of the one that thresholds are chosen on.
+
+    Raises:
+        BenchError: There are none, or the suite cuts them by what they do not have.
+    """
+    chosen_on = request.suite.policy.split
+    manifest = open_data(
+        request.data or request.suite.dataset,
+        progress,
+        layout=request.layout,
+        columns=request.columns,
+        reals=request.reals,
+        cache=request.cache,
+        splits=[split, *([chosen_on] if chosen_on else [])] if split else None,
+    )
+    _check_slices(request.suite, manifest)
+    progress.note(f"{manifest.name}: recognised as {manifest.recognised}; {len(manifest)} images")
+    return manifest
+
+
 def _check_slices(suite: Suite, manifest: Manifest) -> None:
     """Refuse a suite that cuts by a column which the data do not have.
 
@@ -215,17 +236,7 @@ def prepare(
     quiet_numerics(here)
     split = request.suite.split if request.split is None else request.split
     policy = request.suite.policy
-    manifest = open_data(
-        request.data or request.suite.dataset,
-        progress,
-        layout=request.layout,
-        columns=request.columns,
-        reals=request.reals,
-        cache=request.cache,
-        splits=[split, *([policy.split] if policy.split else [])] if split else None,
-    )
-    _check_slices(request.suite, manifest)
-    progress.note(f"{manifest.name}: recognised as {manifest.recognised}; {len(manifest)} images")
+    manifest = _index(request, split, progress)
     everything = manifest.rows(split)
     rows = planning.select(manifest, split, request.limit, request.seed)
     chunks = planning.cut(manifest, rows)

@@ -13,8 +13,7 @@ import numpy as np
 import pandas as pd
 
 from leaderboards.statistics.catalogue import headline_metrics
-from leaderboards.tables.cells import CLEAN
-from leaderboards.tables.seen import SeenBy, seen_state
+from leaderboards.tables.cells import CLEAN, SeenBy, seen_state
 from leaderboards.tables.slicing import POOLED, Slice
 
 CutKind = Literal["generator", "generator and domain", "domain", "pooled"]

@@ -164,10 +164,11 @@ def test_of_a_name_that_stands_twice_the_last_is_read_and_both_are_told(
 ):
     path = tmp_path / "d.zip"
     other = encode("PNG", 77)
-    with zipfile.ZipFile(path, "w") as archive, pytest.warns(UserWarning, match="Duplicate"):
+    with zipfile.ZipFile(path, "w") as archive:
         for name, data in images.items():
             archive.writestr(name, data)
-        archive.writestr(NAMES[0], other)
+        with pytest.warns(UserWarning, match="Duplicate"):
+            archive.writestr(NAMES[0], other)
     manifest = read(path)
     assert "stands twice" in manifest.bad["reason"][0].as_py()
     assert open_bytes(manifest.root, f"d.zip::{NAMES[0]}") == other
@@ -180,9 +181,9 @@ def test_a_cut_archive_is_refused_whole(name, share, pack, images, read, lay):
     data = path.read_bytes()
     whole = data.rindex(b"IEND") if name == "d.tar" else len(data)  # behind it only padding
     path.write_bytes(data[: int(whole * share)])
-    with pytest.raises(DataError, match="(?s)d.*(cut|damaged).*fetch it again"):
+    with pytest.raises(DataError, match=r"(?s)d.*(cut|damaged).*fetch it again"):
         read(path)
-    with pytest.raises(DataError, match="(?s)(cut|damaged)"):  # and names it from the folder too
+    with pytest.raises(DataError, match=r"(?s)(cut|damaged)"):  # and names it from the folder too
         read(path.parent)
 
 

@@ -90,7 +90,7 @@ def test_labels_that_contradict_the_folders_are_asked(lay, read, encode):
         for i in range(3)
     }
     root = lay({"list.csv": ("path,label\n" + rows).encode(), **files})
-    with pytest.raises(DataError, match="opposite of the folders.*--columns fake=0"):
+    with pytest.raises(DataError, match=r"opposite of the folders.*--columns fake=0"):
         read(root / "list.csv")
     for value, label in (("0", 1), ("1", 0)):  # both are believed once they are stated
         manifest = read(root / "list.csv", columns={"fake": value})
@@ -104,7 +104,8 @@ def test_fakes_that_are_all_by_a_generator_called_real_are_asked(table, read):
 
 @pytest.mark.parametrize(
     ("said", "words"),
-    [("label", "OURS=THEIRS"), ("labels=x", "did you mean 'label'"), ("label=a,label=b", "twice"), ("fake=", "values")],
+    [("label", "OURS=THEIRS"), ("labels=x", "did you mean 'label'"), ("label=a,label=b", "twice"),
+     ("fake=", "values")],
 )  # fmt: skip
 def test_what_is_said_of_columns_is_checked(said, words):
     with pytest.raises(DataError, match=words):
@@ -112,7 +113,7 @@ def test_what_is_said_of_columns_is_checked(said, words):
 
 
 def test_a_column_that_is_not_there_and_one_said_of_folders(table, lay, read):
-    with pytest.raises(DataError, match="no column 'modle'.*did you mean 'model'"):
+    with pytest.raises(DataError, match=r"no column 'modle'.*did you mean 'model'"):
         read(table({"is_ai": [0, 1], "model": ["", "a"]}), columns={"generator": "modle"})
     with pytest.raises(DataError, match="--columns has no effect"):
         read(lay(["real/0.png", "fake/0.png"]), columns={"generator": "model"})

@@ -15,7 +15,7 @@ STRUCT = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 
 @pytest.fixture
 def parquet(tmp_path, encode):
-    """parquet(name, columns, n) -> the folder; n images as a struct in `image`, unless bytes_in says where."""
+    """parquet(name, columns, n) -> the folder; images as a struct in `image`, or plain in bytes_in."""
 
     def make(name, columns, n, *, bytes_in=None, seed=0):
         path = tmp_path / "pq" / name
@@ -30,12 +30,9 @@ def parquet(tmp_path, encode):
 
 
 def test_aigibench(lay, read, facts):
-    root = lay(
-        [
-            *(f"{s}/{c}/{k}/0.png" for s in ("train", "val") for c in ("car", "cat") for k in ("0_real", "1_fake")),
-            *(f"test/{g}/{k}/0.png" for g in ("FLUX1-dev", "SD3") for k in ("0_real", "1_fake")),
-        ]
-    )  # fmt: skip
+    above = [f"{s}/{c}" for s in ("train", "val") for c in ("car", "cat")]
+    above += [f"test/{g}" for g in ("FLUX1-dev", "SD3")]
+    root = lay([f"{folder}/{k}/0.png" for folder in above for k in ("0_real", "1_fake")])
     told = facts(read(root))
     assert told["train/car/1_fake/0.png"] == (1, "progan", "", "train")
     assert told["test/SD3/1_fake/0.png"] == (1, "SD3", "", "test")
@@ -62,16 +59,19 @@ def test_ntire_shards(lay, read, facts, encode):
 def test_ntire_validation_keeps_what_was_done_to_an_image(lay, read, encode):
     files = {
         "val_labels.csv": b",image_name,label\n0,a.png,0\n1,b.png,1\n",
-        "val_hard_labels.csv": b",image_name,label,is_distorted,distortion\n0,a.png,0,True,jpeg\n1,b.png,1,False,\n",
+        "val_hard_labels.csv": b",image_name,label,is_distorted,distortion\n"
+        b"0,a.png,0,True,jpeg\n1,b.png,1,False,\n",
     }
     for number, folder in enumerate(("val_images", "val_images_hard")):
         files |= {f"{folder}/{n}.png": encode("PNG", 10 * number + i) for i, n in enumerate("ab")}
     manifest = read(lay(files))
     assert manifest.splits() == ("val",)
     assert manifest.free_names == ("distortion", "is_distorted")
-    distorted = dict(
-        zip(manifest.table["sample_id"].to_pylist(), manifest.free["free:is_distorted"].to_pylist())
+    ids, values = (
+        manifest.table["sample_id"].to_pylist(),
+        manifest.free["free:is_distorted"].to_pylist(),
     )
+    distorted = dict(zip(ids, values, strict=True))
     assert distorted == {
         "val_images/a.png": "", "val_images/b.png": "",
         "val_images_hard/a.png": "True", "val_images_hard/b.png": "False",
@@ -206,10 +206,9 @@ def test_dfbench_and_bfree_lists(lay, read, encode):
         b"a.png,real,1,2024-01-01,0,8,6,x,http://x\nb.png,fake,2,2024-03-01,31,8,6,y,http://y\n"
     )
     root = lay({"list.csv": text, **{f"{n}.png": encode("PNG", i) for i, n in enumerate("ab")}})
-    for place in (root, root / "list.csv"):
-        manifest = read(place)
-        assert manifest.free_names == ("date", "days_since_1st_post", "h", "source_id", "w")
-        assert manifest.free["free:days_since_1st_post"].to_pylist() == ["0", "31"]
+    manifest = read(root / "list.csv")
+    assert manifest.free_names == ("date", "days_since_1st_post", "h", "source_id", "w")
+    assert manifest.free["free:days_since_1st_post"].to_pylist() == ["0", "31"]
 
 
 def test_dailybench_names_generators_below_its_own_folder(lay, read, facts):

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-import itertools
 import logging
 import os
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from bench.datasets.indexing.cache import slot
+from bench.datasets.indexing.entries import gather_entries, with_reals
 from bench.datasets.indexing.facts import Parts, gather
 from bench.datasets.indexing.reader import Progress, Reader
 from bench.datasets.indexing.reals import real_entries, scan_reals
-from bench.datasets.indexing.recognise import Recognised, describe_folders, recognise
+from bench.datasets.indexing.recognise import Recognised, recognise
 from bench.datasets.layouts import builtin_layouts
 from bench.datasets.layouts.base import Entry, Layout
-from bench.datasets.manifest import FREE, Manifest, no_such_split, share_memory
+from bench.datasets.manifest import FREE, Manifest, share_memory
 from bench.datasets.policy import DEFAULT, DecodePolicy
 from bench.datasets.record import FAKE, LOST_SCHEMA, REAL, SCHEMA
 from bench.datasets.sources.scan import scan
@@ -29,14 +29,7 @@ from bench.errors import DataError
 
 _log = logging.getLogger(__name__)
 
-_BATCH: Final = 8192
-_LONGEST: Final = 256  # characters of a value that anyone cuts a board by
 _MOST_THREADS: Final = 16
-_COLUMNS: Final = (
-    "sample_id", "locator", "label", "generator", "domain", "split", "group", "belongs", "control",
-)  # fmt: skip
-_TYPES: Final = {"label": pa.int8(), "control": pa.bool_()}
-_ENTRIES: Final = pa.schema([(name, _TYPES.get(name, pa.string())) for name in _COLUMNS])
 
 
 def index(
@@ -74,55 +67,45 @@ def index(
         refresh: read all images again, whatever the cache holds.
         policy: which formats and sizes are allowed.
         layouts: those to choose from; the built-in ones by default.
-        columns: which columns of tables are which of ours, and which label values mean AI-generated; see
-            `layouts.columns.parse_columns`.
+        columns: which columns of tables are which; see `layouts.columns.parse_columns`.
         reals: places of further real images, shared by all generators.
 
     Raises:
         DataError: no such path; no layout or several fit; a generator without reals.
         NothingSelectedError: the split is not there.
     """
-    splits = [split] if isinstance(split, str) else split
-    tree = replace(
-        scan(Path(path)),
-        columns=dict(columns or {}),
-        splits=None if splits is None else frozenset(splits),
-    )
-    places = scan_reals(reals)
+    splits = (split,) if isinstance(split, str) else split
+    tree, places = scan(Path(path)).asked(columns or {}, splits), scan_reals(reals)
     layouts = builtin_layouts() if layouts is None else layouts
     reading = {"hash": hash, "policy": asdict(policy)}
     options = {
         "layout": layout,
-        "split": None if splits is None else sorted(splits),
+        "split": splits and sorted(splits),
         "known": sorted(layouts),
         "name": name,
+        "columns": tree.columns,
+        "reals": [str(place.place) for place in places],
         **reading,
     }
-    # Named only where they matter: an index kept by an earlier version is then found as before.
-    options |= {"columns": dict(columns)} if columns else {}
-    options |= {"reals": [str(place.place) for place in places]} if places else {}
-    options |= {"free": 1} if tree.tables else {}
     cached = slot(tree, options, cache_dir, places)
     manifest = None if refresh else cached.get()
     if manifest is None:
         recognised = recognise(tree, layout, layouts, reals_elsewhere=bool(places))
-        _refuse_columns(tree, recognised.layout)
         parts = Parts(cached.parts_folder(reading, cache_dir))
         if refresh:
             parts.remove()
-        threads = workers or min(_MOST_THREADS, 2 * (os.cpu_count() or 1))
-        reader = Reader(tree.root, policy, whole=hash, workers=threads, progress=progress)
-        entries = _of_splits(
-            _entries(tree, recognised.layout.entries(tree), recognised.layout), splits, tree
-        )
-        if places:
-            entries = _with_reals(entries, _columns_of(real_entries(places, layouts)), splits, tree)
+        reader = Reader(tree.root, policy, hash, workers or _threads(), progress)
+        entries = gather_entries(tree, recognised.layout)
+        entries = with_reals(entries, real_entries(places, layouts), tree)
         manifest = _index(tree, recognised, entries, name=name, reader=reader, parts=parts)
         cached.put(manifest)
         parts.remove()
-    # Hand the memory of intermediate columns back: of a million images some 200 MB.
-    pa.default_memory_pool().release_unused()
+    pa.default_memory_pool().release_unused()  # of a million images some 200 MB
     return manifest
+
+
+def _threads() -> int:
+    return min(_MOST_THREADS, 2 * (os.cpu_count() or 1))
 
 
 def _index(
@@ -163,19 +146,6 @@ def _index(
     )
 
 
-def _refuse_columns(tree: Tree, layout: Layout) -> None:
-    """Refuse what a user says of columns where there are none.
-
-    Raises:
-        DataError: names the layout.
-    """
-    if tree.columns and not layout.reads_columns:
-        raise DataError(
-            f"--columns has no effect on {tree.place}, which the layout {layout.name} reads by its folders: "
-            "leave it out, or point at a table"
-        )
-
-
 def _read_in_place(tree: Tree) -> str:
     """Say which archives were read in place; "" for none."""
     archives = sorted({member.archive for member in tree.archived.values()})
@@ -183,93 +153,6 @@ def _read_in_place(tree: Tree) -> str:
         return ""
     more = f" and {len(archives) - 1} more" if len(archives) > 1 else ""
     return f" (read in place from the archive {archives[0]}{more})"
-
-
-def _entries(tree: Tree, entries: Iterable[Entry], layout: Layout) -> pa.Table:
-    """Collect the layout's entries in columns, with archives' members where they are.
-
-    Raises:
-        DataError: there is none.
-    """
-    table = _columns_of(entries)
-    if not len(table):
-        raise DataError(
-            f"the layout {layout.name} ({layout.summary}) finds no image in "
-            f"{tree.place}: {describe_folders(tree)}"
-        )
-    if tree.archived:
-        locators = pa.array([tree.locator(path) for path in table["locator"].to_pylist()])
-        table = table.set_column(table.column_names.index("locator"), "locator", locators)
-    return share_memory(table)
-
-
-def _columns_of(entries: Iterable[Entry]) -> pa.Table:
-    """Make columns of entries: only one batch of them is objects at a time."""
-    batches = [_ENTRIES.empty_table()]
-    entries = iter(entries)
-    while batch := list(itertools.islice(entries, _BATCH)):
-        columns: dict[str, list[Any]] = {n: [getattr(e, n) for e in batch] for n in _COLUMNS}
-        columns["group"] = [entry.group or entry.sample_id for entry in batch]
-        free = sorted({name for entry in batch for name in entry.free})
-        table = pa.table(columns, schema=_ENTRIES)
-        for name in free:
-            values = pa.array([entry.free.get(name, "") for entry in batch], pa.string())
-            table = table.append_column(FREE + name, values)
-        batches.append(table)
-    return _kept(pa.concat_tables(batches, promote_options="default").combine_chunks())
-
-
-def _kept(table: pa.Table) -> pa.Table:
-    """Fill the gaps of free columns; drop those that say nothing, or hold whole paragraphs."""
-    for name in [name for name in table.column_names if name.startswith(FREE)]:
-        column = pc.fill_null(table[name], "")
-        position = table.column_names.index(name)
-        longest = pc.max(pc.utf8_length(column)).as_py() or 0
-        if 0 < longest <= _LONGEST:
-            table = table.set_column(position, name, column)
-        else:
-            table = table.remove_column(position)
-    return table
-
-
-def _with_reals(
-    entries: pa.Table, reals: pa.Table, splits: Sequence[str] | None, tree: Tree
-) -> pa.Table:
-    """Add real images that lie elsewhere; those of no split are of the data's only one.
-
-    Raises:
-        DataError: they are of no split, and the data of several.
-    """
-    present = sorted(pc.unique(entries["split"]).to_pylist())
-    nowhere = pc.equal(reals["split"], "")
-    if present != [""] and pc.any(nowhere).as_py():
-        if len(present) > 1:
-            raise DataError(
-                f"{tree.place} has the splits {', '.join(present)}, and the images of --reals are of none: "
-                "put them into folders called so, or choose one --split"
-            )
-        split = pc.if_else(nowhere, present[0], reals["split"])
-        reals = reals.set_column(reals.column_names.index("split"), "split", split)
-    if splits is not None and present != [""]:
-        reals = reals.filter(pc.is_in(reals["split"], value_set=pa.array(splits, pa.string())))
-    both = pa.concat_tables([entries, reals], promote_options="default").combine_chunks()
-    return share_memory(_kept(both))
-
-
-def _of_splits(entries: pa.Table, splits: Sequence[str] | None, tree: Tree) -> pa.Table:
-    """Keep the entries of some splits: images of the others are never opened.
-
-    Raises:
-        NothingSelectedError: none is there; names those there are.
-    """
-    present = sorted(pc.unique(entries["split"]).to_pylist())
-    if splits is None or present == [""]:
-        return entries
-    selected = entries.filter(pc.is_in(entries["split"], value_set=pa.array(splits, pa.string())))
-    if not len(selected):
-        where = tree.place
-        raise no_such_split(str(where), splits[0] if splits else "", present)
-    return selected
 
 
 class _Kind(NamedTuple):

@@ -36,9 +36,12 @@ class LabelTables(Layout):
     reads_columns = True
 
     def match(self, tree: Tree) -> Match | None:
-        """Match where a table with labels lists images that are there; folders that speak go first."""
+        """Match where a table with labels lists images that are there; folders that speak go first.
+
+        Loose images around one table are left to the user, who may point at it: it may be about others.
+        """
         tables = _tables(tree)
-        if not tables:
+        if not tables or set(tree.image_folders) == {()}:
             return None
         found = _Images(tree)
         if not any(_lists(tree, path, table, found) for path, table in tables.items()):

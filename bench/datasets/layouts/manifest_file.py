@@ -63,7 +63,7 @@ def read_columns(tree: Tree, table: Table, path: str) -> tuple[Reading, str]:
 
     Args:
         tree: what lies there, and what the user says of columns.
-        table: the table.
+        table: as read, its rows still to come.
         path: name of the table, for messages.
 
     Raises:

@@ -78,7 +78,7 @@ def _free_name(name: str) -> str:
 
 
 def entries_from_rows(
-    rows: Iterable[Row], label: LabelColumn, where: str, splits: frozenset[str] | None = None
+    rows: Iterable[Row], label: LabelColumn, where: str, splits: tuple[str, ...] | None = None
 ) -> list[Entry]:
     """Make an entry of every row; reals that bear a fake's generator belong to it alone.
 

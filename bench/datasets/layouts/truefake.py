@@ -45,7 +45,7 @@ class TrueFake(FolderLayout):
         return super().match(tree) if shares and shares <= _SHARES else None
 
     def places(self, tree: Tree) -> Mapping[Folder, Place]:
-        """Place ``<share>/<label>/<subset>[/...]``."""
+        """Place every folder by share, label and subset: ``<share>/<label>/<subset>[/...]``."""
         places: dict[Folder, Place] = {}
         for folder in tree.folders:
             label = label_of(folder[1]) if len(folder) >= 3 else None

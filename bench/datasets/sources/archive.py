@@ -27,9 +27,8 @@ from bench.datasets.sources.names import (
     is_table_name,
     suffix,
 )
-from bench.datasets.sources.open_files import OpenFiles
 from bench.datasets.sources.plain_tar import open_plain
-from bench.datasets.sources.regular_file import read_image
+from bench.datasets.sources.regular_file import OpenFiles, read_image
 from bench.errors import OutputError
 
 _MEMBER: Final = re.compile(r"(.+?\.(?:zip|tar|tar\.gz|tgz))::(.+)", re.IGNORECASE | re.DOTALL)
@@ -61,7 +60,7 @@ class _Entry:
 
 @dataclass(slots=True)
 class Archive:
-    """An archive, listed.
+    """What an archive holds, as listed.
 
     Attributes:
         members: what can be read, by name: POSIX, relative to the archive.

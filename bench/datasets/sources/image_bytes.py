@@ -15,9 +15,8 @@ import pyarrow.parquet as pq
 
 from bench.datasets.policy import BadImageError
 from bench.datasets.sources.archive import archive_member, read_member
-from bench.datasets.sources.open_files import OpenFiles
 from bench.datasets.sources.parquet_file import image_column, parquet_errors
-from bench.datasets.sources.regular_file import read_image_file
+from bench.datasets.sources.regular_file import OpenFiles, read_image_file
 from bench.errors import DataError
 
 _ROW: Final = re.compile(r"(.+\.parquet)#(\d+)", re.IGNORECASE | re.DOTALL)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Final, overload
@@ -164,7 +164,13 @@ class Tree:
     loose: frozenset[str] = frozenset()
     archived: Mapping[str, Member] = field(default_factory=dict)
     columns: Mapping[str, str] = field(default_factory=dict)
-    splits: frozenset[str] | None = None
+    splits: tuple[str, ...] | None = None
+
+    def asked(self, columns: Mapping[str, str], splits: Sequence[str] | None) -> Tree:
+        """Give the same with what the user says of columns, and the splits that are asked for."""
+        return replace(
+            self, columns=dict(columns), splits=splits if splits is None else tuple(splits)
+        )
 
     def __len__(self) -> int:
         return sum(len(files) for files in self.listing)
