@@ -6,8 +6,9 @@ import functools
 from collections.abc import Mapping, Sequence
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from bench.datasets.data_card import read_card
 from bench.datasets.indexing.index import index
 from bench.datasets.layouts import builtin_layouts
 from bench.datasets.manifest import Manifest
@@ -22,9 +23,34 @@ if TYPE_CHECKING:
 POCKET = "pocket"
 
 
-def card_of(manifest: Manifest) -> DataCard | None:
-    """Give the card of the data set whose layout a manifest was read by; None for a plain layout."""
-    return layouts()[manifest.layout].card
+class KnownCard(NamedTuple):
+    """A data set's card, and whether it is its own: a layout's is that of the set it is laid out like."""
+
+    card: DataCard
+    is_own: bool
+
+
+def card_of(manifest: Manifest, data: str | Path | None = None) -> DataCard | None:
+    """Give the card of a data set: the one beside it, else its layout's; None for a plain layout.
+
+    Args:
+        manifest: The data set, indexed.
+        data: Where it was read from; a card beside it is then looked for.
+    """
+    known = known_card(manifest, data)
+    return None if known is None else known.card
+
+
+def known_card(manifest: Manifest, data: str | Path | None = None) -> KnownCard | None:
+    """Give the card as `card_of`, and say whether it is the data set's own.
+
+    Raises:
+        BenchError: The card beside the data is none.
+    """
+    if data is not None and data != POCKET and (own := read_card(Path(data).expanduser())):
+        return KnownCard(own, is_own=True)
+    card = layouts()[manifest.layout].card
+    return None if card is None else KnownCard(card, is_own=False)
 
 
 @functools.cache

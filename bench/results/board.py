@@ -10,7 +10,7 @@ from pathlib import Path
 from bench.inference.numerics import Numerics
 from bench.results.confounds import class_loss, duplicate_lines, format_lines
 from bench.results.scores import ScoredRun, ScoreTable, load_run
-from bench.store.run_spec import ConditionRecord, RunSpec
+from bench.store.run_spec import ConditionRecord, DataCardRecord, RunSpec
 from detectors.card import DetectorCard
 from leaderboards import CLEAN, Board, BoardNotes, cell_rows, extras, wilson
 from leaderboards.statistics.thresholds import called_fake
@@ -128,6 +128,7 @@ def _notes(spec: RunSpec, scores: ScoreTable, cards: Mapping[str, DetectorCard])
             *Numerics.recorded(spec.environment).sentences(),
             *spec.suite.remarks,
         ),
+        data_card=_data_card(spec.data_card),
     )
 
 
@@ -176,6 +177,17 @@ def _observed_rates(spec: RunSpec, scores: ScoreTable) -> Iterator[str]:
             f"{column.detector}: false-positive rate asked {asked:g}, observed {n_false / n:.3f} "
             f"[{lo:.3f}, {hi:.3f}] on the {n} scored real images, clean{verdict}."
         )
+
+
+def _data_card(card: DataCardRecord | None) -> tuple[str, ...]:
+    """Say whose work the data set is, a line each."""
+    if card is None:
+        return ()
+    whose = "Data set" if card.is_own else "Data laid out as in"
+    lines = [f"{whose}: {card.reference}.", f"Licence of the data: {card.licence}."]
+    return (
+        (*lines, f"Cite as: {' '.join(card.citation.split())}") if card.citation else tuple(lines)
+    )
 
 
 def _inputs(cards: Mapping[str, DetectorCard]) -> Iterator[str]:

@@ -7,7 +7,8 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from bench.datasets.open import POCKET
+from bench.datasets import Manifest
+from bench.datasets.open import POCKET, known_card
 from bench.inference.detector import DetectorRequest
 from bench.protocol.attack_facts import attack_facts
 from bench.protocol.condition import Condition
@@ -15,7 +16,7 @@ from bench.protocol.severity import curves
 from bench.runs.prepare import Prepared
 from bench.runs.settled import Settled
 from bench.store.provenance import git_state, versions
-from bench.store.run_spec import ConditionRecord, DetectorRecord, RunSpec
+from bench.store.run_spec import ConditionRecord, DataCardRecord, DetectorRecord, RunSpec
 from leaderboards.tables.notes import count_left_out
 
 
@@ -32,6 +33,7 @@ def run_spec(prepared: Prepared, settled: Settled) -> RunSpec:
         reals=tuple(str(place.resolve()) for place in request.reals),
         dataset=manifest.name,
         layout=manifest.layout,
+        data_card=_data_card(manifest, request.data or request.suite.dataset),
         pairing={name: tuple(sources) for name, sources in manifest.pairing.items()},
         manifest_digest=manifest.digest,
         left_out=count_left_out(
@@ -68,6 +70,13 @@ def run_spec(prepared: Prepared, settled: Settled) -> RunSpec:
         if store.is_relative_to(folder)
         else str(store.resolve()),
     )
+
+
+def _data_card(manifest: Manifest, data: str) -> DataCardRecord | None:
+    known = known_card(manifest, data)
+    if known is None:
+        return None
+    return DataCardRecord(**dataclasses.asdict(known.card), is_own=known.is_own)
 
 
 def _place(data: str) -> str:

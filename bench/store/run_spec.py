@@ -68,6 +68,15 @@ class Failure(_Record):
     reason: str
 
 
+class DataCardRecord(_Record):
+    """Whose work the data set is, and whether that is its own card or that of the set it is laid out like."""
+
+    reference: str
+    licence: str
+    citation: str = ""
+    is_own: bool = True
+
+
 class RunSpec(_Record):
     """The resolved request: every choice that was made, by the user or for them.
 
@@ -81,6 +90,7 @@ class RunSpec(_Record):
     reals: tuple[str, ...] = ()
     dataset: str
     layout: str
+    data_card: DataCardRecord | None = None
     pairing: dict[str, tuple[str, ...]]
     left_out: tuple[LeftOut, ...] = ()
     manifest_digest: str
