@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+
+import pandas as pd
 
 from bench.inference.numerics import Numerics
 from bench.results.confounds import class_loss, duplicate_lines, format_lines
 from bench.results.scores import ScoredRun, ScoreTable, load_run
 from bench.store.run_spec import ConditionRecord, DataCardRecord, RunSpec
 from detectors.card import DetectorCard
-from leaderboards import CLEAN, Board, BoardNotes, cell_rows, extras, wilson
+from leaderboards import CLEAN, Board, BoardNotes, Extras, Slice, cell_rows, extras, wilson
 from leaderboards.statistics.thresholds import called_fake
 from leaderboards.tables.cells import cell_state
 from leaderboards.tables.notes import Caution, count_by_class
+from leaderboards.tables.periods import over_time
 from leaderboards.tables.slicing import pool
 
 
@@ -69,7 +72,7 @@ def build_report(run: ScoredRun) -> Report:
     board = Board(
         rows,
         _notes(spec, scores, cards),
-        extras(scores.samples, slices, scores.columns, rows, scores.training),
+        _extras(scores, slices, rows),
     )
     incomplete = int((rows["status"] != "ok").sum())
     return Report(
@@ -79,6 +82,14 @@ def build_report(run: ScoredRun) -> Report:
         tuple(remarks(board.notes.warnings, scores)),
         lost_class=spec.limit is None and class_loss(scores.samples, scores.left_out).is_incomplete,
     )
+
+
+def _extras(scores: ScoreTable, cuts: Sequence[Slice], rows: pd.DataFrame) -> Extras:
+    """Make the tables beside the cells; those over time where the data set tells of it."""
+    made = extras(scores.samples, cuts, scores.columns, rows, scores.training)
+    thresholds = {name: value for name, value in scores.thresholds.items() if not math.isnan(value)}
+    periods = over_time(scores.samples, scores.pairing, scores.columns, scores.training, thresholds)
+    return made if periods.empty else replace(made, periods=periods)
 
 
 def remarks(warnings: Sequence[Caution], scores: ScoreTable) -> Iterator[str]:

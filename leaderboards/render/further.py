@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from leaderboards.render.text import UNDEFINED, escape, table, with_interval
+from leaderboards.render.text import UNDEFINED, escape, rate, table, with_interval
 from leaderboards.statistics.catalogue import headline_metrics, metrics_in
 from leaderboards.tables.cells import CLEAN
 from leaderboards.tables.extras import Extras
@@ -27,7 +27,7 @@ def further(rows: pd.DataFrame, extras: Extras | None) -> list[str]:
         body.append([escape(str(detector)), *(point.show(means[point.name]) for point in points)])
     lines += ["## Working points and calibration, clean", ""]
     lines += table(["Detector", *(point.title for point in points)], body)
-    return lines + ([] if extras is None else _sources(extras))
+    return lines + ([] if extras is None else [*_sources(extras), *_periods(extras)])
 
 
 def _summary(clean: pd.DataFrame, extras: Extras) -> list[str]:
@@ -73,6 +73,31 @@ def _sources(extras: Extras) -> list[str]:
         lines += [
             "",
             "A control is real and compared with no generator: it is in no other number.",
+            "",
+        ]
+    return lines
+
+
+def _periods(extras: Extras) -> list[str]:
+    """Lay out accuracy and AUC over time, and the AUC of each detector's next period."""
+    if extras.periods is None:
+        return []
+    lines: list[str] = []
+    for axis, rows in extras.periods.groupby("axis", sort=False):
+        body = [
+            [
+                escape(row["detector"]), escape(row["period"]), escape(row["generators"] or "all"),
+                str(row["n_real"]), str(row["n_fake"]), rate(row["accuracy"]),
+                with_interval(row["auc"], row["auc_lo"], row["auc_hi"]),
+                "next period" if row["next"] else str(row["seen"]),
+            ]
+            for row in rows.to_dict("records")
+        ]  # fmt: skip
+        header = ["Detector", "Period", "Generators", "Real", "Fake", "Accuracy", "AUC", "Seen"]
+        lines += [f"## Over time: {axis}, clean", "", *table(header, body, left=3)]
+    if extras.periods["next"].any():
+        lines += [
+            "Next period: the generators released after the last that the detector was trained on.",
             "",
         ]
     return lines

@@ -32,6 +32,8 @@ def render_json(rows: pd.DataFrame, notes: BoardNotes, extras: Extras | None = N
         document["ranks"] = dict(extras.ranks)
         document["pooled"] = _records(extras.pooled, exact=("threshold",))
         document["real_sources"] = _records(extras.sources)
+        if extras.periods is not None:
+            document["periods"] = _records(extras.periods)
     return json.dumps(document, indent=2, ensure_ascii=True, allow_nan=False) + "\n"
 
 

@@ -41,11 +41,14 @@ class Extras:
             is a source that is compared with no generator.
         ranks: Detector to 1 + the number of detectors with a significantly higher headline AUC
             (paired, clustered by group and by equal bytes, Holm-adjusted at 5%); 0 where not scored.
+        periods: Detection over time, as ``tables.periods.over_time`` gives it; None where nothing tells of
+            time.
     """
 
     pooled: pd.DataFrame
     sources: pd.DataFrame
     ranks: Mapping[str, int]
+    periods: pd.DataFrame | None = None
 
 
 def extras(

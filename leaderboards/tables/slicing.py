@@ -183,6 +183,28 @@ def pool(samples: pd.DataFrame, cuts: Sequence[Slice]) -> Slice:
     return cut.by_domain(POOLED, chosen, split=False)[0]
 
 
+def pool_of(
+    samples: pd.DataFrame,
+    pairing: Mapping[str, Sequence[str]],
+    *,
+    generators: Sequence[str] | None = None,
+    rows: NDArray[np.bool_] | None = None,
+) -> Slice:
+    """Pool some generators with the reals they are compared with, each image once.
+
+    Args:
+        samples: As for ``slices``.
+        pairing: As for ``slices``.
+        generators: Those whose fakes count; all by default.
+        rows: (n,) which images count; all by default.
+    """
+    cut = _Cut.of(samples)
+    names = list(pairing) if generators is None else list(generators)
+    sources = [source for name in names for source in pairing.get(name, ())]
+    chosen = (cut.fake & cut.generator.mask(names)) | (~cut.fake & cut.generator.mask(sources))
+    return cut.piece(POOLED, POOLED, chosen if rows is None else chosen & rows)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class _Cut:
     fake: NDArray[np.bool_]
