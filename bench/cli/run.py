@@ -34,6 +34,8 @@ def command(
     suite: run_options.SuiteName = "cross-generator",
     data: run_options.Data = None,
     layout: options.Layout = "auto",
+    columns: options.Columns = "",
+    reals: options.Reals = [],
     split: run_options.Split = None,
     out: run_options.Out = None,
     force: run_options.Force = False,
@@ -58,6 +60,8 @@ def command(
     threads: run_options.Threads = None,
     seed: run_options.Seed = 0,
     allow_untrained: options.AllowUntrained = False,
+    no_audit: run_options.NoAudit = False,
+    drop_duplicates: run_options.DropDuplicates = False,
     cache: options.Cache = None,
     cluster: run_options.Cluster = None,
     tls_ca: run_options.TlsCa = None,
@@ -90,6 +94,7 @@ def command(
         backbone=backbone,
     )
     _refuse_without_effect(context, dry_run=dry_run, cluster=cluster)
+    from bench.datasets.layouts.columns import parse_columns
     from bench.inference.numerics import Numerics
     from bench.runs.request import RunRequest, Tls
 
@@ -98,6 +103,8 @@ def command(
         suite=_load_suite(suite, threshold=threshold, equalise=equalise, pairing=pairing),
         data=data,
         layout=layout,
+        columns=parse_columns(columns),
+        reals=tuple(reals),
         split="" if split == "all" else split,
         out=out,
         store=store,
@@ -107,6 +114,8 @@ def command(
         numerics=Numerics("bf16" if precision == "bf16" else "fp32", exact, compile_, threads),
         seed=seed,
         allow_untrained=allow_untrained,
+        audit=not no_audit,
+        drop_duplicates=drop_duplicates,
         cache=cache,
         cluster=cluster,
         tls=Tls(tls_ca, tls_cert, tls_key),

@@ -11,14 +11,17 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from bench.audit.before_run import Audited, audit_first
 from bench.datasets import DecodePolicy, Manifest
 from bench.datasets.open import open_data
 from bench.datasets.real_pairing import pair_reals
+from bench.errors import BenchError
 from bench.inference.batches import auto_batch
 from bench.inference.device import cpu_threads, device_name, pick_device, quiet_numerics
 from bench.inference.foreign import identify
 from bench.inference.profiling import Stopwatch
 from bench.protocol.condition import Condition, each_surrogate
+from bench.protocol.suite import SLICINGS, Suite
 from bench.runs.calibration import calibration_chunks
 from bench.runs.loading import load
 from bench.runs.request import RunRequest
@@ -72,6 +75,7 @@ class Prepared:
         batch_sizes: Images in a batch to begin with, by label.
         device: Where networks run.
         policy: How images are decoded.
+        audited: What the audit before the run found, and the copies that it dropped.
         watch: Stopwatch that times every stage.
         elsewhere: The machine that scores, where it is not this one.
     """
@@ -93,6 +97,7 @@ class Prepared:
     batch_sizes: Mapping[str, int]
     device: torch.device
     policy: DecodePolicy
+    audited: Audited = field(default_factory=Audited)
     watch: Stopwatch = field(default_factory=Stopwatch)
     elsewhere: Machine | None = None
 
@@ -171,6 +176,42 @@ class Prepared:
         return planning.build(chunks, planned, conditions, settings)
 
 
+def _index(request: RunRequest, split: str, progress: Progress) -> Manifest:
+    """Index the images of the split that is scored, and of the one that thresholds are chosen on.
+
+    Raises:
+        BenchError: There are none, or the suite cuts them by what they do not have.
+    """
+    chosen_on = request.suite.policy.split
+    manifest = open_data(
+        request.data or request.suite.dataset,
+        progress,
+        layout=request.layout,
+        columns=request.columns,
+        reals=request.reals,
+        cache=request.cache,
+        splits=[split, *([chosen_on] if chosen_on else [])] if split else None,
+    )
+    _check_slices(request.suite, manifest)
+    progress.note(f"{manifest.name}: recognised as {manifest.recognised}; {len(manifest)} images")
+    return manifest
+
+
+def _check_slices(suite: Suite, manifest: Manifest) -> None:
+    """Refuse a suite that cuts by a column which the data do not have.
+
+    Raises:
+        BenchError: Names the columns there are.
+    """
+    for cut in suite.slices:
+        if cut not in SLICINGS and cut not in manifest.free_names:
+            there = ", ".join(manifest.free_names) or "none beside ours"
+            raise BenchError(
+                f"suite {suite.name} cuts by {cut!r}, a column that {manifest.name} does not have (it has "
+                f"{there}): add it to the data's table, or take it out of slices"
+            )
+
+
 def environment(request: RunRequest, device: torch.device) -> dict[str, Any]:
     """Describe what of this installation and of a request can change a score on a device."""
     return scoring_environment(device_name(device), request.numerics.fingerprint)
@@ -202,18 +243,12 @@ def prepare(
     quiet_numerics(here)
     split = request.suite.split if request.split is None else request.split
     policy = request.suite.policy
-    manifest = open_data(
-        request.data or request.suite.dataset,
-        progress,
-        layout=request.layout,
-        cache=request.cache,
-        splits=[split, *([policy.split] if policy.split else [])] if split else None,
-    )
-    progress.note(f"{manifest.name}: recognised as {manifest.recognised}; {len(manifest)} images")
+    manifest = _index(request, split, progress)
     everything = manifest.rows(split)
     rows = planning.select(manifest, split, request.limit, request.seed)
-    pairing = pair_reals(manifest, rows, request.suite.pairing)
-    chunks = planning.cut(manifest, rows)
+    audited = audit_first(request.wishes(dry=dry), manifest, rows, progress)
+    pairing = pair_reals(manifest, audited.rows, request.suite.pairing)
+    chunks = planning.cut(manifest, audited.rows)
     calibration = calibration_chunks(manifest, policy, chunks, request.limit, request.seed)
     conditions = each_surrogate(request.suite.parsed, [d.label for d in request.detectors])
     loaded = load(request, conditions, here, dry=dry)
@@ -226,7 +261,7 @@ def prepare(
     return Prepared(
         request=request,
         manifest=manifest,
-        rows=rows,
+        rows=audited.rows,
         n_available=len(everything),
         pairing=pairing,
         chunks=chunks,
@@ -238,6 +273,7 @@ def prepare(
         batch_sizes=batch_sizes,
         device=device,
         policy=DecodePolicy(),
+        audited=audited,
         missing_weights=loaded.missing,
         surrogates=loaded.surrogates,
         surrogate_identities={

@@ -11,7 +11,7 @@ from bench.protocol.attack_facts import attack_facts
 from bench.protocol.condition import Condition
 from bench.protocol.suite import Suite
 from leaderboards.tables.attacks import AttackFacts
-from leaderboards.tables.notes import LeftOut
+from leaderboards.tables.notes import Caution, LeftOut, ShortcutRow
 
 SCHEMA_VERSION = 1
 # What a detector's remark begins with where its answers vary.
@@ -130,20 +130,50 @@ class Imported(_Record):
     scores: dict[str, ImportedScores]
 
 
+class AuditRecord(_Record):
+    """What the short audit before a run found.
+
+    Attributes:
+        images: Number of images whose files were read.
+        shortcuts: How well the files alone tell real from fake.
+        cautions: What of that makes numbers unusable.
+    """
+
+    images: int
+    shortcuts: tuple[ShortcutRow, ...] = ()
+    cautions: tuple[Caution, ...] = ()
+
+
+class DataCardRecord(_Record):
+    """Whose work the data set is, and whether that is its own card or that of the set it is laid out like."""
+
+    reference: str
+    licence: str
+    citation: str = ""
+    is_own: bool = True
+
+
 class RunSpec(_Record):
     """The resolved request: every choice that was made, by the user or for them.
 
     ``left_out`` counts the images of the split that could not be used when the data were indexed;
-    ``imported`` says where scores come from that were made elsewhere.
+    ``imported`` says where scores come from that were made elsewhere, ``copies`` counts images that were
+    selected and dropped because another one shows the same (None: not asked), ``audit`` is what was found
+    before the run.
     """
 
     schema_version: int = SCHEMA_VERSION
     suite: Suite
     data: str = ""
+    columns: dict[str, str] = {}
+    reals: tuple[str, ...] = ()
     dataset: str
     layout: str
+    data_card: DataCardRecord | None = None
     pairing: dict[str, tuple[str, ...]]
     left_out: tuple[LeftOut, ...] = ()
+    copies: tuple[LeftOut, ...] | None = None
+    audit: AuditRecord | None = None
     manifest_digest: str
     split: str
     limit: int | None
@@ -179,6 +209,8 @@ class RunSpec(_Record):
             "equalise": self.suite.equalise,
             "pairing": self.suite.pairing,
             "data": self.data,
+            "columns": self.columns,
+            "reals": list(self.reals),
             "split": self.split,
             "limit": self.limit,
             "seed": self.seed,
@@ -188,6 +220,8 @@ class RunSpec(_Record):
             "exact": self.environment.get("exact", True),
             "compile": self.environment.get("compiled", False),
             "device": self.device,
+            # Only where it is asked for: folders of earlier runs are found again by what they hold.
+            **({"drop duplicates": True} if self.copies is not None else {}),
         }
 
     def differences(self, other: RunSpec) -> list[str]:
@@ -198,9 +232,9 @@ class RunSpec(_Record):
         taken for another request.
         """
         here, there = self.request, other.request
-        keys = [key for key in here if here[key] != there[key]]
+        keys = [key for key in {**here, **there} if here.get(key) != there.get(key)]
         if self.manifest_digest == other.manifest_digest:
-            keys = [key for key in keys if key != "data"]
+            keys = [key for key in keys if key not in ("data", "columns", "reals")]
         if len(self.detectors) == len(other.detectors) and all(
             one.label == two.label
             and (one.asked == two.asked != "" or one.identity == two.identity)
