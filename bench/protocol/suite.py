@@ -121,6 +121,22 @@ class Suite(BaseModel):
         """
         return self.model_copy(update={"equalise": _canonical_chain(text)})
 
+    def asked(
+        self,
+        *,
+        threshold: str | None = None,
+        equalise: str | None = None,
+        pairing: str | None = None,
+    ) -> Suite:
+        """Give the same suite with what a command asks for instead; None leaves it as it is.
+
+        Raises:
+            BenchError: If one of them cannot be read.
+        """
+        suite = self if threshold is None else self.with_threshold(threshold)
+        suite = suite if equalise is None else suite.with_equaliser(equalise)
+        return suite if pairing is None else suite.with_pairing(pairing)
+
     def with_pairing(self, rule: str) -> Suite:
         """Give the same suite with another pairing of reals.
 
