@@ -27,6 +27,7 @@ __all__ = [
 ]
 
 FakeLogit = Literal["z", "-z", "z1-z0", "z0-z1"]
+Output = Literal["logit", "probability"]
 
 
 class _Frozen(BaseModel):
@@ -82,6 +83,10 @@ class DetectorCard(_Frozen):
         licence: SPDX name of the weights' licence; ``unknown`` where nobody said.
         fake_logit: How the head's outputs become one logit that is > 0 for AI-generated:
             ``z`` or ``-z`` for one output, ``z1-z0`` or ``z0-z1`` for two.
+        output: What the head gives; ``None`` for logits that need no mention.
+        fake_outputs: Positions of the outputs that mean AI-generated, for a head of several; empty where
+            ``fake_logit`` says it.
+        ignored_outputs: Positions of outputs that count for neither side.
         input: Geometry and normalisation.
         weights: Origin of the weights; ``None`` where there are none.
         training_data: What was trained on; ``None`` where unknown, so that nothing counts as unseen.
@@ -94,6 +99,9 @@ class DetectorCard(_Frozen):
     reference: str = ""
     licence: str = "unknown"
     fake_logit: FakeLogit = "z"
+    output: Output | None = None
+    fake_outputs: tuple[int, ...] = ()
+    ignored_outputs: tuple[int, ...] = ()
     input: InputSpec = Field(default_factory=InputSpec)
     weights: WeightsRef | None = None
     training_data: TrainingData | None = None

@@ -126,7 +126,8 @@ def _method_facts(name: str, method: Method) -> dict[str, Any]:
         "fake_logit": method.fake_logit or "not said: pass --fake-logit",
         "input": method.input.model_dump(mode="json"),
         **_parameter_facts(method, outputs, method.input.network_input),
-        "weights": f"none shipped: pass --weights FILE, as published: {publication.file}",
+        "weights": "none shipped: pass --weights FILE"
+        + (f", as published: {publication.file}" if publication.file else ""),
         "published at": publication.url,
         "sha256": publication.sha256 or "not known",
         "licence of the weights": publication.licence,

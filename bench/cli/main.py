@@ -16,6 +16,7 @@ from bench.cli import (
     export,
     gate,
     ls,
+    new,
     predict,
     reproduce,
     run,
@@ -58,6 +59,7 @@ app.command("predict", cls=Command, epilog=predict.EXAMPLES)(predict.command)
 # A later option of a training overrides an earlier one, as scripts rely on that add to a fixed list.
 app.command("train", epilog=train.EXAMPLES)(train.command)
 app.command("reproduce", cls=Command, epilog=reproduce.EXAMPLES)(reproduce.command)
+app.command("new", cls=Command, epilog=new.EXAMPLES)(new.command)
 app.command("doctor", cls=Command, epilog=doctor.EXAMPLES)(doctor.command)
 app.add_typer(data.app, name="data")
 app.add_typer(scores.app, name="scores")

@@ -132,5 +132,13 @@ def _listed(name: str) -> Architecture | type[Detector]:
         return table[name]
     if arch in table and name in zoo.weights():
         return table[arch]
+    if Path(name).is_file():
+        from detectors.weights.torch_file import refuse_torchscript  # noqa: PLC0415  (imports torch)
+
+        refuse_torchscript(Path(name))
+        raise BenchError(
+            f"{name} is a file that does not say what network it is for: pass --detector NAME --weights "
+            f"{name}"
+        )
     names = [*table, *zoo.weights(), *registry.adapters()]
     raise BenchError(f"no detector called {name!r}: {nearest(name, names)}")

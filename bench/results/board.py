@@ -190,7 +190,12 @@ def _observed_rates(spec: RunSpec, scores: ScoreTable) -> Iterator[str]:
 
 def _inputs(cards: Mapping[str, DetectorCard]) -> Iterator[str]:
     for label, card in cards.items():
-        yield f"{label}: input {card.input.describe()}, fake logit {card.fake_logit}."
+        outputs = f"fake logit {card.fake_logit}"
+        if card.fake_outputs:
+            outputs = f"fake outputs {', '.join(map(str, card.fake_outputs))}"
+        if card.output == "probability":
+            outputs += " of log-odds of its probabilities"
+        yield f"{label}: input {card.input.describe()}, {outputs}."
 
 
 def _stated(cards: Mapping[str, DetectorCard]) -> Mapping[str, DetectorCard]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
-from bench.store.run_spec import UNSTEADY, DetectorRecord, Imported
+from bench.store.run_spec import UNSTEADY, DetectorRecord, Imported, RunSpec
 from leaderboards import CLEAN, ScoreColumn
+from leaderboards.statistics.ranking import tied_pairs
 from leaderboards.tables.attack_checks import Check
 from leaderboards.tables.attacks import AttackFacts
 from leaderboards.tables.notes import Caution
@@ -68,6 +70,40 @@ def detector_cautions(detectors: Iterable[DetectorRecord]) -> Iterator[Caution]:
                 )
 
 
+def score_cautions(
+    spec: RunSpec,
+    labels: NDArray[np.int64],
+    columns: Sequence[ScoreColumn],
+    thresholds: Mapping[str, float],
+) -> Iterator[Caution]:
+    """Warn of what the scores themselves show, or where they come from.
+
+    Args:
+        spec: Request of the run, as its folder records it.
+        labels: (n,) 1 = AI-generated.
+        columns: Scores by detector and condition, aligned with the labels.
+        thresholds: Logit by detector above which an image is called fake.
+    """
+    yield from import_cautions(spec.imported)
+    yield from probability_cautions(columns, thresholds)
+    saturating = {d.label for d in spec.detectors if d.card.get("output") == "probability"}
+    for column in columns:
+        if column.detector in saturating and column.condition == CLEAN and spec.imported is None:
+            share = tied_pairs(labels, column.logits)
+            if share >= _MANY_TIES:
+                yield _ties(column.detector, share)
+
+
+def _ties(detector: str, share: float) -> Caution:
+    return Caution(
+        code="ties",
+        title=f"WARNING: {share:.1%} of the pairs of a real and a fake image have equal scores by {detector}",
+        advice=f"Each counts one half: its pooled AUC may be off by {share / 2:.3f} either way. Ask for more "
+        "digits, or for the logits.",
+        detector=detector,
+    )
+
+
 def import_cautions(imported: Imported | None) -> Iterator[Caution]:
     """Warn of scores that were made elsewhere, and of what was lost in their file.
 
@@ -94,14 +130,7 @@ def import_cautions(imported: Imported | None) -> Iterator[Caution]:
                 detector=detector,
             )
         elif scores.tied_pairs >= _MANY_TIES:
-            yield Caution(
-                code="ties",
-                title=f"WARNING: {scores.tied_pairs:.1%} of the pairs of a real and a fake image have equal "
-                f"scores by {detector}",
-                advice=f"Each counts one half: its pooled AUC may be off by {scores.tied_pairs / 2:.3f} "
-                "either way. Ask for more digits.",
-                detector=detector,
-            )
+            yield _ties(detector, scores.tied_pairs)
 
 
 def import_lines(imported: Imported | None) -> Iterator[str]:

@@ -22,8 +22,7 @@ from bench.results.checks import (
     black_box_hint,
     detector_cautions,
     failed_checks,
-    import_cautions,
-    probability_cautions,
+    score_cautions,
 )
 from bench.results.confounds import count_run, run_cautions
 from bench.store.run_shards import RunShards, StoredScores
@@ -211,8 +210,7 @@ def read_scores(record: RunRecord, *, set_aside: bool) -> ScoredRun:
         training={detector.label: _training(detector) for detector in spec.detectors},
         left_out=left_out,
         cautions=(
-            *import_cautions(spec.imported),
-            *probability_cautions(columns, thresholds),
+            *score_cautions(spec, samples["label"].to_numpy()[keep], columns, thresholds),
             *detector_cautions(spec.detectors),
             *run_cautions(spec, samples[keep], left_out),
         ),

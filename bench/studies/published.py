@@ -113,7 +113,8 @@ def reproduce_published(
     method = find_method(request.name)
     published = method.publication
     if request.weights is None:
-        source = f" ({published.file} at {published.url})" if published.url else ""
+        place = f"{published.file} at {published.url}".removeprefix(" at ")
+        source = f" ({place})" if published.url else ""
         raise BenchError(
             f"bench reproduce {request.name} trains nothing: pass --weights FILE, the published "
             f"weights{source}"

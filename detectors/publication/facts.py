@@ -108,7 +108,7 @@ class Publication:
 
     Attributes:
         url: Where the weights are published.
-        file: What the weights file is called there.
+        file: What the weights file is called there; empty where unknown.
         licence: Licence of the weights, by SPDX name; ``unknown`` where nobody said.
         sha256: Hash of the file, 64 hex digits; empty where unknown.
         training_data: What the weights were trained on; ``None`` where unknown, so that nothing counts

@@ -72,6 +72,24 @@ def _loaded(path: Path, size: int, max_bytes: int) -> object:
     return loaded
 
 
+def refuse_torchscript(path: Path) -> None:
+    """Refuse a file that holds a TorchScript program; any other file passes.
+
+    Raises:
+        WeightsError: It does; says why that is not run, and the way out.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            inside = {name.partition("/")[2] for name in archive.namelist()}
+    except (OSError, ValueError, zipfile.BadZipFile):
+        return
+    if "constants.pkl" in inside and any(name.startswith("code/") for name in inside):
+        raise WeightsError(
+            f"{path} is TorchScript: a program that would run here unread, not weights; export the network "
+            "to ONNX (--detector FILE.onnx), or save its state_dict and name the architecture"
+        )
+
+
 def _checked_zip(path: Path, max_bytes: int) -> bool:
     """Check the sums of a zip archive; says whether its tensors can be read in place.
 
@@ -80,6 +98,7 @@ def _checked_zip(path: Path, max_bytes: int) -> bool:
     """
     if not zipfile.is_zipfile(path):
         return False
+    refuse_torchscript(path)
     try:
         with zipfile.ZipFile(path) as archive:
             entries = archive.infolist()

@@ -70,9 +70,6 @@ def lines(*rows, head="path,logit"):
 
 def test_an_exported_run_comes_back_as_the_same_board_but_for_the_stamp(tree, toy, tmp_path):
     (tree / "alpha" / "fake" / "00.png").write_bytes(b"no image")
-    damaged = tree / "beta" / "real" / "03.png"
-    content = damaged.read_bytes()
-    damaged.write_bytes(content[:200] + bytes(100) + content[300:])
     detectors = [toy(), toy("Rounds"), toy("Raises")]
     run = bench.run(detectors, suite=SUITE, data=tree, out=tmp_path / "out", batch_size=8)
     file = write(tmp_path / "scores.csv", export_scores(run.folder).text)
@@ -87,8 +84,7 @@ def test_an_exported_run_comes_back_as_the_same_board_but_for_the_stamp(tree, to
     )
     assert {"ok", "failed", "not attackable"} <= set(second["status"])
     assert not set(first["attack_success"]) <= {"n/a"}
-    assert run.report.bad
-    assert back.report.bad == run.report.bad
+    assert run.report.board.notes.bad_images == back.report.board.notes.bad_images == 1
     before, after = (
         (folder / "leaderboard.md").read_text().split("### Versions")[0].split("\n")
         for folder in (run.folder, back.folder)
@@ -250,6 +246,19 @@ def test_missing_scores_leave_their_images_out_for_all_where_that_is_asked_for(
             roc_auc_score(part["label"], part["logit"]), abs=1e-6
         )
     assert (result.folder / "bad_images.csv").read_text().count("\n") == 3
+
+
+def test_images_that_the_table_calls_unreadable_are_left_out_unasked(tree, scored, tmp_path):
+    rows = [(p, x, "", "") for p, x in zip(scored["path"], scored["logit"], strict=True)]
+    rows[5] = (rows[5][0], "", "unreadable", "cut short")
+    file = write(tmp_path / "s.csv", lines(*rows, head="path,logit,status,reason"))
+    result = imported(tree, file, detector="mine")
+    assert result.report.bad == ((rows[5][0], "cut short"),)
+    rows[6] = (rows[6][0], "", "failed", "429 too many requests")
+    text = lines(*rows, head="path,logit,status,reason")
+    write(tmp_path / "t.csv", text)
+    with pytest.raises(bench.BenchError, match="1 rows without a score"):
+        imported(tree, tmp_path / "t.csv", out="t", detector="mine")
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,6 @@ import numpy as np
 
 from bench.protocol.severity import curves
 from bench.runs.imported.joined import Joined
-from bench.runs.imported.values import tied_pairs
 from bench.runs.record import place
 from bench.store.provenance import fingerprint, git_state, versions
 from bench.store.run_spec import (
@@ -17,6 +16,7 @@ from bench.store.run_spec import (
     RunSpec,
     ThresholdRecord,
 )
+from leaderboards.statistics.ranking import tied_pairs
 from leaderboards.tables.notes import count_left_out
 
 # Folder of the scores, in that of the run.

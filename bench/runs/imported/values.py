@@ -11,7 +11,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.datasets import FAKE, REAL
+from bench.datasets import FAKE
 from bench.datasets.layouts.words import label_of
 from bench.store.run_spec import ScoreKind
 
@@ -104,27 +104,6 @@ def convert(values: Sequence[Any], kind: ScoreKind) -> Converted:
             faults[bad] = OUTSIDE if outside[bad] and np.isfinite(numbers[bad]) else NOT_FINITE
     logits[[bool(fault) for fault in faults]] = np.nan
     return Converted(logits, faults, clamped)
-
-
-def tied_pairs(labels: NDArray[Any], logits: NDArray[np.float32]) -> float:
-    """Give the share of pairs of a real and an AI-generated image with equal scores; 0 where there is none.
-
-    Args:
-        labels: (n,) 1 = AI-generated.
-        logits: (n,) scores; nan is left out.
-
-    Example:
-        >>> tied_pairs(np.array([0, 0, 1, 1]), np.array([1, 2, 2, 3], dtype=np.float32))
-        0.25
-    """
-    finite = np.isfinite(logits)
-    reals, fakes = (logits[finite & (labels == label)] for label in (REAL, FAKE))
-    if not reals.size or not fakes.size:
-        return 0.0
-    values, counts = np.unique(reals, return_counts=True)
-    places = np.searchsorted(values, fakes).clip(max=len(values) - 1)
-    n_ties = int(counts[places][values[places] == fakes].sum())
-    return n_ties / (int(reals.size) * int(fakes.size))
 
 
 def _verdict(value: Any) -> float | None:

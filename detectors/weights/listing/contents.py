@@ -45,7 +45,7 @@ class Contents:
     """What a file holds.
 
     Attributes:
-        path: The file.
+        path: File that was looked into.
         kind: What kind of file it is.
         size: Bytes.
         tree: Its tensors under the mappings above them.

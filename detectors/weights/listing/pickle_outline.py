@@ -124,7 +124,7 @@ class _Reader:
         self._memo: dict[int, Any] = {}
 
     def step(self, name: str, argument: Any) -> None:
-        """Follow one opcode."""
+        """Follow one opcode of the program."""
         if name in _VALUES:
             self.stack.append(argument)
         elif name in _CONSTANTS:

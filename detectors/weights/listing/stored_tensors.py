@@ -60,7 +60,7 @@ class Storages:
     """The storages of one checkpoint.
 
     Attributes:
-        path: The file.
+        path: Checkpoint that they lie in.
         read: Gives the bytes of a storage by its name; they must be as many as asked for.
     """
 
@@ -137,8 +137,8 @@ def legacy_storages(
     """Read storages that lie behind the pickles of a legacy checkpoint, one after the other.
 
     Args:
-        path: The file.
-        size: Its bytes.
+        path: Checkpoint that they lie in.
+        size: Bytes that it has.
         outline: The checkpoint, which says what numbers each storage has.
         keys: Names of the storages, in order.
         start: Where the first begins: 8 bytes for its length, then its numbers.
