@@ -11,9 +11,11 @@ import pytest
 import torch
 
 from bench import registry
+from bench.weights.known import candidates_of
 from detectors.adapters.base import LoadOptions
 from detectors.errors import WeightsError
 from detectors.publication.load import load_method
+from detectors.weights.torch_file import read_torch
 from tests.detectors.published.names_and_shapes import COUNTED, PUBLISHED, clip_vit_large, empty
 
 WRAPPERS = {
@@ -137,6 +139,13 @@ class TestStatisticsBesideTheWeights:
         state = self.load(file).network.state_dict()
         assert (state["spectrum.mean"] == 2.5).all()
         assert (state["spectrum.variance"] == 1).all()
+
+    def test_the_weights_alone_are_known_and_the_others_asked_for(self, file, monkeypatch):
+        method = registry.detectors()["freqdetect"]
+        monkeypatch.setattr(registry, "detectors", lambda: {"freqdetect": method})
+        (candidate,) = candidates_of(read_torch(file, file.stat().st_size, 1 << 30))
+        assert (candidate.match.verdict, candidate.outputs) == ("fits", 1)
+        assert candidate.remark == "put dct_mean and dct_var beside it, as published"
 
     def test_one_file_may_hold_all(self, file, tmp_path):
         whole = self.load(file).network.state_dict()
