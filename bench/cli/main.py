@@ -8,6 +8,7 @@ import sys
 import typer
 
 from bench.cli import (
+    audit,
     baseline,
     board,
     compare,
@@ -48,6 +49,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
 app.command("run", cls=Command, epilog=run.EXAMPLES)(run.command)
+app.command("audit", cls=Command, epilog=audit.EXAMPLES)(audit.command)
 app.command("board", cls=Command, epilog=board.EXAMPLES)(board.command)
 app.command("compare", cls=Command, epilog=compare.EXAMPLES)(compare.command)
 app.command("export", cls=Command, epilog=export.EXAMPLES)(export.command)

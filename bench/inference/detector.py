@@ -96,7 +96,7 @@ def resolve(request: DetectorRequest, *, allow_untrained: bool = False) -> Detec
     try:
         adapter = registry.adapter_of(request.name)
         if adapter is not None:
-            return adapter.load(request.name, options, _listed)
+            return adapter.load(request.name, options, _on_a_card)
         from detectors.adapters.construct import construct  # noqa: PLC0415  (imports torch)
 
         return construct(_listed(request.name), request.name, options)
@@ -122,6 +122,12 @@ def architecture(name: str) -> Architecture:
             f"{name} brings its own code and cannot be trained here: choose an architecture"
         )
     return listed
+
+
+def _on_a_card(name: str) -> Architecture | type[Detector]:
+    """What a card names as its architecture: one that is listed, or one that an adapter spells."""
+    adapter = registry.adapter_of(name)
+    return _listed(name) if adapter is None else adapter.architecture(name)
 
 
 def _listed(name: str) -> Architecture | type[Detector]:

@@ -8,7 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from bench import registry
 from bench.errors import BenchError
-from bench.protocol.condition import Condition, equalised, parse, parse_equaliser
+from bench.protocol.condition import Condition, parse
+from bench.protocol.equaliser import equalised, parse_equaliser
 from bench.protocol.threshold import Policy, parse_policy
 from bench.support.toml import read_toml
 
@@ -37,6 +38,8 @@ class Suite(BaseModel):
         pairing: Which reals each generator is compared with: those its ``layout`` pairs it with, only its
             ``own``, every source (``shared``), or those of the layout that share their group, a source
             photograph or a prompt, with one of its fakes (``matched``).
+        requires_audit: Whether a data set whose files tell real from fake is refused before anything is
+            scored.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -53,6 +56,7 @@ class Suite(BaseModel):
     threshold: str = "0"
     equalise: str = ""
     pairing: Pairing = "layout"
+    requires_audit: bool = False
 
     @field_validator("conditions")
     @classmethod
@@ -131,7 +135,7 @@ class Suite(BaseModel):
 
 
 def _canonical_chain(text: str) -> str:
-    return "+".join(step.spell() for step in parse_equaliser(text)) if text else ""
+    return str(parse_equaliser(text)) if text.strip() else ""
 
 
 def load_suite(name_or_path: str) -> Suite:

@@ -106,6 +106,7 @@ def _notes(spec: RunSpec, scores: ScoreTable, cards: Mapping[str, DetectorCard])
         bad_images=sum(kind.images for kind in scores.left_out),
         left_out=scores.left_out,
         cautions=scores.cautions,
+        shortcuts=spec.audit.shortcuts if spec.audit is not None else (),
         seed=spec.seed,
         precision=spec.precision,
         device=spec.device,

@@ -37,6 +37,8 @@ def run_spec(prepared: Prepared, settled: Settled) -> RunSpec:
             (row["label"], row["generator"], row["domain"])
             for row in manifest.lost_from(split).to_pylist()
         ),
+        copies=prepared.audited.copies,
+        audit=prepared.audited.record,
         split=split,
         limit=request.limit,
         n_images=len(prepared.rows),

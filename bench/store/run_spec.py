@@ -11,7 +11,7 @@ from bench.protocol.attack_facts import attack_facts
 from bench.protocol.condition import Condition
 from bench.protocol.suite import Suite
 from leaderboards.tables.attacks import AttackFacts
-from leaderboards.tables.notes import LeftOut
+from leaderboards.tables.notes import Caution, LeftOut, ShortcutRow
 
 SCHEMA_VERSION = 1
 # What a detector's remark begins with where its answers vary.
@@ -130,11 +130,27 @@ class Imported(_Record):
     scores: dict[str, ImportedScores]
 
 
+class AuditRecord(_Record):
+    """What the short audit before a run found.
+
+    Attributes:
+        images: Number of images whose files were read.
+        shortcuts: How well the files alone tell real from fake.
+        cautions: What of that makes numbers unusable.
+    """
+
+    images: int
+    shortcuts: tuple[ShortcutRow, ...] = ()
+    cautions: tuple[Caution, ...] = ()
+
+
 class RunSpec(_Record):
     """The resolved request: every choice that was made, by the user or for them.
 
     ``left_out`` counts the images of the split that could not be used when the data were indexed;
-    ``imported`` says where scores come from that were made elsewhere.
+    ``imported`` says where scores come from that were made elsewhere, ``copies`` counts images that were
+    selected and dropped because another one shows the same (None: not asked), ``audit`` is what was found
+    before the run.
     """
 
     schema_version: int = SCHEMA_VERSION
@@ -144,6 +160,8 @@ class RunSpec(_Record):
     layout: str
     pairing: dict[str, tuple[str, ...]]
     left_out: tuple[LeftOut, ...] = ()
+    copies: tuple[LeftOut, ...] | None = None
+    audit: AuditRecord | None = None
     manifest_digest: str
     split: str
     limit: int | None
@@ -188,6 +206,8 @@ class RunSpec(_Record):
             "exact": self.environment.get("exact", True),
             "compile": self.environment.get("compiled", False),
             "device": self.device,
+            # Only where it is asked for: folders of earlier runs are found again by what they hold.
+            **({"drop duplicates": True} if self.copies is not None else {}),
         }
 
     def differences(self, other: RunSpec) -> list[str]:
@@ -198,7 +218,7 @@ class RunSpec(_Record):
         taken for another request.
         """
         here, there = self.request, other.request
-        keys = [key for key in here if here[key] != there[key]]
+        keys = [key for key in {**here, **there} if here.get(key) != there.get(key)]
         if self.manifest_digest == other.manifest_digest:
             keys = [key for key in keys if key != "data"]
         if len(self.detectors) == len(other.detectors) and all(

@@ -9,7 +9,7 @@ from typing import Literal, TypeAlias
 
 from detectors.weights.leaf import Leaf, Tree
 from detectors.weights.load import renamed
-from detectors.weights.parts import Part, candidates, weight_sets
+from detectors.weights.parts import Part, candidates, distinct, weight_sets
 
 Verdict = Literal["fits", "fits renamed", "another head", "other sizes", "near"]
 # Shapes of a network's tensors by key, in its order.
@@ -50,7 +50,7 @@ def matches(tree: Tree, network: Shapes) -> list[Match]:
         network: Shapes of the network's tensors.
     """
     by_name = [part for part in candidates(tree) if part.leaves.keys() == network.keys()]
-    listed = [_same_names(part, network) for part in by_name]
+    listed = [_same_names(part, network) for part in distinct(by_name)]
     if not listed:
         listed = [m for part in weight_sets(tree) if (m := _other_names(part, network)) is not None]
     return sorted(listed, key=lambda match: (_VERDICTS.index(match.verdict), -match.share))

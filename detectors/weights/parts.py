@@ -27,6 +27,11 @@ WRAPPERS = (
     "backbone.",
 )
 
+# Wrappers around modules inside a network, wherever they stand in a key: compiled, sharded, recomputed.
+_INNER_WRAPPERS = frozenset(
+    {"_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module", "_forward_module"}
+)
+
 _SEPARATOR = "::"
 # `exp_avg` is a moment of Adam's, not an average of weights.
 _AVERAGED = re.compile(
@@ -98,7 +103,7 @@ def choose(
                 f"{_names(c.name for c in fitting)}"
             )
         fitting = named
-    fitting = _distinct(fitting)
+    fitting = distinct(fitting)
     if len(fitting) > 1:
         raise ask(path, [candidate.name for candidate in fitting])
     if not fitting:
@@ -124,7 +129,7 @@ def only(tree: Tree, *, part: str, path: Path) -> Part:
         where = f"under {part!r}" if part else f"(there is {names}; looked under {CONTAINERS})"
         raise WeightsError(f"{path} holds no state dict {where}")
     first = sets[0]
-    twins = _distinct([s for s in sets if s.leaves.keys() == first.leaves.keys()])
+    twins = distinct([s for s in sets if s.leaves.keys() == first.leaves.keys()])
     if len(twins) > 1:
         raise ask(path, [twin.name for twin in twins])
     return first
@@ -230,7 +235,8 @@ def _halves(node: Part) -> list[Part]:
 
 def candidates(tree: Tree) -> Iterator[Part]:
     """Every set of tensors that share a mapping and a prefix, if nothing of a network stands beside it."""
-    for node in _nodes(tree):
+    nodes = [node for each in _nodes(tree) for node in (each, *_without_inner_wrappers(each))]
+    for node in nodes:
         groups: dict[str, dict[str, Leaf]] = defaultdict(dict)
         for key, leaf in node.leaves.items():
             steps = key.split(".")
@@ -245,8 +251,18 @@ def candidates(tree: Tree) -> Iterator[Part]:
                 yield Part(_join(node.name, prefix), leaves)
 
 
-def _distinct(parts: Sequence[Part]) -> list[Part]:
-    """Keep the first of parts that hold the same values."""
+def _without_inner_wrappers(node: Part) -> list[Part]:
+    """The same tensors without the names of wrappers inside the network; none where there are no such."""
+    stripped = {
+        ".".join(step for step in key.split(".") if step not in _INNER_WRAPPERS): leaf
+        for key, leaf in node.leaves.items()
+    }
+    is_other = stripped.keys() != node.leaves.keys() and len(stripped) == len(node.leaves)
+    return [Part(node.name, stripped)] if is_other else []
+
+
+def distinct(parts: Sequence[Part]) -> list[Part]:
+    """Keep the first of all parts that hold the same values."""
     distinct: list[Part] = []
     for part in parts:
         if not any(_same(part, other) for other in distinct):
@@ -268,7 +284,7 @@ def _equal(one: Leaf, other: Leaf) -> bool:
         return False
     try:
         return bool(torch.equal(one.read(), other.read()))
-    except RuntimeError:  # tensors that hold no plain values: they are refused when loaded
+    except (RuntimeError, WeightsError):  # no plain values: they are refused when loaded
         return False
 
 

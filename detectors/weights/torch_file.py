@@ -14,6 +14,7 @@ from torch import Tensor
 
 from detectors.errors import WeightsError
 from detectors.weights.leaf import Leaf, Tree
+from detectors.weights.listing.contents import read_contents
 
 # Mappings below mappings that are looked into; no training script nests deeper.
 _DEEPEST = 8
@@ -66,6 +67,9 @@ def _loaded(path: Path, size: int, max_bytes: int) -> object:
             # Explicit: an environment variable disarms torch's default, never the argument.
             loaded: object = torch.load(path, map_location="cpu", weights_only=True, mmap=in_place)
     except Exception as error:  # torch raises half a dozen kinds, one of them without a message
+        listed = _listed(path)
+        if listed is not None:
+            return listed
         raise WeightsError(
             f"{path} cannot be read as plain weights ({_reason(path, error)}): {_SAVE_AGAIN}"
         ) from error
@@ -88,6 +92,15 @@ def refuse_torchscript(path: Path) -> None:
             f"{path} is TorchScript: a program that would run here unread, not weights; export the network "
             "to ONNX (--detector FILE.onnx), or save its state_dict and name the architecture"
         )
+
+
+def _listed(path: Path) -> Tree | None:
+    """List the tensors of plain weights that torch's own reader does not know, such as later pickles."""
+    try:
+        contents = read_contents(path)
+    except WeightsError:
+        return None
+    return None if contents.foreign else contents.tree
 
 
 def _checked_zip(path: Path, max_bytes: int) -> bool:
@@ -148,6 +161,8 @@ def _reason(path: Path, error: Exception) -> str:
 def _one_line(error: Exception) -> str:
     """The first line of a message, without the escape codes of a terminal."""
     text = re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", str(error))
+    # Torch's advice to load without its guard is none to pass on; what it stumbled over is.
+    text = text.rpartition("WeightsUnpickler error:")[2]
     lines = "".join(c if c.isprintable() or c == "\n" else " " for c in text).strip().splitlines()
     return lines[0][:160] if lines else type(error).__name__
 

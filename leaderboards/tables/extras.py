@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from leaderboards.statistics.intervals import wilson
 from leaderboards.statistics.paired import (
@@ -92,6 +93,15 @@ def extras(
     )
 
 
+def _clusters(samples: pd.DataFrame) -> NDArray[np.int64] | None:
+    """Code images of one group, or of equal bytes, alike."""
+    groups, contents = (
+        list(samples[name]) if name in samples.columns else [""] * len(samples)
+        for name in ("group", "sha256")
+    )
+    return cluster_codes(groups, contents)
+
+
 def headline_influence(
     samples: pd.DataFrame, cuts: Sequence[Slice], column: ScoreColumn, rows: pd.DataFrame
 ) -> Influence | None:
@@ -121,11 +131,7 @@ def _ranks(
 ) -> dict[str, int]:
     names = list(dict.fromkeys(rows["detector"]))
     ranked = [name for name in names if name in means]
-    groups, contents = (
-        list(samples[name]) if name in samples.columns else [""] * len(samples)
-        for name in ("group", "sha256")
-    )
-    clusters = cluster_codes(groups, contents)
+    clusters = _clusters(samples)
     pairs = [(i, j) for i in range(len(ranked)) for j in range(i)]
     tests = [difference(means[ranked[i]], means[ranked[j]], clusters) for i, j in pairs]
     p = np.ones((len(ranked), len(ranked)))

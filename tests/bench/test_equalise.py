@@ -18,7 +18,7 @@ from bench.protocol.suite import Suite
 from bench.results.scores import load_run
 from tests.conftest import picture
 
-CHAIN = "resize(size=32)+jpeg(quality=90)"
+CHAIN = "resize(size=32,back=false)+jpeg(quality=90)"
 CONDITIONS = ["clean", "jpeg(quality=50)", "fgsm(eps=4/255)"]
 
 
@@ -123,9 +123,10 @@ def test_raw_is_no_condition_that_a_drop_is_averaged_over(confounded, toy, tmp_p
 @pytest.mark.parametrize(
     ("chain", "words"),
     [
-        ("fgsm(eps=1/255)", "corruptions only"),
+        ("fgsm(eps=1/255)", "not of attacks"),
         ("clean", "changes nothing"),
         ("raw", "leave it out"),
+        ("resize(size=32,back=true)", "leave it out"),
         ("jpg(quality=90)", "jpeg"),
     ],
 )

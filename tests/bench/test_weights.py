@@ -42,6 +42,10 @@ def lightning():
     }  # fmt: skip
 
 
+def inner(wrapper):
+    return {key.replace("features.", f"features.{wrapper}"): value for key, value in RAW.items()}
+
+
 # A checkpoint as each trainer writes it, of which one network's weights are meant.
 TRAINERS = {
     "plain torch": RAW,
@@ -61,6 +65,10 @@ TRAINERS = {
     "DeepSpeed": {"module": RAW, "ds_version": "0.17", "dp_world_size": 8},
     "CNNDetection": {"model": RAW, "optimizer": {"state": {}}, "total_steps": 9},
     "netC": {"netC": prefixed(RAW, "module.")},
+    "a compiled part": {"state_dict": prefixed(inner("_orig_mod."), "model.")},
+    "FSDP, recomputed": prefixed(
+        inner("_fsdp_wrapped_module._checkpoint_wrapped_module."), "_fsdp_wrapped_module."
+    ),
 }  # fmt: skip
 
 
@@ -74,6 +82,21 @@ def test_every_trainer_s_checkpoint_loads_without_a_flag(cli, tmp_path, trainer)
     written = load_file(tmp_path / "new.safetensors")
     assert written.keys() == RAW.keys()
     assert all(torch.equal(written[key], value) for key, value in RAW.items())
+
+
+@pytest.mark.parametrize("protocol", [3, 4, 5])
+@pytest.mark.parametrize("legacy", [False, True])
+def test_later_pickles_than_torch_reads_are_plain_weights_too(cli, protocol, legacy):
+    torch.save(
+        {"model": RAW, "epoch": 3}, "w.pth",
+        pickle_protocol=protocol, _use_new_zipfile_serialization=not legacy,
+    )  # fmt: skip
+    assert cli("weights", "verify", "w.pth", "-d", "genimage-cnn")[0] == 0
+    torch.save({"model": RAW, "args": argparse.Namespace()}, "args.pth", pickle_protocol=protocol)
+    code, out, _ = cli("weights", "verify", "args.pth", "-d", "genimage-cnn", "--json")
+    assert code == 2
+    assert "argparse.Namespace" in out
+    assert "weights_only" not in out
 
 
 def test_inspect_says_what_is_in_a_file_and_how_to_use_it(cli, tmp_path):
@@ -112,6 +135,18 @@ def test_a_converted_file_scores_without_any_flag_as_the_original_does(cli, tmp_
     code, out, _ = cli("weights", "verify", "new.safetensors", "--json")
     assert code == 0
     assert {check["outcome"] for check in json.loads(out)["checks"]} == {"ok"}
+
+
+def test_a_card_may_name_a_network_of_timm_s(cli, tmp_path):
+    import timm
+
+    torch.save(timm.create_model("resnet10t", num_classes=1).state_dict(), "w.pth")
+    Image.new("RGB", (40, 40), (9, 99, 200)).save(tmp_path / "x.png")
+    flags = ("-d", "timm/resnet10t", "--fake-logit", "z")
+    assert cli("weights", "convert", "w.pth", *flags, "-o", "new.safetensors")[0] == 0
+    before = cli("predict", "x.png", *flags, "-w", "w.pth", "--json", "-q")[1]
+    after = cli("predict", "x.png", "-d", "new.safetensors", "--json", "-q")[1]
+    assert json.loads(before)[0]["logit"] == json.loads(after)[0]["logit"]
 
 
 def test_raw_or_average_is_asked_and_never_guessed(cli, tmp_path):

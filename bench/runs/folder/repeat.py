@@ -78,6 +78,8 @@ def _flags(request: RunRequest) -> dict[str, Any]:
         "threads": request.numerics.threads,
         "seed": request.seed,
         "allow-untrained": request.allow_untrained,
+        "no-audit": not request.audit,
+        "drop-duplicates": request.drop_duplicates,
         "cache": _absolute(request.cache),
         "cluster": _absolute_if_file(request.cluster),
         "tls-ca": _absolute(request.tls.ca),

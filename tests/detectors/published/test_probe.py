@@ -8,7 +8,8 @@ import torch
 from safetensors.torch import save_file
 
 from bench.errors import BenchError
-from bench.inference.detector import DetectorRequest, resolve
+from bench.inference.detector import DetectorRequest, architecture, resolve
+from detectors.card import DetectorCard, InputSpec
 from detectors.published.universalfakedetect import DETECTORS
 
 TINY = "vit_xsmall_patch16_clip_224.tinyclip_yfcc15m"
@@ -192,3 +193,28 @@ def test_universalfakedetect_is_the_projection_of_vit_l_14_and_one_line():
     with torch.device("meta"):
         block = activation(1, None).backbone.blocks[0]
     assert type(block.mlp.act).__name__ == "QuickGELU"
+
+
+@pytest.mark.parametrize("arch", ["timm/resnet18", "probe/resnet18"])
+def test_a_card_may_name_a_network_that_an_adapter_builds(arch, tmp_path):
+    """As `bench train --detector timm/resnet18` writes them."""
+    network = architecture(arch).build(1)
+    save_file(network.state_dict(), tmp_path / "own.safetensors")
+    card = DetectorCard(name="own", arch=arch, input=InputSpec(size=64))
+    (tmp_path / "own.json").write_text(card.model_dump_json())
+    detector = resolve(DetectorRequest(str(tmp_path / "own.safetensors"))).to(torch.device("cpu"))
+    batch = torch.rand(2, 3, 64, 64)
+    mean = torch.tensor([0.485, 0.456, 0.406]).view(1, 3, 1, 1)
+    std = torch.tensor([0.229, 0.224, 0.225]).view(1, 3, 1, 1)
+    with torch.inference_mode():
+        expected = network.eval()((batch - mean) / std)[:, 0]
+    torch.testing.assert_close(detector.checked_logits(batch), expected, atol=1e-4, rtol=1e-4)
+
+
+def test_a_card_that_names_code_runs_none(tmp_path):
+    (tmp_path / "evil.py").write_text("raise SystemExit('ran')")
+    save_file({"weight": torch.zeros(1)}, tmp_path / "own.safetensors")
+    card = DetectorCard(name="own", arch=f"{tmp_path / 'evil.py'}:Name")
+    (tmp_path / "own.json").write_text(card.model_dump_json())
+    with pytest.raises(BenchError, match="brings its own code or weights"):
+        resolve(DetectorRequest(str(tmp_path / "own.safetensors")))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import json
+import subprocess
 import sys
 
 import numpy as np
@@ -167,3 +169,29 @@ def test_every_figure_of_a_paper_is_a_share_with_a_source():
             assert 0 < each.value <= 1, name
             assert each.source, name
             assert each.test_set, name
+
+
+def test_show_prints_what_the_paper_published(cli):
+    code, out, _ = cli("show", "npr", "--json")
+    facts = json.loads(out)
+    assert code == 0
+    assert facts["published at"] == "https://github.com/chuangchuangtan/NPR-DeepfakeDetection"
+    assert facts["training_data"]["generators"] == ["progan"]
+    assert {"test_set", "generator", "metric", "value", "source"} == facts["figures of its paper"][
+        0
+    ].keys()
+    assert facts["parameters"].startswith("1,437,761 ")
+    code, out, _ = cli("show", "cnndetection-0.5")  # a dot in a name is no tag
+    assert code == 0
+    assert "blur_jpg_prob0.5.pth" in out
+
+
+def test_names_are_listed_without_torch():
+    code = (
+        "import sys; from bench.catalogue import detectors; rows = detectors.rows(); "
+        "assert 'torch' not in sys.modules; print([r['name'] for r in rows])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert {"npr", "ferretnet-s", "universalfakedetect", "probe/<timm model>"} <= set(
+        ast.literal_eval(done.stdout)
+    )
