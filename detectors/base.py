@@ -38,6 +38,7 @@ _NOT_ARITHMETIC = (
     "torch",
     "torchvision",
     "timm",
+    "transformers",
     "numpy",
     "scipy",
     "PIL",
@@ -55,6 +56,8 @@ _NOT_ARITHMETIC = (
     "detectors.identity",
     "detectors.global_state",
     "detectors.weights",
+    "detectors.huggingface.network",
+    "detectors.huggingface.timm_folder",
 )
 
 

@@ -42,12 +42,16 @@ class WeightsRef(_Frozen):
         part: Which of several sets of weights in the file, such as ``state_dict_ema``; empty where it
             holds one.
         key_map: Prefixes of the checkpoint's keys and what replaces them, longest first.
+        revision: Commit of the place it was published at; empty where that has none.
+        files: By name, the sha256 of every file that the detector was made from, where there are several.
     """
 
     sha256: str = ""
     url: str = ""
     part: str = ""
     key_map: dict[str, str] = Field(default_factory=dict)
+    revision: str = ""
+    files: dict[str, str] = Field(default_factory=dict)
 
 
 class TrainingData(_Frozen):
@@ -80,6 +84,8 @@ class DetectorCard(_Frozen):
         licence: SPDX name of the weights' licence; ``unknown`` where nobody said.
         fake_logit: How the head's outputs become one logit that is > 0 for AI-generated:
             ``z`` or ``-z`` for one output, ``z1-z0`` or ``z0-z1`` for two.
+        fake_labels: Of a classifier with labels: those that mean AI-generated.
+        real_labels: Of a classifier with labels: those that mean real.
         input: Geometry and normalisation.
         weights: Origin of the weights; ``None`` where there are none.
         training_data: What was trained on; ``None`` where unknown, so that nothing counts as unseen.
@@ -92,11 +98,21 @@ class DetectorCard(_Frozen):
     reference: str = ""
     licence: str = "unknown"
     fake_logit: FakeLogit = "z"
+    fake_labels: tuple[str, ...] = ()
+    real_labels: tuple[str, ...] = ()
     input: InputSpec = Field(default_factory=InputSpec)
     weights: WeightsRef | None = None
     training_data: TrainingData | None = None
     differentiable: bool = True
     training: dict[str, str | int | float | bool | list[str] | None] = Field(default_factory=dict)
+
+    def describe_logit(self) -> str:
+        """Say in words what the logit is of, as it stands under a board."""
+        if self.fake_labels:
+            return (
+                f"logit of {' or '.join(self.fake_labels)} against {' or '.join(self.real_labels)}"
+            )
+        return f"fake logit {self.fake_logit}"
 
     @property
     def outputs(self) -> int:

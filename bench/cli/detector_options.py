@@ -56,6 +56,15 @@ Outputs = Annotated[
     ),
 ]
 
+Offline = Annotated[
+    bool,
+    typer.Option(
+        "--offline",
+        envvar="BENCH_OFFLINE",
+        help="Fetch no detector from a hub: only what is on this machine.",
+    ),
+]
+
 
 def requests(
     detectors: Sequence[str],
@@ -67,6 +76,7 @@ def requests(
     processor: Sequence[str],
     input_rule: Sequence[str],
     output: Sequence[str],
+    offline: bool,
 ) -> tuple[DetectorRequest, ...]:
     """Put together every detector with what was said beside it.
 
@@ -95,6 +105,7 @@ def requests(
             processor=Path(folders[name]) if name in folders else None,
             input=parse_input(rules[name]) if name in rules else None,
             output=cast("Output | None", kinds.get(name)),
+            offline=offline,
         )
         for name in detectors
     )

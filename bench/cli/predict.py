@@ -48,6 +48,7 @@ def command(
     processor: detector_options.Processors = [],
     input_rule: detector_options.Inputs = [],
     output: detector_options.Outputs = [],
+    offline: detector_options.Offline = False,
     device: options.Device = "auto",
     batch_size: options.BatchSize = "auto",
     allow_untrained: options.AllowUntrained = False,
@@ -67,6 +68,7 @@ def command(
         processor=processor,
         input_rule=input_rule,
         output=output,
+        offline=offline,
     )
     size = values.parse_batch_size(batch_size)
     from bench.inference.prediction import predict_images

@@ -45,6 +45,7 @@ def command(
     processor: detector_options.Processors = [],
     input_rule: detector_options.Inputs = [],
     output: detector_options.Outputs = [],
+    offline: detector_options.Offline = False,
     limit: run_options.Limit = None,
     device: options.Device = "auto",
     batch_size: options.BatchSize = "auto",
@@ -84,6 +85,7 @@ def command(
         processor=processor,
         input_rule=input_rule,
         output=output,
+        offline=offline,
     )
     _refuse_without_effect(context, dry_run=dry_run, cluster=cluster)
     from bench.inference.numerics import Numerics

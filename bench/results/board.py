@@ -180,7 +180,7 @@ def _observed_rates(spec: RunSpec, scores: ScoreTable) -> Iterator[str]:
 
 def _inputs(cards: Mapping[str, DetectorCard]) -> Iterator[str]:
     for label, card in cards.items():
-        yield f"{label}: input {card.input.describe()}, fake logit {card.fake_logit}."
+        yield f"{label}: input {card.input.describe()}, {card.describe_logit()}."
 
 
 def _training(card: DetectorCard) -> str:

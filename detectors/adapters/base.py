@@ -41,6 +41,7 @@ class LoadOptions:
         weights: A weights file; ``None`` for those that belong to the name.
         fake_logit: Label direction of a head whose weights come without a card.
         allow_untrained: Build the detector with random weights where it has none.
+        offline: Fetch nothing from anywhere.
         fake_labels: Labels of a classifier that mean AI-generated; empty where its own words tell.
         ignore_labels: Labels of a classifier whose outputs count for neither side.
         processor: Folder with the preprocessing of a network that comes without one.
@@ -51,6 +52,7 @@ class LoadOptions:
     weights: Path | None = None
     fake_logit: FakeLogit | None = None
     allow_untrained: bool = False
+    offline: bool = False
     fake_labels: tuple[str, ...] = ()
     ignore_labels: tuple[str, ...] = ()
     processor: Path | None = None

@@ -93,7 +93,7 @@ def asked(detectors, **said):
     options = dict.fromkeys(
         ("weights", "fake_label", "ignore_label", "processor", "input_rule", "output"), ()
     )
-    return requests(detectors, **{**options, "fake_logit": None, **said})
+    return requests(detectors, **{**options, "fake_logit": None, "offline": False, **said})
 
 
 def test_every_option_goes_to_the_detector_it_names():
