@@ -52,6 +52,7 @@ _NOT_ARITHMETIC = (
     "detectors.fold",
     "detectors.inputs",
     "detectors.network",
+    "detectors.options",
     "detectors.pretrained",
     "detectors.identity",
     "detectors.global_state",

@@ -85,7 +85,7 @@ def test_detector(name):
     assert found.name == name
     assert found.reference
     assert found.summary
-    size = min(found.input.size or 64, 64)
+    size = min(*found.input.canvas_or(64), 64)
     with torch.inference_mode():
         assert found.network(2, size).eval()(torch.rand(2, 3, size, size)).shape == (2, 2)
 

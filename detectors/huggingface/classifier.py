@@ -9,7 +9,6 @@ from typing import Any
 
 import torch
 
-from detectors.adapters.base import LoadOptions
 from detectors.card import DetectorCard, FakeLogit, WeightsRef
 from detectors.errors import DetectorError, WeightsError, described
 from detectors.global_state import kept
@@ -20,6 +19,7 @@ from detectors.huggingface.network import Built, build
 from detectors.huggingface.processor import Preprocessing, preprocessing
 from detectors.huggingface.timm_folder import build_timm, is_of_timm, labels_of_timm, rule_of_timm
 from detectors.network import NetworkDetector
+from detectors.options import LoadOptions
 
 _ONE_OUTPUT = ("z", "-z")
 
@@ -45,7 +45,7 @@ def load_classifier(place: Path, origin: Origin, options: LoadOptions) -> Networ
     """Build the classifier in a folder and fill it, strictly.
 
     Args:
-        place: The folder.
+        place: Folder with its configuration, its preprocessing and its weights.
         origin: Where it came from.
         options: What was said beside its name.
 

@@ -26,7 +26,7 @@ class Fetched(NamedTuple):
 
     Attributes:
         folder: Where its files lie.
-        revision: Its commit.
+        revision: Commit of the hub that they are of.
         url: Where it is published.
     """
 

@@ -36,7 +36,7 @@ class Built:
 
 
 def transformers_library(name: str) -> Any:
-    """Import transformers.
+    """Import transformers, which builds the layers of a network by its name.
 
     Raises:
         DetectorError: If it is not installed; names the extra.
