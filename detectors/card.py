@@ -37,7 +37,8 @@ class WeightsRef(_Frozen):
     """Where the weights come from.
 
     Attributes:
-        sha256: Hash of the file, 64 hex digits; empty where the file is the user's own.
+        sha256: Hash of the file, 64 hex digits, or of the hashes of several in their order; empty where the
+            file is the user's own.
         url: Where it was published; empty where it ships with bench.
         part: Which of several sets of weights in the file, such as ``state_dict_ema``; empty where it
             holds one.

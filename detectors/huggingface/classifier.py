@@ -18,6 +18,7 @@ from detectors.huggingface.labels import Sides, choose_sides, shown
 from detectors.huggingface.network import Built, build
 from detectors.huggingface.processor import Preprocessing, preprocessing
 from detectors.huggingface.timm_folder import build_timm, is_of_timm, labels_of_timm, rule_of_timm
+from detectors.inputs.views import views
 from detectors.network import NetworkDetector
 from detectors.options import LoadOptions
 
@@ -74,6 +75,7 @@ def load_classifier(place: Path, origin: Origin, options: LoadOptions) -> Networ
         sides.fake,
         sides.real,
         outputs=len(labels),
+        plain=of_timm,
         reverse_channels=before.reverse_channels,
         library=built.library,
     )
@@ -87,7 +89,7 @@ def load_classifier(place: Path, origin: Origin, options: LoadOptions) -> Networ
         real_labels=() if len(labels) == 1 else sides.names(sides.real),
         input=before.input,
         weights=WeightsRef(
-            sha256=hashes[weights[0].name] if len(weights) == 1 else "",
+            sha256=files.together([hashes[file.name] for file in weights]),
             url=origin.url,
             revision=origin.revision,
             files=hashes,
@@ -95,7 +97,7 @@ def load_classifier(place: Path, origin: Origin, options: LoadOptions) -> Networ
         training={"library": built.library},
     )
     detector = NetworkDetector(network.eval(), card)
-    _try(detector, config, origin, built)
+    _try(detector, network, config, origin, built)
     return detector
 
 
@@ -213,13 +215,21 @@ def _architecture(config: Mapping[str, Any]) -> str:
 
 
 def _try(
-    detector: NetworkDetector, config: Mapping[str, Any], origin: Origin, built: Built
+    detector: NetworkDetector,
+    head: LabelHead,
+    config: Mapping[str, Any],
+    origin: Origin,
+    built: Built,
 ) -> None:
     """Run two black canvases through: what does not fit together shows here, not in the midst of a run."""
     size = detector.card.input.canvas_or(files.integer(config, "image_size") or 224)
     try:
         with kept(), torch.inference_mode():
-            detector.checked_logits(torch.zeros(2, 3, *size))
+            canvases = torch.zeros(2, 3, *size)
+            detector.checked_logits(canvases)
+            shape = tuple(head.answers(next(views(canvases, detector.card.input))).shape)
+            if shape != (2, head.outputs):
+                raise ValueError(f"shape {shape} for 2 images and {head.outputs} labels")
     except Exception as error:  # somebody's layers, over whatever canvas was stated
         wants = config.get("image_size")
         hint = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -118,6 +119,13 @@ def read_weights(files: list[Path]) -> dict[str, Tensor]:
 def digests(paths: list[Path]) -> dict[str, str]:
     """Hash files: their sha256 by name."""
     return {path.name: file_sha256(path) for path in paths}
+
+
+def together(hashes: list[str]) -> str:
+    """Give the hash of one file, or of the hashes of several in their order."""
+    if len(hashes) == 1:
+        return hashes[0]
+    return hashlib.sha256("".join(hashes).encode()).hexdigest()
 
 
 def integer(config: Mapping[str, Any], key: str) -> int | None:
