@@ -36,7 +36,7 @@ _IMAGENET: Final = {"image_mean": IMAGENET_MEAN, "image_std": IMAGENET_STD}
 _KINDS: Final[dict[str, dict[str, Any]]] = {
     "ViT": {"resample": 2},
     "DeiT": {"size": 256, "do_center_crop": True},
-    "Siglip": {},
+    "Siglip": {"size": {"height": 224, "width": 224}},
     "CLIP": {**_CROPPED, "image_mean": _CLIP_MEAN, "image_std": _CLIP_STD},
     "Bit": {**_CROPPED, "image_mean": _CLIP_MEAN, "image_std": _CLIP_STD},
     "Beit": {},
@@ -57,6 +57,7 @@ _KINDS: Final[dict[str, dict[str, Any]]] = {
 }
 # A number alone means the short side for these, both sides for the others.
 _SHORT: Final = (
+    "Siglip",
     "CLIP",
     "Bit",
     "MobileNetV1",
@@ -111,9 +112,8 @@ def preprocessing(said: Mapping[str, Any], model_type: str, source: str) -> Prep
     """
     kind = _kind(said, model_type, source)
     silent = _COMMON | _KINDS[kind]
-    values = silent | {
-        key: value for key, value in said.items() if value is not None or key == "resample"
-    }
+    # A step that is null is not taken; only what is left out is as the library has it by default.
+    values = silent | dict(said)
     _refuse_unknown(said, silent, source)
     try:
         spec = InputSpec(**_geometry(values, kind, source), **_colours(values, source))
@@ -165,11 +165,8 @@ def _geometry(values: Mapping[str, Any], kind: str, source: str) -> dict[str, An
         return fields | (
             {"fit": "native", "size": None} if crop is None else _cut(crop) | {"fit": "crop"}
         )
-    short_alone = (
-        values.get("default_to_square") is False
-        if "default_to_square" in values
-        else kind in _SHORT
-    )
+    square = values.get("default_to_square")
+    short_alone = kind in _SHORT if square is None else not square
     size, short = _size(values["size"], "size", source, short=short_alone)
     if kind == "ConvNext":
         if not short:
@@ -189,7 +186,7 @@ def _geometry(values: Mapping[str, Any], kind: str, source: str) -> dict[str, An
             }  # fmt: skip
     elif kind == "Levit" and short:
         size = int((256 / 224) * sides(size)[0])
-    elif kind == "PoolFormer":
+    elif kind == "PoolFormer" and values["crop_pct"] is not None:
         height, width = (int(side / _share(values, source)) for side in sides(size))
         size, short = (height, True) if height == width else ((height, width), False)
     if short:
@@ -240,8 +237,6 @@ def _pixels(value: Any, key: str, source: str) -> int:
 
 
 def _filter(value: Any, source: str) -> str:
-    if value is None:
-        return "bilinear"  # what the library falls back to
     if isinstance(value, str) and value.lower() in _FILTERS:
         return value.lower()
     if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < len(_FILTERS):

@@ -217,6 +217,45 @@ def test_every_form_of_a_processor_gives_its_pixels_and_its_values(kind, said, t
         assert len({tuple(v) for v in (values * std / 3).round(9).reshape(3, -1)[:1]}) == 1
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"size": 33, "crop_size": 30},
+        {"size": 33, "crop_size": 30, "default_to_square": True},
+        {"size": {"height": 33, "width": 34}, "do_center_crop": None},
+        {
+            "size": {"shortest_edge": 33},
+            "crop_size": {"height": 30, "width": 31},
+            "do_normalize": None,
+        },
+        {"do_resize": None, "do_center_crop": True, "crop_size": [30, 31]},
+        {},
+    ],
+)
+@pytest.mark.parametrize(
+    "kind", ["ViT", "DeiT", "Siglip", "CLIP", "ConvNext", "MobileNetV2", "Beit"]
+)
+def test_a_file_that_says_little_means_what_the_library_takes_it_for(kind, said, tmp_path):
+    from detectors.fit import fit_image
+    from detectors.huggingface.processor import preprocessing
+
+    said = {"image_processor_type": f"{kind}ImageProcessor", **said}
+    (tmp_path / "preprocessor_config.json").write_text(json.dumps(said))
+    image = random_image(0, (61, 77))
+    try:
+        processor = getattr(transformers, f"{kind}ImageProcessorPil").from_pretrained(tmp_path)
+        theirs = np.asarray(processor(Image.fromarray(image))["pixel_values"][0])
+    except (ValueError, AttributeError):  # a size that this processor has no step for
+        with pytest.raises(ValueError, match="shortest_edge"):
+            preprocessing(said, "", "file")
+        return
+    ours = preprocessing(said, "", "file").input
+    mean, std = (np.array(values).reshape(3, 1, 1) for values in (ours.mean, ours.std))
+    values = (fit_image(image, ours) / 255 - mean) / std
+    assert values.shape == theirs.shape
+    assert np.abs(values - theirs).max() < 1e-5
+
+
 def without(*keys):
     return lambda config: [config.pop(key, None) for key in keys]
 
@@ -358,7 +397,11 @@ PROCESSORS = [
     (with_(size={"height": "32", "width": 32}), "pixels from 1"),
     (with_(size=float("nan")), "pixels from 1"),
     (with_(resample=9), "resample"),
+    (with_(resample=None), "resample"),
     (with_(image_mean=[0.5]), None),
+    (with_(image_mean=None), "three numbers"),
+    (with_(size=None), "pixels from 1"),
+    (with_(do_center_crop=None, crop_size=None, do_pad=None, default_to_square=None), None),
     (with_(image_mean=[0.5, 0.5]), "three numbers"),
     (with_(image_std=[0, 0, 0]), "positive"),
     (with_(image_std=[float("inf")] * 3), "finite"),
