@@ -54,6 +54,7 @@ _NOT_ARITHMETIC = (
     "detectors.network",
     "detectors.options",
     "detectors.pretrained",
+    "detectors.publication",
     "detectors.identity",
     "detectors.global_state",
     "detectors.weights",
@@ -71,6 +72,8 @@ class Detector(ABC):
     """
 
     card: DetectorCard
+    no_gradient: str = "its card says that its gradient means nothing"
+    """Why gradients are not taken, where the card says that it is not differentiable."""
     files: Sequence[str | Path] = ()
     """Files that decide the logits besides torch modules, for a detector that reads its weights elsewhere."""
 

@@ -27,6 +27,7 @@ __all__ = [
 ]
 
 FakeLogit = Literal["z", "-z", "z1-z0", "z0-z1"]
+Output = Literal["logit", "probability"]
 
 
 class _Frozen(BaseModel):
@@ -45,6 +46,7 @@ class WeightsRef(_Frozen):
         key_map: Prefixes of the checkpoint's keys and what replaces them, longest first.
         revision: Commit of the place it was published at; empty where that has none.
         files: By name, the sha256 of every file that the detector was made from, where there are several.
+        backbone_sha256: Hash of the file that a backbone was read from; empty where one file holds all.
     """
 
     sha256: str = ""
@@ -53,6 +55,7 @@ class WeightsRef(_Frozen):
     key_map: dict[str, str] = Field(default_factory=dict)
     revision: str = ""
     files: dict[str, str] = Field(default_factory=dict)
+    backbone_sha256: str = ""
 
 
 class TrainingData(_Frozen):
@@ -87,6 +90,10 @@ class DetectorCard(_Frozen):
             ``z`` or ``-z`` for one output, ``z1-z0`` or ``z0-z1`` for two.
         fake_labels: Of a classifier with labels: those that mean AI-generated.
         real_labels: Of a classifier with labels: those that mean real.
+        output: What the head gives; ``None`` for logits that need no mention.
+        fake_outputs: Positions of the outputs that mean AI-generated, for a head of several; empty where
+            ``fake_logit`` says it.
+        ignored_outputs: Positions of outputs that count for neither side.
         input: Geometry and normalisation.
         weights: Origin of the weights; ``None`` where there are none.
         training_data: What was trained on; ``None`` where unknown, so that nothing counts as unseen.
@@ -101,6 +108,9 @@ class DetectorCard(_Frozen):
     fake_logit: FakeLogit = "z"
     fake_labels: tuple[str, ...] = ()
     real_labels: tuple[str, ...] = ()
+    output: Output | None = None
+    fake_outputs: tuple[int, ...] = ()
+    ignored_outputs: tuple[int, ...] = ()
     input: InputSpec = Field(default_factory=InputSpec)
     weights: WeightsRef | None = None
     training_data: TrainingData | None = None
@@ -113,7 +123,12 @@ class DetectorCard(_Frozen):
             return (
                 f"logit of {' or '.join(self.fake_labels)} against {' or '.join(self.real_labels)}"
             )
-        return f"fake logit {self.fake_logit}"
+        outputs = f"fake logit {self.fake_logit}"
+        if self.fake_outputs:
+            outputs = f"fake outputs {', '.join(map(str, self.fake_outputs))}"
+        return outputs + (
+            " of log-odds of its probabilities" if self.output == "probability" else ""
+        )
 
     @property
     def outputs(self) -> int:

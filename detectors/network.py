@@ -183,6 +183,11 @@ def load_network(
             f"--input {input_rule.describe()} contradicts the card {card_path}, which says "
             f"{card.input.describe()}: leave the option out, or mend the card"
         )
+    if card and (card.output == "probability" or card.fake_outputs):
+        raise WeightsError(
+            f"{card_path} says that the head gives probabilities or more than two classes: of {arch.name} "
+            "that is not so, only of ONNX files; give fake_logit alone"
+        )
     direction = fake_logit or (card.fake_logit if card else arch.fake_logit)
     if direction is None:
         raise WeightsError(

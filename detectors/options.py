@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
+from detectors.card import Output
 from detectors.errors import DetectorError
 
 if TYPE_CHECKING:
     from detectors.card import FakeLogit
     from detectors.inputs.spec import InputSpec
-
-Output = Literal["logit", "probability"]
 
 # The options that change what a detector is, as a user types them.
 FLAGS = {
@@ -23,6 +22,7 @@ FLAGS = {
     "processor": "--processor",
     "input": "--input",
     "output": "--output",
+    "backbone": "--backbone",
 }
 
 
@@ -34,6 +34,7 @@ class LoadOptions:
         weights: A weights file; ``None`` for those that belong to the name.
         fake_logit: Label direction of a head whose weights come without a card.
         allow_untrained: Build the detector with random weights where it has none.
+        backbone: Weights of a backbone, for a detector whose own file leaves them out.
         offline: Fetch nothing from anywhere.
         fake_labels: Labels of a classifier that mean AI-generated; empty where its own words tell.
         ignore_labels: Labels of a classifier whose outputs count for neither side.
@@ -45,6 +46,7 @@ class LoadOptions:
     weights: Path | None = None
     fake_logit: FakeLogit | None = None
     allow_untrained: bool = False
+    backbone: Path | None = None
     offline: bool = False
     fake_labels: tuple[str, ...] = ()
     ignore_labels: tuple[str, ...] = ()

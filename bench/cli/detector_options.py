@@ -64,6 +64,14 @@ Offline = Annotated[
         help="Fetch no detector from a hub: only what is on this machine.",
     ),
 ]
+Backbones = Annotated[
+    list[str],
+    typer.Option(
+        "--backbone",
+        metavar="[DETECTOR=]FILE",
+        help="Weights of the backbone, where the detector's own file holds its head alone.",
+    ),
+]
 
 
 def requests(
@@ -76,7 +84,8 @@ def requests(
     processor: Sequence[str],
     input_rule: Sequence[str],
     output: Sequence[str],
-    offline: bool,
+    offline: bool = False,
+    backbone: Sequence[str],
 ) -> tuple[DetectorRequest, ...]:
     """Put together every detector with what was said beside it.
 
@@ -93,6 +102,7 @@ def requests(
     folders = _single("--processor", detectors, processor)
     rules = _single("--input", detectors, input_rule)
     kinds = _single("--output", detectors, output)
+    bodies = _single("--backbone", detectors, backbone)
     for kind in kinds.values():
         check_choice("--output", kind, ("logit", "probability"))
     return tuple(
@@ -106,6 +116,7 @@ def requests(
             input=parse_input(rules[name]) if name in rules else None,
             output=cast("Output | None", kinds.get(name)),
             offline=offline,
+            backbone=Path(bodies[name]) if name in bodies else None,
         )
         for name in detectors
     )

@@ -49,6 +49,7 @@ def command(
     input_rule: detector_options.Inputs = [],
     output: detector_options.Outputs = [],
     offline: detector_options.Offline = False,
+    backbone: detector_options.Backbones = [],
     device: options.Device = "auto",
     batch_size: options.BatchSize = "auto",
     allow_untrained: options.AllowUntrained = False,
@@ -69,6 +70,7 @@ def command(
         input_rule=input_rule,
         output=output,
         offline=offline,
+        backbone=backbone,
     )
     size = values.parse_batch_size(batch_size)
     from bench.inference.prediction import predict_images

@@ -46,16 +46,21 @@ def command(
     input_rule: detector_options.Inputs = [],
     output: detector_options.Outputs = [],
     offline: detector_options.Offline = False,
+    backbone: detector_options.Backbones = [],
     limit: run_options.Limit = None,
     device: options.Device = "auto",
     batch_size: options.BatchSize = "auto",
     threshold: run_options.Threshold = None,
+    equalise: run_options.Equalise = None,
+    pairing: run_options.Pairing = None,
     precision: run_options.Precision = "fp32",
     exact: run_options.Exact = False,
     compile_: run_options.Compile = False,
     threads: run_options.Threads = None,
     seed: run_options.Seed = 0,
     allow_untrained: options.AllowUntrained = False,
+    no_audit: run_options.NoAudit = False,
+    drop_duplicates: run_options.DropDuplicates = False,
     cache: options.Cache = None,
     cluster: run_options.Cluster = None,
     tls_ca: run_options.TlsCa = None,
@@ -86,6 +91,7 @@ def command(
         input_rule=input_rule,
         output=output,
         offline=offline,
+        backbone=backbone,
     )
     _refuse_without_effect(context, dry_run=dry_run, cluster=cluster)
     from bench.inference.numerics import Numerics
@@ -93,7 +99,7 @@ def command(
 
     request = RunRequest(
         detectors=detectors,
-        suite=_load_suite(suite, threshold),
+        suite=_load_suite(suite, threshold=threshold, equalise=equalise, pairing=pairing),
         data=data,
         layout=layout,
         split="" if split == "all" else split,
@@ -105,6 +111,8 @@ def command(
         numerics=Numerics("bf16" if precision == "bf16" else "fp32", exact, compile_, threads),
         seed=seed,
         allow_untrained=allow_untrained,
+        audit=not no_audit,
+        drop_duplicates=drop_duplicates,
         cache=cache,
         cluster=cluster,
         tls=Tls(tls_ca, tls_cert, tls_key),
@@ -165,11 +173,17 @@ def _refuse_without_effect(context: typer.Context, *, dry_run: bool, cluster: st
     )
 
 
-def _load_suite(name: str, threshold: str | None) -> Suite:
+def _load_suite(
+    name: str, *, threshold: str | None, equalise: str | None, pairing: str | None
+) -> Suite:
     from bench.protocol.suite import load_suite
 
     suite = load_suite(name)
-    return suite if threshold is None else suite.with_threshold(threshold)
+    if threshold is not None:
+        suite = suite.with_threshold(threshold)
+    if equalise is not None:
+        suite = suite.with_equaliser(equalise)
+    return suite if pairing is None else suite.with_pairing(pairing)
 
 
 def _run(request: RunRequest, adversarial: tuple[int, Path] | None, *, quiet: bool) -> RunResult:

@@ -69,6 +69,22 @@ Threshold = Annotated[
         help="Policy instead of the suite's: 0, 'calibrate(split=val)', 'fpr(0.01, split=val)' or oracle.",
     ),
 ]
+Equalise = Annotated[
+    str | None,
+    typer.Option(
+        envvar="BENCH_EQUALISE",
+        help="Corruptions set before every condition, for both classes: 'resize(size=256)+jpeg(quality=90)'. "
+        "The board shows raw and equalised side by side.",
+    ),
+]
+Pairing = Annotated[
+    str | None,
+    typer.Option(
+        envvar="BENCH_PAIRING",
+        help="Reals each generator is compared with, instead of the suite's: layout, own, shared, or matched "
+        "(same source photograph or prompt).",
+    ),
+]
 Precision = Annotated[
     str,
     typer.Option(envvar="BENCH_PRECISION", help="fp32 or bf16, of the forward pass; recorded."),
@@ -122,6 +138,19 @@ SaveAdversarial = Annotated[
         "--save-adversarial",
         metavar="N DIR",
         help="Write N image pairs of every detector and attack as PNG, with their difference.",
+    ),
+]
+NoAudit = Annotated[
+    bool,
+    typer.Option(
+        "--no-audit", help="Do not look, before scoring, whether the files tell real from fake."
+    ),
+]
+DropDuplicates = Annotated[
+    bool,
+    typer.Option(
+        "--drop-duplicates",
+        help="Score every picture once: decode all, and leave copies out for every detector.",
     ),
 ]
 DryRun = Annotated[

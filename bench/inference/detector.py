@@ -36,6 +36,7 @@ class DetectorRequest:
         input: The input rule, where no card or file states one.
         output: Whether a network that comes without a card gives logits or probabilities.
         offline: Fetch nothing from anywhere.
+        backbone: Weights of a backbone, for a detector whose own file leaves them out.
     """
 
     name: str
@@ -47,6 +48,7 @@ class DetectorRequest:
     input: InputSpec | None = None
     output: Output | None = None
     offline: bool = False
+    backbone: Path | None = None
 
     @property
     def label(self) -> str:
@@ -63,6 +65,7 @@ class DetectorRequest:
             name=name,
             weights=self.weights.resolve() if self.weights else None,
             processor=self.processor.resolve() if self.processor else None,
+            backbone=self.backbone.resolve() if self.backbone else None,
         )
 
     @property
@@ -74,6 +77,7 @@ class DetectorRequest:
             "--processor": "" if self.processor is None else str(self.processor),
             "--input": "" if self.input is None else spell_input(self.input),
             "--output": self.output or "",
+            "--backbone": "" if self.backbone is None else str(self.backbone),
         }
         return {flag: value for flag, value in said.items() if value}
 
@@ -94,7 +98,7 @@ def resolve(request: DetectorRequest, *, allow_untrained: bool = False) -> Detec
     try:
         adapter = registry.adapter_of(request.name)
         if adapter is not None:
-            return adapter.load(request.name, options, _listed)
+            return adapter.load(request.name, options, _on_a_card)
         from detectors.adapters.construct import construct  # noqa: PLC0415  (imports torch)
 
         return construct(_listed(request.name), request.name, options)
@@ -122,6 +126,12 @@ def architecture(name: str) -> Architecture:
     return listed
 
 
+def _on_a_card(name: str) -> Architecture | type[Detector]:
+    """What a card names as its architecture: one that is listed, or one that an adapter spells."""
+    adapter = registry.adapter_of(name)
+    return _listed(name) if adapter is None else adapter.architecture(name)
+
+
 def _listed(name: str) -> Architecture | type[Detector]:
     """What stands in the lists under a name, or under the part of ``arch.tag`` before the dot."""
     table = registry.detectors()
@@ -130,5 +140,13 @@ def _listed(name: str) -> Architecture | type[Detector]:
         return table[name]
     if arch in table and name in zoo.weights():
         return table[arch]
+    if Path(name).is_file():
+        from detectors.weights.torch_file import refuse_torchscript  # noqa: PLC0415  (imports torch)
+
+        refuse_torchscript(Path(name))
+        raise BenchError(
+            f"{name} is a file that does not say what network it is for: pass --detector NAME --weights "
+            f"{name}"
+        )
     names = [*table, *zoo.weights(), *registry.adapters()]
     raise BenchError(f"no detector called {name!r}: {nearest(name, names)}")

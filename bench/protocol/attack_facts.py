@@ -17,12 +17,12 @@ def attack_facts(condition: Condition) -> AttackFacts | None:
     if attack is None:
         return None
     position = len(condition.before)
-    spelled = [step.spell(resolved=True) for step in condition.steps]
+    spelled = [step.spell(resolved=True) for step in condition.chain]
     budget_series = re.sub(r"\beps=[^,)]+", "eps=*", spelled[position])
     chain = [*spelled[:position], "*", *spelled[position + 1 :]]
     threat = attack.threat
     return AttackFacts(
-        name=condition.steps[position].name,
+        name=condition.chain[position].name,
         family="+".join(
             [*spelled[:position], _short(condition, budget_series), *spelled[position + 1 :]]
         ),
@@ -41,6 +41,6 @@ def attack_facts(condition: Condition) -> AttackFacts | None:
 
 def _short(condition: Condition, budget_series: str) -> str:
     """Spell a budget series as a reader knows it: only what was not left at its default."""
-    step = condition.steps[len(condition.before)]
+    step = condition.chain[len(condition.before)]
     short = re.sub(r"\beps=[^,)]+", "eps=*", step.spell())
     return short or budget_series

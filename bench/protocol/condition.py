@@ -4,6 +4,10 @@ A condition is a chain of steps read left to right. Corruptions before the attac
 image, before the detector's own resize; corruptions after it act on the detector's canvas. ``clean``
 is the empty chain. One condition has one canonical spelling, so that equal conditions are equal
 cells.
+
+A protocol may set a chain before every condition, for both classes alike, so that no format, size or
+compression is left that only one class has. Conditions are then spelled as they are without it, and
+``raw`` names the images as they lie.
 """
 
 from __future__ import annotations
@@ -25,6 +29,7 @@ if TYPE_CHECKING:
     from corruptions.base import Corruption
 
 CLEAN = "clean"
+RAW = "raw"
 _FRACTION = re.compile(r"([0-9.]+)\s*/\s*([0-9.]+)")
 
 
@@ -53,17 +58,32 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """A chain of steps with at most one attack."""
+    """A chain of steps with at most one attack.
+
+    Attributes:
+        steps: The chain as it is spelled.
+        equaliser: Corruptions that the protocol sets before it, for every image of both classes.
+        is_raw: Whether it is the images as they lie, beside conditions that are equalised.
+    """
 
     steps: tuple[Step, ...] = ()
+    equaliser: tuple[Step, ...] = ()
+    is_raw: bool = False
 
     def __str__(self) -> str:
+        if self.is_raw:
+            return RAW
         return "+".join(step.spell() for step in self.steps) or CLEAN
 
     @property
+    def chain(self) -> tuple[Step, ...]:
+        """Every step that an image goes through, the equaliser's first."""
+        return (*self.equaliser, *self.steps)
+
+    @property
     def resolved(self) -> str:
-        """The chain with every parameter written out; what a fingerprint covers."""
-        return "+".join(step.spell(resolved=True) for step in self.steps) or CLEAN
+        """The whole chain with every parameter written out; what a fingerprint covers."""
+        return "+".join(step.spell(resolved=True) for step in self.chain) or CLEAN
 
     @property
     def attack(self) -> Attack | None:
@@ -73,7 +93,7 @@ class Condition:
     @property
     def draws(self) -> bool:
         """Whether any step draws random numbers, so that the seed can change a score."""
-        return any(getattr(step.plugin, "draws", True) for step in self.steps)
+        return any(getattr(step.plugin, "draws", True) for step in self.chain)
 
     @property
     def corruptions(self) -> tuple[Corruption, ...]:
@@ -82,8 +102,8 @@ class Condition:
 
     @property
     def before(self) -> tuple[Step, ...]:
-        """Corruptions of the source image."""
-        return self.steps[: self._split()]
+        """Corruptions of the source image, the equaliser's first."""
+        return (*self.equaliser, *self.steps[: self._split()])
 
     @property
     def source_chain(self) -> str:
@@ -114,6 +134,10 @@ def parse(text: str) -> Condition:
     """
     if text.strip() == CLEAN:
         return Condition()
+    if text.strip() == RAW:
+        raise BenchError(
+            "condition 'raw' is there by itself beside conditions that are equalised: leave it out"
+        )
     steps = tuple(_parse_step(part, text) for part in split_chain(text))
     if sum(step.is_attack for step in steps) > 1:
         raise BenchError(f"condition {text!r} has two attacks: a chain may hold one")
@@ -150,7 +174,7 @@ def _with_surrogate(condition: Condition, name: str) -> Condition:
         else step
         for step in condition.steps
     ]
-    return Condition(tuple(steps))
+    return dataclasses.replace(condition, steps=tuple(steps))
 
 
 def _parse_step(part: str, text: str) -> Step:

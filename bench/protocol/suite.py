@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from bench import registry
 from bench.errors import BenchError
 from bench.protocol.condition import Condition, parse
+from bench.protocol.equaliser import equalised, parse_equaliser
 from bench.protocol.threshold import Policy, parse_policy
 from bench.support.toml import read_toml
 
 Slicing = Literal["generator", "domain", "generator*domain", "pooled"]
+Pairing = Literal["layout", "own", "shared", "matched"]
 
 
 class Suite(BaseModel):
@@ -31,6 +33,13 @@ class Suite(BaseModel):
         conditions: Conditions in any spelling; kept in order, made canonical.
         threshold: Policy by which a logit becomes a verdict, made canonical: ``0`` (the trained decision
             point), ``calibrate(split=val, by=balanced-accuracy)``, ``fpr(0.01, split=val)``, ``oracle``.
+        equalise: Corruptions that every image of both classes goes through before any condition, such as
+            ``resize(size=256)+jpeg(quality=90)``, made canonical; "" leaves images as they lie.
+        pairing: Which reals each generator is compared with: those its ``layout`` pairs it with, only its
+            ``own``, every source (``shared``), or those of the layout that share their group, a source
+            photograph or a prompt, with one of its fakes (``matched``).
+        requires_audit: Whether a data set whose files tell real from fake is refused before anything is
+            scored.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -45,6 +54,9 @@ class Suite(BaseModel):
     slices: Annotated[list[Slicing], Field(min_length=1)]
     conditions: Annotated[list[str], Field(min_length=1)]
     threshold: str = "0"
+    equalise: str = ""
+    pairing: Pairing = "layout"
+    requires_audit: bool = False
 
     @field_validator("conditions")
     @classmethod
@@ -66,6 +78,11 @@ class Suite(BaseModel):
     def _policy(cls, value: str) -> str:
         return str(parse_policy(value))
 
+    @field_validator("equalise")
+    @classmethod
+    def _chain(cls, value: str) -> str:
+        return _canonical_chain(value)
+
     @property
     def policy(self) -> Policy:
         """The threshold policy as an object."""
@@ -82,6 +99,24 @@ class Suite(BaseModel):
         except ValueError as error:
             raise BenchError(f"--threshold: {error}") from None
 
+    def with_equaliser(self, text: str) -> Suite:
+        """Give the same suite behind a chain of corruptions; "" takes the suite's away.
+
+        Raises:
+            BenchError: If the text is no chain of corruptions.
+        """
+        return self.model_copy(update={"equalise": _canonical_chain(text)})
+
+    def with_pairing(self, rule: str) -> Suite:
+        """Give the same suite with another pairing of reals.
+
+        Raises:
+            BenchError: If there is no such rule.
+        """
+        if rule not in get_args(Pairing):
+            raise BenchError(f"--pairing {rule}: choose {', '.join(get_args(Pairing))}")
+        return self.model_copy(update={"pairing": rule})
+
     @property
     def remarks(self) -> list[str]:
         """Source, what is exact and what is assumed, as lines for the board."""
@@ -91,9 +126,16 @@ class Suite(BaseModel):
 
     @property
     def parsed(self) -> list[Condition]:
-        """The conditions as objects, ``clean`` first: every drop is measured against it."""
+        """The conditions as objects, ``clean`` first: every drop is measured against it.
+
+        Where the suite equalises, they all are behind its chain, and ``raw`` follows ``clean``.
+        """
         spelled = ["clean", *(text for text in self.conditions if text != "clean")]
-        return [parse(text) for text in spelled]
+        return equalised([parse(text) for text in spelled], self.equalise)
+
+
+def _canonical_chain(text: str) -> str:
+    return str(parse_equaliser(text)) if text.strip() else ""
 
 
 def load_suite(name_or_path: str) -> Suite:

@@ -245,6 +245,7 @@ def _unpack(path: Path, document: dict[str, Any], table: pa.Table) -> ScoreTable
         limit=None,
         cuts=tuple(document["cuts"]),
         pairing={name: tuple(sources) for name, sources in pairing.items()},
+        is_matched=document["protocol"].get("matched", False),
         samples=samples,
         columns=columns,
         thresholds={d["label"]: float(d["threshold"]) for d in document["detectors"]},

@@ -7,7 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.datasets.layouts.base import UNKNOWN
 from bench.inference.numerics import Numerics
+from bench.results.checks import import_lines
 from bench.results.confounds import class_loss, duplicate_lines, format_lines
 from bench.results.scores import ScoredRun, ScoreTable, load_run
 from bench.store.run_spec import ConditionRecord, RunSpec
@@ -104,15 +106,18 @@ def _notes(spec: RunSpec, scores: ScoreTable, cards: Mapping[str, DetectorCard])
         bad_images=sum(kind.images for kind in scores.left_out),
         left_out=scores.left_out,
         cautions=scores.cautions,
+        shortcuts=spec.audit.shortcuts if spec.audit is not None else (),
         seed=spec.seed,
         precision=spec.precision,
         device=spec.device,
         tool_version=spec.versions["bench"],
-        versions={name: spec.versions[name] for name in libraries},
+        # Scores that were made elsewhere owe nothing to what is installed here.
+        versions={name: spec.versions[name] for name in libraries} if spec.imported is None else {},
         weights={
             label: card.weights.sha256 if card.weights else "" for label, card in cards.items()
         },
         training={label: _training(card) for label, card in cards.items()},
+        equaliser=spec.suite.equalise,
         conditions={c.spelled: _resolved(c) for c in spec.conditions},
         attacks={c.spelled: c.facts for c in spec.conditions if c.facts is not None},
         checks=scores.checks,
@@ -122,13 +127,19 @@ def _notes(spec: RunSpec, scores: ScoreTable, cards: Mapping[str, DetectorCard])
             f"Split: {spec.split or 'all'}.",
             *_thresholds(spec),
             *_observed_rates(spec, scores),
-            *_inputs(cards),
+            *_inputs(cards if spec.imported is None else _stated(cards)),
             *format_lines(scores.samples),
             *duplicate_lines(scores.samples),
-            *Numerics.recorded(spec.environment).sentences(),
+            *import_lines(spec.imported),
+            *_arithmetic(spec),
             *spec.suite.remarks,
         ),
     )
+
+
+def _arithmetic(spec: RunSpec) -> Iterator[str]:
+    if spec.imported is None:
+        yield from Numerics.recorded(spec.environment).sentences()
 
 
 def _resolved(condition: ConditionRecord) -> str:
@@ -181,6 +192,11 @@ def _observed_rates(spec: RunSpec, scores: ScoreTable) -> Iterator[str]:
 def _inputs(cards: Mapping[str, DetectorCard]) -> Iterator[str]:
     for label, card in cards.items():
         yield f"{label}: input {card.input.describe()}, {card.describe_logit()}."
+
+
+def _stated(cards: Mapping[str, DetectorCard]) -> Mapping[str, DetectorCard]:
+    """Keep the cards that came with imported scores: of other detectors nobody knows the input."""
+    return {label: card for label, card in cards.items() if card.arch != UNKNOWN}
 
 
 def _training(card: DetectorCard) -> str:

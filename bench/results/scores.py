@@ -22,7 +22,7 @@ from bench.results.checks import (
     black_box_hint,
     detector_cautions,
     failed_checks,
-    probability_cautions,
+    score_cautions,
 )
 from bench.results.confounds import count_run, run_cautions
 from bench.store.run_shards import RunShards, StoredScores
@@ -63,6 +63,7 @@ class ScoreTable:
         left_out: How many images cannot be used, by kind: those in ``bad``, and those that were found
             when the data were indexed.
         cautions: Why numbers made of these scores must not be taken at face value.
+        is_matched: Whether a slice keeps only the reals that share their group with one of its fakes.
     """
 
     name: str
@@ -80,6 +81,7 @@ class ScoreTable:
     training: Mapping[str, SeenBy] = field(default_factory=dict)
     left_out: tuple[LeftOut, ...] = ()
     cautions: tuple[Caution, ...] = ()
+    is_matched: bool = False
 
     def slices(self) -> list[Slice]:
         """Cut the samples as the suite asks; a cut by domain is left out where no domain is named.
@@ -98,7 +100,11 @@ class ScoreTable:
             raise NothingSelectedError(
                 f"{self.dataset} has no fake image left to score in split {self.protocol['split']!r}"
             )
-        return [piece for cut in cuts for piece in slices(self.samples, self.pairing, _AXES[cut])]
+        return [
+            piece
+            for cut in cuts
+            for piece in slices(self.samples, self.pairing, _AXES[cut], matched=self.is_matched)
+        ]
 
     @property
     def detectors(self) -> list[str]:
@@ -122,6 +128,7 @@ class _ConditionScores:
     stored: StoredScores
     status: Status
     reason: str
+    verdicts: bool = False  # logits say no more than real or fake
 
     def column(self, keep: NDArray[np.bool_]) -> ScoreColumn:
         """Restrict the scores to the images that are kept, (n,) bool, as a board needs them."""
@@ -135,7 +142,8 @@ class _ConditionScores:
             linf=attack["linf"][keep] if attack else None,
             l2=attack["l2"][keep] if attack else None,
             steps=attack["steps"][keep] if attack else None,
-            ranked=self.record.facts is None or not self.record.facts.stops_early,
+            ranked=not self.verdicts
+            and (self.record.facts is None or not self.record.facts.stops_early),
         )
 
 
@@ -175,7 +183,12 @@ def read_scores(record: RunRecord, *, set_aside: bool) -> ScoredRun:
     shards.check()
     bad = {path: reason for scores in conditions for path, reason in scores.stored.bad.items()}
     keep = ~samples["sample_id"].isin(bad).to_numpy()
-    checks = _check_attacks(conditions, samples["label"].to_numpy(), keep, thresholds)
+    # Of an imported attack without sizes nobody says which images it changed.
+    imported = spec.imported is not None
+    checkable = [
+        c for c in conditions if not (imported and c.record.attack and not c.stored.has_sizes)
+    ]
+    checks = _check_attacks(checkable, samples["label"].to_numpy(), keep, thresholds)
     conditions = _marked(conditions, failed_checks(checks))
     columns = tuple(scores.column(keep) for scores in conditions)
     left_out = count_run(spec, samples[~keep])
@@ -188,6 +201,7 @@ def read_scores(record: RunRecord, *, set_aside: bool) -> ScoredRun:
         limit=spec.limit,
         cuts=tuple(spec.suite.slices),
         pairing=spec.pairing,
+        is_matched=spec.suite.pairing == "matched",
         samples=samples[keep].reset_index(drop=True),
         columns=columns,
         thresholds=thresholds,
@@ -196,7 +210,7 @@ def read_scores(record: RunRecord, *, set_aside: bool) -> ScoredRun:
         training={detector.label: _training(detector) for detector in spec.detectors},
         left_out=left_out,
         cautions=(
-            *probability_cautions(columns, thresholds),
+            *score_cautions(spec, samples["label"].to_numpy()[keep], columns, thresholds),
             *detector_cautions(spec.detectors),
             *run_cautions(spec, samples[keep], left_out),
         ),
@@ -226,7 +240,9 @@ def _thresholds(spec: RunSpec) -> dict[str, float]:
 
 
 def _protocol(spec: RunSpec) -> dict[str, Any]:
+    matched = {"matched": True} if spec.suite.pairing == "matched" else {}
     return {
+        **matched,
         "slices": list(spec.suite.slices),
         "conditions": [record.resolved for record in spec.conditions],
         "threshold": spec.suite.threshold,
@@ -251,8 +267,10 @@ def _read_conditions(
             status = "failed"
             reason = "its threshold is not chosen yet: run the same command again"
         else:
-            status, reason = _stored_status(stored, records[condition])
-        conditions.append(_ConditionScores(detector, records[condition], stored, status, reason))
+            status, reason = stored_status(stored, records[condition])
+        verdicts = spec.imported is not None and spec.imported.scores[detector].kind == "verdict"
+        scores = _ConditionScores(detector, records[condition], stored, status, reason, verdicts)
+        conditions.append(scores)
     return conditions
 
 
@@ -263,7 +281,8 @@ def _failure_status(failure: Failure, record: ConditionRecord, spec: RunSpec) ->
     return failure.status, failure.reason + black_box_hint(record.facts, attacks)
 
 
-def _stored_status(stored: StoredScores, record: ConditionRecord) -> tuple[Status, str]:
+def stored_status(stored: StoredScores, record: ConditionRecord) -> tuple[Status, str]:
+    """Judge stored scores of one condition: the status of its column, and the reason."""
     if stored.missing:
         return (
             "incomplete",

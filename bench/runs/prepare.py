@@ -11,8 +11,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from bench.audit.before_run import Audited, audit_first
 from bench.datasets import DecodePolicy, Manifest
 from bench.datasets.open import open_data
+from bench.datasets.real_pairing import pair_reals
 from bench.inference.batches import auto_batch
 from bench.inference.device import cpu_threads, device_name, pick_device, quiet_numerics
 from bench.inference.foreign import identify
@@ -59,6 +61,7 @@ class Prepared:
         rows: (n,) int64 rows of the manifest that are scored.
         n_available: Images there were before a limit.
         chunks: The selected images, cut to bounded memory.
+        pairing: Generator to the real sources it is compared with; empty where nothing is compared.
         calibration: Chunks that thresholds are chosen on; empty where none is chosen.
         conditions: By canonical spelling, in board order.
         detectors: By label, on the device.
@@ -70,6 +73,7 @@ class Prepared:
         batch_sizes: Images in a batch to begin with, by label.
         device: Where networks run.
         policy: How images are decoded.
+        audited: What the audit before the run found, and the copies that it dropped.
         watch: Stopwatch that times every stage.
         elsewhere: The machine that scores, where it is not this one.
     """
@@ -79,6 +83,7 @@ class Prepared:
     rows: NDArray[np.int64]
     n_available: int
     chunks: tuple[Chunk, ...]
+    pairing: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     calibration: tuple[Chunk, ...] = ()
     conditions: Mapping[str, Condition]
     detectors: Mapping[str, Detector]
@@ -90,6 +95,7 @@ class Prepared:
     batch_sizes: Mapping[str, int]
     device: torch.device
     policy: DecodePolicy
+    audited: Audited = field(default_factory=Audited)
     watch: Stopwatch = field(default_factory=Stopwatch)
     elsewhere: Machine | None = None
 
@@ -209,7 +215,9 @@ def prepare(
     progress.note(f"{manifest.name}: recognised as {manifest.recognised}; {len(manifest)} images")
     everything = manifest.rows(split)
     rows = planning.select(manifest, split, request.limit, request.seed)
-    chunks = planning.cut(manifest, rows)
+    audited = audit_first(request.wishes(dry=dry), manifest, rows, progress)
+    pairing = pair_reals(manifest, audited.rows, request.suite.pairing)
+    chunks = planning.cut(manifest, audited.rows)
     calibration = calibration_chunks(manifest, policy, chunks, request.limit, request.seed)
     conditions = each_surrogate(request.suite.parsed, [d.label for d in request.detectors])
     loaded = load(request, conditions, here, dry=dry)
@@ -222,8 +230,9 @@ def prepare(
     return Prepared(
         request=request,
         manifest=manifest,
-        rows=rows,
+        rows=audited.rows,
         n_available=len(everything),
+        pairing=pairing,
         chunks=chunks,
         calibration=calibration,
         conditions={str(condition): condition for condition in conditions},
@@ -233,6 +242,7 @@ def prepare(
         batch_sizes=batch_sizes,
         device=device,
         policy=DecodePolicy(),
+        audited=audited,
         missing_weights=loaded.missing,
         surrogates=loaded.surrogates,
         surrogate_identities={

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from bench.audit.before_run import Wishes
 from bench.errors import BenchError, NothingSelectedError
 from bench.inference.detector import DetectorRequest
 from bench.inference.numerics import Numerics
@@ -54,6 +55,8 @@ class RunRequest:
         cache: Folder of cached manifests; ``None`` is the user's cache.
         cluster: Where to score instead of in this process: see :mod:`bench.runs.cluster.spec`.
         tls: Certificates for the cluster.
+        audit: Read the files of some images first, and say on the board what they give away.
+        drop_duplicates: Score every picture once: copies are left out for every detector alike.
         force: Replace what another request has left in the folder.
         command: The command line, to be kept beside the results; empty where there is none.
     """
@@ -74,6 +77,8 @@ class RunRequest:
     cache: Path | None = None
     cluster: str | None = None
     tls: Tls = field(default_factory=Tls)
+    audit: bool = True
+    drop_duplicates: bool = False
     force: bool = False
     command: tuple[str, ...] = ()
 
@@ -81,6 +86,15 @@ class RunRequest:
     def folder(self) -> Path:
         """Folder that the run's files go to."""
         return self.out or Path("runs") / self.suite.name
+
+    def wishes(self, *, dry: bool = False) -> Wishes:
+        """Say what the audit before the run is to do; where nothing is scored, only what a suite requires."""
+        return Wishes(
+            suite=self.suite,
+            audit=self.audit and not dry,
+            drop_duplicates=self.drop_duplicates,
+            cache=self.cache,
+        )
 
     def check(self) -> None:
         """Refuse what contradicts itself, before any work.
@@ -107,4 +121,8 @@ class RunRequest:
             raise BenchError(f"--limit {self.limit}: give at least 2, one real and one fake image")
         if self.batch_size is not None and self.batch_size < 1:
             raise BenchError(f"--batch-size {self.batch_size}: give at least 1, or auto")
+        if self.suite.requires_audit and not self.audit:
+            raise BenchError(
+                f"--no-audit contradicts suite {self.suite.name!r}, which requires an audit: leave it out"
+            )
         self.numerics.check()

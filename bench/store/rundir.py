@@ -83,7 +83,8 @@ class RunDir:
             digests[name] = bytes_digest(content)
             write_atomic(self.root / name, _writing(content))
         spec = spec.model_copy(update={"files": digests})
-        document = sealed(json.loads(spec.model_dump_json()))
+        unsaid = {"imported"} if spec.imported is None else None
+        document = sealed(json.loads(spec.model_dump_json(exclude=unsaid)))
         text = json.dumps(document, indent=2, ensure_ascii=False)
         write_text(self.root / SPEC_NAME, text + "\n")
         return RunRecord(self.root, spec, tables[MANIFEST_NAME], tables[UNITS_NAME])

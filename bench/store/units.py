@@ -208,7 +208,7 @@ def _described(condition: Condition, settings: Settings) -> _Described:
     attack = condition.attack
     facts: dict[str, Any] = {
         "condition": condition.resolved,
-        "code": [source_digest(step.plugin) for step in condition.steps],
+        "code": [source_digest(step.plugin) for step in condition.chain],
     }
     if condition.draws:
         facts["seed"] = settings.seed

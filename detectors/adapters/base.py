@@ -6,8 +6,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import TYPE_CHECKING, ClassVar
 
+from detectors.card import Output
 from detectors.errors import DetectorError
-from detectors.options import FLAGS, LoadOptions, Output
+from detectors.options import FLAGS, LoadOptions
 
 __all__ = ["FLAGS", "Adapter", "FindArchitecture", "LoadOptions", "Output"]
 

@@ -12,6 +12,8 @@ from detectors.card import WeightsRef
 from detectors.errors import DetectorError, described
 from detectors.global_state import kept, seed_all
 from detectors.network import Architecture, load_network, untrained
+from detectors.publication.load import load_method
+from detectors.publication.method import Method
 from detectors.weights import WeightsError, file_sha256, split_part
 
 
@@ -29,6 +31,8 @@ def construct(made_from: Any, name: str, options: LoadOptions) -> Detector:
     file, part = split_part(options.weights) if options.weights is not None else (None, "")
     if file is not None and not file.is_file():
         raise WeightsError(f"no weights file at {file}: check the path")
+    if not isinstance(made_from, Method):
+        options.refuse(name, backbone="it has no backbone apart from its weights")
     if isinstance(made_from, Architecture):
         return _filled(made_from, name, options)
     if part:
@@ -59,6 +63,16 @@ def _filled(architecture: Architecture, name: str, options: LoadOptions) -> Dete
     if weights is None:
         options.refuse_but(name, why="it has no trained weights whose head could be read")
         return untrained(architecture, allow=options.allow_untrained)
+    if isinstance(architecture, Method):
+        options.refuse_but(
+            name,
+            "weights",
+            "fake_logit",
+            "input",
+            "backbone",
+            why="a published method says itself what its head and its input are",
+        )
+        return load_method(architecture, weights, options)
     options.refuse_but(
         name,
         "weights",

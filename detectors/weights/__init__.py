@@ -9,7 +9,9 @@ from detectors.weights.load import (
     read_named,
     read_state,
     read_state_for,
+    read_tensor,
     rename,
+    state_for,
     why_unusable,
 )
 from detectors.weights.parts import split_part
@@ -21,7 +23,9 @@ __all__ = [
     "read_named",
     "read_state",
     "read_state_for",
+    "read_tensor",
     "rename",
     "split_part",
+    "state_for",
     "why_unusable",
 ]

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from leaderboards.render.text import UNDEFINED, escape, table, with_interval
-from leaderboards.statistics.catalogue import headline_metrics, metrics_in
+from leaderboards.render.text import UNDEFINED, escape, rate, table, with_interval
+from leaderboards.statistics.catalogue import Table, headline_metrics, metrics_in
 from leaderboards.tables.cells import CLEAN
 from leaderboards.tables.extras import Extras
 from leaderboards.tables.means import macro_mean, main_rows
@@ -20,14 +20,43 @@ def further(rows: pd.DataFrame, extras: Extras | None) -> list[str]:
     if clean.empty:
         return []
     lines = [] if extras is None else _summary(clean, extras)
-    points = metrics_in("working points")
+    lines += _macro_means(clean, "verdicts", "Verdicts by class, clean")
+    lines += _macro_means(clean, "working points", "Working points and calibration, clean")
+    return lines + ([] if extras is None else _sources(extras))
+
+
+def _macro_means(clean: pd.DataFrame, members: Table, title: str) -> list[str]:
+    """Write one line a detector: unweighted means over its slices of the metrics of a table."""
+    metrics = metrics_in(members)
     body = []
     for detector, cells in clean.groupby("detector", sort=False):
-        means = {point.name: macro_mean(main_rows(cells), point.name) for point in points}
-        body.append([escape(str(detector)), *(point.show(means[point.name]) for point in points)])
-    lines += ["## Working points and calibration, clean", ""]
-    lines += table(["Detector", *(point.title for point in points)], body)
-    return lines + ([] if extras is None else _sources(extras))
+        rows = main_rows(cells)
+        means = (metric.show(macro_mean(rows, metric.name)) for metric in metrics)
+        body.append([escape(str(detector)), *means])
+    return [f"## {title}", "", *table(["Detector", *(m.title for m in metrics)], body)]
+
+
+def equalised_section(extras: Extras | None, equaliser: str) -> list[str]:
+    """Write AUC on raw and on equalised images side by side, with the paired difference."""
+    if extras is None or extras.equalised.empty:
+        return []
+    body = []
+    for row in extras.equalised.to_dict("records"):
+        change = with_interval(row["difference"], row["difference_lo"], row["difference_hi"], rate)
+        name = escape(row["slice"]) if row["slice"] else "mean (headline)"
+        body.append(
+            [escape(row["detector"]), name, rate(row["raw"]), rate(row["equalised"]), change]
+        )
+    header = ["Detector", "Slice", "AUC raw", "AUC equalised", "Difference"]
+    return [
+        "## Equalised: AUC, raw and equalised",
+        "",
+        f"Before any condition, every image of both classes goes through {escape(equaliser)}: whatever is "
+        "called clean here is behind it, and `raw` is the images as they lie. A drop is what a detector "
+        "owed to format, size or compression.",
+        "",
+        *table(header, body, left=2),
+    ]
 
 
 def _summary(clean: pd.DataFrame, extras: Extras) -> list[str]:
@@ -75,7 +104,25 @@ def _sources(extras: Extras) -> list[str]:
             "A control is real and compared with no generator: it is in no other number.",
             "",
         ]
-    return lines
+    return lines + _source_auc(extras)
+
+
+def _source_auc(extras: Extras) -> list[str]:
+    if extras.source_auc.empty:
+        return []
+    detectors = list(dict.fromkeys(extras.source_auc["detector"]))
+    body: dict[str, list[str]] = {}
+    for row in extras.source_auc.to_dict("records"):
+        name = escape(row["source"]) + (" (control)" if row["control"] else "")
+        cells = body.setdefault(row["source"], [name, str(row["n_real"])])
+        cells.append(with_interval(row["auc"], row["auc_lo"], row["auc_hi"]))
+    return [
+        "## AUC against each real source, clean",
+        "",
+        "The fakes behind each detector's headline against each source alone, whatever the pairing.",
+        "",
+        *table(["Real source", "Images", *map(escape, detectors)], list(body.values())),
+    ]
 
 
 ORACLE = "ORACLE threshold"

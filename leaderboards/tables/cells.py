@@ -21,6 +21,7 @@ __all__ = [
     "COLUMNS",
     "COUNT_COLUMNS",
     "POOLED",
+    "RAW",
     "TEXT_COLUMNS",
     "Axis",
     "ScoreColumn",
@@ -35,6 +36,8 @@ Status = Literal["ok", "failed", "not attackable", "attack unreliable", "incompl
 CONDEMNED = ("failed", "not attackable", "attack unreliable")
 
 CLEAN = "clean"
+# The images as they lie, on a board whose other conditions are all behind an equalising chain.
+RAW = "raw"
 _IDENTITY = ("detector", "dataset", "generator", "domain", "condition", "seen", "status")
 _ATTACK_COLUMNS = (
     "attack_success", "evade_success", "frame_success", "median_linf", "median_l2", "median_steps",

@@ -6,11 +6,12 @@ These need the scores themselves, not only the cells, so they are made where the
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from leaderboards.statistics.intervals import wilson
 from leaderboards.statistics.paired import (
@@ -23,8 +24,10 @@ from leaderboards.statistics.paired import (
 from leaderboards.statistics.significance import holm, rank_groups
 from leaderboards.statistics.thresholds import called_fake
 from leaderboards.tables.cells import CLEAN, ScoreColumn, SeenBy, cell_rows
+from leaderboards.tables.equalised import EQUALISED_COLUMNS, equalised
 from leaderboards.tables.means import main_rows, mean_basis
 from leaderboards.tables.slicing import Slice, pool
+from leaderboards.tables.source_auc import SOURCE_AUC_COLUMNS, source_auc
 
 SOURCE_COLUMNS = (
     "detector", "source", "control", "n", "false_positives", "fpr", "fpr_lo", "fpr_hi",
@@ -41,11 +44,21 @@ class Extras:
             is a source that is compared with no generator.
         ranks: Detector to 1 + the number of detectors with a significantly higher headline AUC
             (paired, clustered by group and by equal bytes, Holm-adjusted at 5%); 0 where not scored.
+        equalised: Columns ``EQUALISED_COLUMNS``: AUC on the images as they lie and behind the equalising
+            chain, and the paired difference with its 95% interval, of the headline's mean (slice "")
+            and of every slice; empty where nothing is equalised.
+        source_auc: Columns ``SOURCE_AUC_COLUMNS``: AUC against each real source; empty where there is one.
     """
 
     pooled: pd.DataFrame
     sources: pd.DataFrame
     ranks: Mapping[str, int]
+    equalised: pd.DataFrame = field(
+        default_factory=lambda: pd.DataFrame(columns=list(EQUALISED_COLUMNS))
+    )
+    source_auc: pd.DataFrame = field(
+        default_factory=lambda: pd.DataFrame(columns=list(SOURCE_AUC_COLUMNS))
+    )
 
 
 def extras(
@@ -70,9 +83,23 @@ def extras(
         for column in clean
         if (mean := headline_influence(samples, cuts, column, rows)) is not None
     }
+    compared = frozenset(samples["generator"].to_numpy()[everything.real_rows])
     return Extras(
-        pooled, _sources(samples, everything, judged, thresholds), _ranks(samples, rows, means)
+        pooled,
+        _sources(samples, everything, judged, thresholds),
+        _ranks(samples, rows, means),
+        equalised(samples, cuts, columns, rows),
+        source_auc(samples, cuts, judged, rows, compared),
     )
+
+
+def _clusters(samples: pd.DataFrame) -> NDArray[np.int64] | None:
+    """Code images of one group, or of equal bytes, alike."""
+    groups, contents = (
+        list(samples[name]) if name in samples.columns else [""] * len(samples)
+        for name in ("group", "sha256")
+    )
+    return cluster_codes(groups, contents)
 
 
 def headline_influence(
@@ -104,11 +131,7 @@ def _ranks(
 ) -> dict[str, int]:
     names = list(dict.fromkeys(rows["detector"]))
     ranked = [name for name in names if name in means]
-    groups, contents = (
-        list(samples[name]) if name in samples.columns else [""] * len(samples)
-        for name in ("group", "sha256")
-    )
-    clusters = cluster_codes(groups, contents)
+    clusters = _clusters(samples)
     pairs = [(i, j) for i in range(len(ranked)) for j in range(i)]
     tests = [difference(means[ranked[i]], means[ranked[j]], clusters) for i, j in pairs]
     p = np.ones((len(ranked), len(ranked)))

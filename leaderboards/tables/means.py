@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from leaderboards.statistics.catalogue import headline_metrics
-from leaderboards.tables.cells import CLEAN, SeenBy, seen_state
+from leaderboards.tables.cells import CLEAN, RAW, SeenBy, seen_state
 from leaderboards.tables.slicing import POOLED, Slice
 
 CutKind = Literal["generator", "generator and domain", "domain", "pooled"]
@@ -190,7 +190,7 @@ def headline(rows: pd.DataFrame) -> pd.DataFrame:
     metrics = [metric.name for metric in headline_metrics()]
     parts = ("unseen", "seen", "all")
     cells, conditions = main_rows(rows), by_condition(rows)
-    others = conditions[conditions["condition"] != CLEAN]
+    others = conditions[~conditions["condition"].isin([CLEAN, RAW])]
     records = [
         {
             "detector": detector,

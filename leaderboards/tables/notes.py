@@ -51,6 +51,36 @@ class LeftOut:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ShortcutRow:
+    """How well some facts of the files tell real from fake, without a picture being looked at.
+
+    Attributes:
+        name: What is looked at: ``metadata``, ``bytes per pixel``, ``border`` or ``colour``.
+        auc: Area under the ROC curve, out of fold; None where undefined.
+        lo: Lower end of its 95% interval.
+        hi: Upper end of its 95% interval.
+        warns: Whether the lower bound passes the level of warning, over all or for one generator.
+        n_real: Number of real images behind it.
+        n_fake: Number of AI-generated images behind it.
+        generator: Generator that is told apart best; "" where there is none.
+        generator_auc: Its area under the ROC curve.
+        accuracy: Mean over generators of the balanced accuracy of a classifier that saw no image of that
+            generator; None where there are fewer than two.
+    """
+
+    name: str
+    auc: float | None
+    lo: float | None
+    hi: float | None
+    warns: bool
+    n_real: int
+    n_fake: int
+    generator: str = ""
+    generator_auc: float | None = None
+    accuracy: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BoardNotes:
     """The protocol behind a board. Nothing here may depend on the clock or on where files lie.
 
@@ -67,6 +97,7 @@ class BoardNotes:
             indexed, or when they were decoded.
         left_out: The same by class, generator and domain.
         cautions: Why the numbers must not be taken at face value; a limited run is not among them.
+        shortcuts: How well the files alone tell real from fake; empty where that was not asked.
         seed: Seed of random starts and of noise.
         precision: Arithmetic of the detectors, for example "fp32".
         device: Kind of device, for example "cpu".
@@ -74,6 +105,7 @@ class BoardNotes:
         versions: Library to version.
         weights: Detector to the digest of its weights.
         training: Detector to its training data, in words; "" where its card does not say.
+        equaliser: Corruptions set before every condition but "raw"; "" where images are as they lie.
         conditions: Condition as spelt to the parameters it was run with.
         curves: Condition to its severity series and its strength there, from 1 (mild) on.
         attacks: Attack condition as spelt to what boards compare of it.
@@ -92,6 +124,7 @@ class BoardNotes:
     bad_images: int = 0
     left_out: tuple[LeftOut, ...] = ()
     cautions: tuple[Caution, ...] = ()
+    shortcuts: tuple[ShortcutRow, ...] = ()
     seed: int = 0
     precision: str = "fp32"
     device: str = "cpu"
@@ -99,6 +132,7 @@ class BoardNotes:
     versions: Mapping[str, str] = field(default_factory=dict)
     weights: Mapping[str, str] = field(default_factory=dict)
     training: Mapping[str, str] = field(default_factory=dict)
+    equaliser: str = ""
     conditions: Mapping[str, str] = field(default_factory=dict)
     curves: Mapping[str, tuple[str, int]] = field(default_factory=dict)
     attacks: Mapping[str, AttackFacts] = field(default_factory=dict)

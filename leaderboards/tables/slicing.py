@@ -77,6 +77,8 @@ def slices(
     samples: pd.DataFrame,
     pairing: Mapping[str, Sequence[str]],
     by: Sequence[Axis] = ("generator",),
+    *,
+    matched: bool = False,
 ) -> list[Slice]:
     """Cut the samples into the slices of a table.
 
@@ -89,6 +91,7 @@ def slices(
         by: ``("generator",)``: a slice a generator, with its paired reals. ``("domain",)``: all
             fakes and paired reals of each domain. Both: each generator in each domain where it has
             fakes. ``()``: one pooled slice of all of them.
+        matched: Keep of each slice's reals only those whose ``group`` one of its fakes has.
 
     Returns:
         Slices in order of generator, then domain. A slice may lack one class; its comparing metrics
@@ -105,7 +108,9 @@ def slices(
     label = samples["label"].to_numpy()
     if not np.isin(label, (0, 1)).all():
         raise ValueError("labels must be 0 (real) or 1 (AI-generated); mend the samples")
-    cut = _Cut.of(samples)
+    if matched and "group" not in samples.columns:
+        raise ValueError("samples lack the column 'group', which matched pairs need")
+    cut = _Cut.of(samples, matched=matched)
     cut.check_names()
     if "generator" not in axes:
         sources = [source for paired in pairing.values() for source in paired]
@@ -144,17 +149,24 @@ class _Cut:
     generator: _Coded
     domain: _Coded
     content: NDArray[np.int64]
+    group: NDArray[np.int64] | None = None
 
     @classmethod
-    def of(cls, samples: pd.DataFrame) -> _Cut:
-        """Code the frame's columns."""
+    def of(cls, samples: pd.DataFrame, *, matched: bool = False) -> _Cut:
+        """Code the frame's columns; the groups, -1 where none is named, only for matched slices."""
         fake = (samples["label"] == 1).to_numpy()
         # An image whose bytes nobody hashed is like no other.
         content = -1 - np.arange(len(samples))
         if "sha256" in samples.columns:
             hashed = (samples["sha256"] != "").to_numpy()
             content[hashed] = pd.factorize(samples["sha256"][hashed])[0]
-        return cls(fake, _Coded.of(samples["generator"]), _Coded.of(samples["domain"]), content)
+        group = None
+        if matched:
+            named = samples["group"].where(samples["group"] != "")
+            group = pd.factorize(named)[0].astype(np.int64)
+        return cls(
+            fake, _Coded.of(samples["generator"]), _Coded.of(samples["domain"]), content, group
+        )
 
     def check_names(self) -> None:
         """Refuse the board's own word for "pooled" as a name in the data."""
@@ -176,6 +188,9 @@ class _Cut:
     def _slice(self, generator: str, domain: str, chosen: NDArray[np.bool_]) -> Slice:
         if generator == POOLED:
             chosen = self._each_once(chosen)
+        if self.group is not None:
+            groups = self.group[chosen & self.fake]
+            chosen = chosen & (self.fake | np.isin(self.group, groups[groups >= 0]))
         fake_rows = np.flatnonzero(chosen & self.fake)
         return Slice(
             generator=generator,

@@ -91,7 +91,8 @@ def test_a_rule_that_cannot_be_meant_is_refused_by_what_is_wrong(text, reason):
 
 def asked(detectors, **said):
     options = dict.fromkeys(
-        ("weights", "fake_label", "ignore_label", "processor", "input_rule", "output"), ()
+        ("weights", "fake_label", "ignore_label", "processor", "input_rule", "output", "backbone"),
+        (),
     )
     return requests(detectors, **{**options, "fake_logit": None, "offline": False, **said})
 

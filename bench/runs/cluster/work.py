@@ -107,7 +107,7 @@ def machine_of(request: RunRequest, worker: str) -> Machine:
 def condition_codes(prepared: Prepared) -> dict[str, str]:
     """Write, by condition, the parameters of its steps and digests over their code."""
     return {
-        spelled: ":".join([c.resolved, *(source_digest(step.plugin) for step in c.steps)])
+        spelled: ":".join([c.resolved, *(source_digest(step.plugin) for step in c.chain)])
         for spelled, c in prepared.conditions.items()
     }
 

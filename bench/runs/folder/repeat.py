@@ -46,8 +46,10 @@ def _suite_flags(suite: Suite) -> dict[str, Any]:
         named = load_suite(suite.name)
         if named == suite:
             return {"suite": suite.name}
-        if named.with_threshold(suite.threshold) == suite:
-            return {"suite": suite.name, "threshold": suite.threshold}
+        flags = {name: getattr(suite, name) for name in ("threshold", "equalise", "pairing")}
+        if named.model_copy(update=flags) == suite:
+            changed = {name: flag for name, flag in flags.items() if flag != getattr(named, name)}
+            return {"suite": suite.name, **changed}
     except BenchError:
         pass  # a suite of the user's own
     return {}
@@ -77,6 +79,8 @@ def _flags(request: RunRequest) -> dict[str, Any]:
         "threads": request.numerics.threads,
         "seed": request.seed,
         "allow-untrained": request.allow_untrained,
+        "no-audit": not request.audit,
+        "drop-duplicates": request.drop_duplicates,
         "cache": _absolute(request.cache),
         "cluster": _absolute_if_file(request.cluster),
         "tls-ca": _absolute(request.tls.ca),
