@@ -46,6 +46,24 @@ Layout = Annotated[
         help="How the data is laid out: a name (`bench ls layouts`), or auto.",
     ),
 ]
+Columns = Annotated[
+    str,
+    typer.Option(
+        envvar="BENCH_COLUMNS",
+        metavar="OURS=THEIRS,...",
+        help="Which columns of a table are which, such as label=target,fake=1,generator=model.",
+    ),
+]
+Reals = Annotated[
+    list[Path],
+    typer.Option(
+        "--reals",
+        envvar="BENCH_REALS",
+        metavar="PATH",
+        help="Folder, archive or file of real images that lie elsewhere; all generators share them. "
+        "Repeatable.",
+    ),
+]
 Cache = Annotated[
     Path | None,
     typer.Option(

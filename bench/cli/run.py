@@ -34,6 +34,8 @@ def command(
     suite: run_options.SuiteName = "cross-generator",
     data: run_options.Data = None,
     layout: options.Layout = "auto",
+    columns: options.Columns = "",
+    reals: options.Reals = [],
     split: run_options.Split = None,
     out: run_options.Out = None,
     force: run_options.Force = False,
@@ -94,6 +96,7 @@ def command(
         backbone=backbone,
     )
     _refuse_without_effect(context, dry_run=dry_run, cluster=cluster)
+    from bench.datasets.layouts.columns import parse_columns
     from bench.inference.numerics import Numerics
     from bench.runs.request import RunRequest, Tls
 
@@ -102,6 +105,8 @@ def command(
         suite=_load_suite(suite, threshold=threshold, equalise=equalise, pairing=pairing),
         data=data,
         layout=layout,
+        columns=parse_columns(columns),
+        reals=tuple(reals),
         split="" if split == "all" else split,
         out=out,
         store=store,

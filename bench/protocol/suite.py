@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, get_args
+import difflib
+from typing import Annotated, Final, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from bench import registry
-from bench.errors import BenchError
+from bench.errors import BenchError, nearest
 from bench.protocol.condition import Condition, parse
 from bench.protocol.equaliser import equalised, parse_equaliser
 from bench.protocol.threshold import Policy, parse_policy
 from bench.support.toml import read_toml
 
-Slicing = Literal["generator", "domain", "generator*domain", "pooled"]
 Pairing = Literal["layout", "own", "shared", "matched"]
+# Other slices are columns that the data set has beside ours, such as "category".
+SLICINGS: Final = ("generator", "domain", "generator*domain", "pooled")
 
 
 class Suite(BaseModel):
@@ -29,7 +31,8 @@ class Suite(BaseModel):
         dataset: Name of an embedded set, or a path, used when the command names no data.
         split: Split to score; ``all`` or ``""`` for all of it.
         slices: How images become cells: one cell a generator (its fakes and the reals paired with
-            it), one a domain, one a pair of both, or everything pooled.
+            it), one a domain, one a pair of both, everything pooled, or one a value of another column of
+            the data's table, such as ``category``.
         conditions: Conditions in any spelling; kept in order, made canonical.
         threshold: Policy by which a logit becomes a verdict, made canonical: ``0`` (the trained decision
             point), ``calibrate(split=val, by=balanced-accuracy)``, ``fpr(0.01, split=val)``, ``oracle``.
@@ -51,12 +54,23 @@ class Suite(BaseModel):
     assumed: list[str] = []
     dataset: str = "pocket"
     split: str = "test"
-    slices: Annotated[list[Slicing], Field(min_length=1)]
+    slices: Annotated[list[str], Field(min_length=1)]
     conditions: Annotated[list[str], Field(min_length=1)]
     threshold: str = "0"
     equalise: str = ""
     pairing: Pairing = "layout"
     requires_audit: bool = False
+
+    @field_validator("slices")
+    @classmethod
+    def _cuts(cls, value: list[str]) -> list[str]:
+        for cut in value:
+            near = difflib.get_close_matches(cut, SLICINGS, n=1, cutoff=0.8)
+            if cut not in SLICINGS and (near or "*" in cut or not cut.strip()):
+                raise ValueError(f"{cut!r} is no way to cut: {nearest(cut, SLICINGS)}")
+        if repeated := sorted({cut for cut in value if value.count(cut) > 1}):
+            raise ValueError(f"{repeated[0]} stands twice")
+        return value
 
     @field_validator("conditions")
     @classmethod

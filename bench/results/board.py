@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+
+import pandas as pd
 
 from bench.datasets.layouts.base import UNKNOWN
 from bench.inference.numerics import Numerics
 from bench.results.checks import import_lines
 from bench.results.confounds import class_loss, duplicate_lines, format_lines
 from bench.results.scores import ScoredRun, ScoreTable, load_run
-from bench.store.run_spec import ConditionRecord, RunSpec
+from bench.store.run_spec import ConditionRecord, DataCardRecord, RunSpec
 from detectors.card import DetectorCard
-from leaderboards import CLEAN, Board, BoardNotes, cell_rows, extras, wilson
+from leaderboards import CLEAN, Board, BoardNotes, Extras, Slice, cell_rows, extras, wilson
 from leaderboards.statistics.thresholds import called_fake
 from leaderboards.tables.cells import cell_state
+from leaderboards.tables.further.periods import over_time
 from leaderboards.tables.notes import Caution, count_by_class
 from leaderboards.tables.slicing import pool
 
@@ -71,7 +74,7 @@ def build_report(run: ScoredRun) -> Report:
     board = Board(
         rows,
         _notes(spec, scores, cards),
-        extras(scores.samples, slices, scores.columns, rows, scores.training),
+        _extras(scores, slices, rows),
     )
     incomplete = int((rows["status"] != "ok").sum())
     return Report(
@@ -81,6 +84,14 @@ def build_report(run: ScoredRun) -> Report:
         tuple(remarks(board.notes.warnings, scores)),
         lost_class=spec.limit is None and class_loss(scores.samples, scores.left_out).is_incomplete,
     )
+
+
+def _extras(scores: ScoreTable, cuts: Sequence[Slice], rows: pd.DataFrame) -> Extras:
+    """Make the tables beside the cells; those over time where the data set tells of it."""
+    made = extras(scores.samples, cuts, scores.columns, rows, scores.training)
+    thresholds = {name: value for name, value in scores.thresholds.items() if not math.isnan(value)}
+    periods = over_time(scores.samples, scores.pairing, scores.columns, scores.training, thresholds)
+    return made if periods.empty else replace(made, periods=periods)
 
 
 def remarks(warnings: Sequence[Caution], scores: ScoreTable) -> Iterator[str]:
@@ -134,6 +145,7 @@ def _notes(spec: RunSpec, scores: ScoreTable, cards: Mapping[str, DetectorCard])
             *_arithmetic(spec),
             *spec.suite.remarks,
         ),
+        data_card=_data_card(spec.data_card),
     )
 
 
@@ -187,6 +199,17 @@ def _observed_rates(spec: RunSpec, scores: ScoreTable) -> Iterator[str]:
             f"{column.detector}: false-positive rate asked {asked:g}, observed {n_false / n:.3f} "
             f"[{lo:.3f}, {hi:.3f}] on the {n} scored real images, clean{verdict}."
         )
+
+
+def _data_card(card: DataCardRecord | None) -> tuple[str, ...]:
+    """Say whose work the data set is, a line each."""
+    if card is None:
+        return ()
+    whose = "Data set" if card.is_own else "Data laid out as in"
+    lines = [f"{whose}: {card.reference}.", f"Licence of the data: {card.licence}."]
+    return (
+        (*lines, f"Cite as: {' '.join(card.citation.split())}") if card.citation else tuple(lines)
+    )
 
 
 def _inputs(cards: Mapping[str, DetectorCard]) -> Iterator[str]:

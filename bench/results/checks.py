@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.datasets.layouts.base import UNKNOWN
 from bench.store.run_spec import UNSTEADY, DetectorRecord, Imported, RunSpec
-from leaderboards import CLEAN, ScoreColumn
+from detectors.card import DetectorCard
+from leaderboards import CLEAN, ScoreColumn, SeenBy
 from leaderboards.statistics.ranking import tied_pairs
 from leaderboards.tables.attack_checks import Check
 from leaderboards.tables.attacks import AttackFacts
+from leaderboards.tables.generator_names import strangers
 from leaderboards.tables.notes import Caution
 
 # Scores that must all lie in [0, 1] before they are taken for probabilities.
@@ -175,3 +179,25 @@ def probability_cautions(
             "the sigmoid, or calibrate the threshold on a validation split.",
             detector=column.detector,
         )
+
+
+def seen_by(
+    records: Sequence[DetectorRecord], pairing: Mapping[str, Sequence[str]]
+) -> dict[str, SeenBy]:
+    """Say what every detector was trained on, and which of the data's generators nobody knows."""
+    trained = {record.label: _training(record) for record in records}
+    everyone = frozenset(name for seen in trained.values() for name in seen.generators)
+    return {
+        label: replace(seen, strangers=strangers(pairing, seen.generators, everyone))
+        for label, seen in trained.items()
+    }
+
+
+def _training(record: DetectorRecord) -> SeenBy:
+    data = DetectorCard.model_validate(record.card).training_data
+    if data is None:
+        return SeenBy(known=False)
+    if not data.generators and data.n_fake != 0:
+        # A card that names no generator says as little as one that names it "unknown".
+        return SeenBy(frozenset({UNKNOWN}), frozenset(data.domains))
+    return SeenBy(frozenset(data.generators), frozenset(data.domains))

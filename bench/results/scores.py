@@ -16,23 +16,23 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from bench.datasets import REAL
-from bench.datasets.layouts.base import UNKNOWN
-from bench.errors import NothingSelectedError
+from bench.errors import BenchError, NothingSelectedError
 from bench.results.checks import (
     black_box_hint,
     detector_cautions,
     failed_checks,
     score_cautions,
+    seen_by,
 )
 from bench.results.confounds import count_run, run_cautions
 from bench.store.run_shards import RunShards, StoredScores
-from bench.store.run_spec import ConditionRecord, DetectorRecord, Failure, RunSpec
+from bench.store.run_spec import ConditionRecord, Failure, RunSpec
 from bench.store.rundir import CONFIG_NAME, RunDir, RunRecord
 from bench.store.shards import ShardDamagedError
-from detectors.card import DetectorCard
 from leaderboards import CLEAN, Axis, ScoreColumn, SeenBy, Slice, Status, slices
 from leaderboards.tables.attack_checks import AttackScores, Check, check_attacks
 from leaderboards.tables.notes import Caution, LeftOut
+from leaderboards.tables.slicing import column_slices
 
 _AXES: dict[str, tuple[Axis, ...]] = {
     "generator": ("generator",),
@@ -100,11 +100,15 @@ class ScoreTable:
             raise NothingSelectedError(
                 f"{self.dataset} has no fake image left to score in split {self.protocol['split']!r}"
             )
-        return [
-            piece
-            for cut in cuts
-            for piece in slices(self.samples, self.pairing, _AXES[cut], matched=self.is_matched)
-        ]
+        return [piece for cut in cuts for piece in self._pieces(cut)]
+
+    def _pieces(self, cut: str) -> list[Slice]:
+        if cut in _AXES:
+            return slices(self.samples, self.pairing, _AXES[cut], matched=self.is_matched)
+        try:
+            return column_slices(self.samples, self.pairing, cut, matched=self.is_matched)
+        except ValueError as error:
+            raise BenchError(f"the suite's slices ask for {cut!r}: {error}") from error
 
     @property
     def detectors(self) -> list[str]:
@@ -207,7 +211,7 @@ def read_scores(record: RunRecord, *, set_aside: bool) -> ScoredRun:
         thresholds=thresholds,
         bad=bad,
         checks=tuple(checks),
-        training={detector.label: _training(detector) for detector in spec.detectors},
+        training=seen_by(spec.detectors, spec.pairing),
         left_out=left_out,
         cautions=(
             *score_cautions(spec, samples["label"].to_numpy()[keep], columns, thresholds),
@@ -216,16 +220,6 @@ def read_scores(record: RunRecord, *, set_aside: bool) -> ScoredRun:
         ),
     )  # fmt: skip
     return ScoredRun(spec, scores)
-
-
-def _training(record: DetectorRecord) -> SeenBy:
-    data = DetectorCard.model_validate(record.card).training_data
-    if data is None:
-        return SeenBy(known=False)
-    if not data.generators and data.n_fake != 0:
-        # A card that names no generator says as little as one that names it "unknown".
-        return SeenBy(frozenset({UNKNOWN}), frozenset(data.domains))
-    return SeenBy(frozenset(data.generators), frozenset(data.domains))
 
 
 def _thresholds(spec: RunSpec) -> dict[str, float]:

@@ -15,11 +15,13 @@ from bench.audit.before_run import Audited, audit_first
 from bench.datasets import DecodePolicy, Manifest
 from bench.datasets.open import open_data
 from bench.datasets.real_pairing import pair_reals
+from bench.errors import BenchError
 from bench.inference.batches import auto_batch
 from bench.inference.device import cpu_threads, device_name, pick_device, quiet_numerics
 from bench.inference.foreign import identify
 from bench.inference.profiling import Stopwatch
 from bench.protocol.condition import Condition, each_surrogate
+from bench.protocol.suite import SLICINGS, Suite
 from bench.runs.calibration import calibration_chunks
 from bench.runs.loading import load
 from bench.runs.request import RunRequest
@@ -174,6 +176,42 @@ class Prepared:
         return planning.build(chunks, planned, conditions, settings)
 
 
+def _index(request: RunRequest, split: str, progress: Progress) -> Manifest:
+    """Index the images of the split that is scored, and of the one that thresholds are chosen on.
+
+    Raises:
+        BenchError: There are none, or the suite cuts them by what they do not have.
+    """
+    chosen_on = request.suite.policy.split
+    manifest = open_data(
+        request.data or request.suite.dataset,
+        progress,
+        layout=request.layout,
+        columns=request.columns,
+        reals=request.reals,
+        cache=request.cache,
+        splits=[split, *([chosen_on] if chosen_on else [])] if split else None,
+    )
+    _check_slices(request.suite, manifest)
+    progress.note(f"{manifest.name}: recognised as {manifest.recognised}; {len(manifest)} images")
+    return manifest
+
+
+def _check_slices(suite: Suite, manifest: Manifest) -> None:
+    """Refuse a suite that cuts by a column which the data do not have.
+
+    Raises:
+        BenchError: Names the columns there are.
+    """
+    for cut in suite.slices:
+        if cut not in SLICINGS and cut not in manifest.free_names:
+            there = ", ".join(manifest.free_names) or "none beside ours"
+            raise BenchError(
+                f"suite {suite.name} cuts by {cut!r}, a column that {manifest.name} does not have (it has "
+                f"{there}): add it to the data's table, or take it out of slices"
+            )
+
+
 def environment(request: RunRequest, device: torch.device) -> dict[str, Any]:
     """Describe what of this installation and of a request can change a score on a device."""
     return scoring_environment(device_name(device), request.numerics.fingerprint)
@@ -205,14 +243,7 @@ def prepare(
     quiet_numerics(here)
     split = request.suite.split if request.split is None else request.split
     policy = request.suite.policy
-    manifest = open_data(
-        request.data or request.suite.dataset,
-        progress,
-        layout=request.layout,
-        cache=request.cache,
-        splits=[split, *([policy.split] if policy.split else [])] if split else None,
-    )
-    progress.note(f"{manifest.name}: recognised as {manifest.recognised}; {len(manifest)} images")
+    manifest = _index(request, split, progress)
     everything = manifest.rows(split)
     rows = planning.select(manifest, split, request.limit, request.seed)
     audited = audit_first(request.wishes(dry=dry), manifest, rows, progress)

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 from bench.datasets import Manifest
-from bench.datasets.open import POCKET
+from bench.datasets.open import POCKET, known_card
 from bench.inference.detector import DetectorRequest
 from bench.protocol.severity import curves
 from bench.results.board import Report, build_report
@@ -15,7 +15,7 @@ from bench.results.scores import read_scores
 from bench.runs.prepare import Prepared
 from bench.runs.settled import Settled
 from bench.store.provenance import git_state, versions
-from bench.store.run_spec import ConditionRecord, DetectorRecord, RunSpec
+from bench.store.run_spec import ConditionRecord, DataCardRecord, DetectorRecord, RunSpec
 from bench.store.rundir import RunDir, RunRecord
 from leaderboards.tables.notes import count_left_out
 
@@ -29,8 +29,11 @@ def run_spec(prepared: Prepared, settled: Settled) -> RunSpec:
     return RunSpec(
         suite=request.suite,
         data=place(request.data or request.suite.dataset),
+        columns=dict(request.columns),
+        reals=tuple(str(place.resolve()) for place in request.reals),
         dataset=manifest.name,
         layout=manifest.layout,
+        data_card=_data_card(manifest, request.data or request.suite.dataset),
         pairing={name: tuple(sources) for name, sources in prepared.pairing.items()},
         manifest_digest=manifest.digest,
         left_out=count_left_out(
@@ -69,6 +72,13 @@ def run_spec(prepared: Prepared, settled: Settled) -> RunSpec:
         if store.is_relative_to(folder)
         else str(store.resolve()),
     )
+
+
+def _data_card(manifest: Manifest, data: str) -> DataCardRecord | None:
+    known = known_card(manifest, data)
+    if known is None:
+        return None
+    return DataCardRecord(**dataclasses.asdict(known.card), is_own=known.is_own)
 
 
 def place(data: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -42,6 +43,8 @@ class RunRequest:
         suite: The protocol: conditions, slices and threshold policy.
         data: A folder or file; ``None`` takes the suite's data set.
         layout: Name of the layout, or ``auto``.
+        columns: Which columns of tables are which of ours.
+        reals: Places of further real images.
         split: ``None`` takes the suite's; ``""`` takes every image.
         out: The run's folder; ``None`` is ``runs/<suite>``, or a folder beside it where that one holds
             another request.
@@ -65,6 +68,8 @@ class RunRequest:
     suite: Suite
     data: str | None = None
     layout: str = "auto"
+    columns: Mapping[str, str] = field(default_factory=dict)
+    reals: tuple[Path, ...] = ()
     split: str | None = None
     out: Path | None = None
     store: Path | None = None

@@ -144,6 +144,15 @@ class AuditRecord(_Record):
     cautions: tuple[Caution, ...] = ()
 
 
+class DataCardRecord(_Record):
+    """Whose work the data set is, and whether that is its own card or that of the set it is laid out like."""
+
+    reference: str
+    licence: str
+    citation: str = ""
+    is_own: bool = True
+
+
 class RunSpec(_Record):
     """The resolved request: every choice that was made, by the user or for them.
 
@@ -156,8 +165,11 @@ class RunSpec(_Record):
     schema_version: int = SCHEMA_VERSION
     suite: Suite
     data: str = ""
+    columns: dict[str, str] = {}
+    reals: tuple[str, ...] = ()
     dataset: str
     layout: str
+    data_card: DataCardRecord | None = None
     pairing: dict[str, tuple[str, ...]]
     left_out: tuple[LeftOut, ...] = ()
     copies: tuple[LeftOut, ...] | None = None
@@ -197,6 +209,8 @@ class RunSpec(_Record):
             "equalise": self.suite.equalise,
             "pairing": self.suite.pairing,
             "data": self.data,
+            "columns": self.columns,
+            "reals": list(self.reals),
             "split": self.split,
             "limit": self.limit,
             "seed": self.seed,
@@ -220,7 +234,7 @@ class RunSpec(_Record):
         here, there = self.request, other.request
         keys = [key for key in {**here, **there} if here.get(key) != there.get(key)]
         if self.manifest_digest == other.manifest_digest:
-            keys = [key for key in keys if key != "data"]
+            keys = [key for key in keys if key not in ("data", "columns", "reals")]
         if len(self.detectors) == len(other.detectors) and all(
             one.label == two.label
             and (one.asked == two.asked != "" or one.identity == two.identity)

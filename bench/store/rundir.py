@@ -76,7 +76,7 @@ class RunDir:
     ) -> RunRecord:
         """Record what is about to be done, before doing it; returns the record."""
         (self.root / FAILURES_NAME).unlink(missing_ok=True)
-        tables = {MANIFEST_NAME: manifest.table.take(rows), UNITS_NAME: _units_table(plan)}
+        tables = {MANIFEST_NAME: manifest.whole_table.take(rows), UNITS_NAME: _units_table(plan)}
         digests = {}
         for name, table in tables.items():
             content = _parquet_bytes(table)

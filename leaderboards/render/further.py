@@ -22,7 +22,7 @@ def further(rows: pd.DataFrame, extras: Extras | None) -> list[str]:
     lines = [] if extras is None else _summary(clean, extras)
     lines += _macro_means(clean, "verdicts", "Verdicts by class, clean")
     lines += _macro_means(clean, "working points", "Working points and calibration, clean")
-    return lines + ([] if extras is None else _sources(extras))
+    return lines + ([] if extras is None else [*_sources(extras), *_periods(extras)])
 
 
 def _macro_means(clean: pd.DataFrame, members: Table, title: str) -> list[str]:
@@ -123,6 +123,31 @@ def _source_auc(extras: Extras) -> list[str]:
         "",
         *table(["Real source", "Images", *map(escape, detectors)], list(body.values())),
     ]
+
+
+def _periods(extras: Extras) -> list[str]:
+    """Lay out accuracy and AUC over time, and the AUC of each detector's next period."""
+    if extras.periods is None:
+        return []
+    lines: list[str] = []
+    for axis, rows in extras.periods.groupby("axis", sort=False):
+        body = [
+            [
+                escape(row["detector"]), escape(row["period"]), escape(row["generators"] or "all"),
+                str(row["n_real"]), str(row["n_fake"]), rate(row["accuracy"]),
+                with_interval(row["auc"], row["auc_lo"], row["auc_hi"]),
+                "next period" if row["next"] else str(row["seen"]),
+            ]
+            for row in rows.to_dict("records")
+        ]  # fmt: skip
+        header = ["Detector", "Period", "Generators", "Real", "Fake", "Accuracy", "AUC", "Seen"]
+        lines += [f"## Over time: {axis}, clean", "", *table(header, body, left=3)]
+    if extras.periods["next"].any():
+        lines += [
+            "Next period: the generators released after the last that the detector was trained on.",
+            "",
+        ]
+    return lines
 
 
 ORACLE = "ORACLE threshold"

@@ -37,6 +37,8 @@ def render_json(rows: pd.DataFrame, notes: BoardNotes, extras: Extras | None = N
             frame: pd.DataFrame = getattr(extras, name)
             if len(frame):
                 document[name] = _records(frame)
+        if extras.periods is not None:
+            document["periods"] = _records(extras.periods)
     return json.dumps(document, indent=2, ensure_ascii=True, allow_nan=False) + "\n"
 
 

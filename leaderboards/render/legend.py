@@ -44,7 +44,7 @@ def legend(rows: pd.DataFrame, notes: BoardNotes) -> list[str]:
     lines = ["## Notes", "", *(f"- {line}" for line in _READING)]
     lines += [f"- {line}" for line in _nameless(rows, notes)]
     lines += [f"- {line}" for line in _protocol(notes)]
-    lines += [f"- {escape_line(line)}" for line in notes.extra]
+    lines += [f"- {escape_line(line)}" for line in (*notes.extra, *notes.data_card)]
     lines += ["", "### Detectors", "", *_detectors(rows, notes)]
     lines += ["### Slices", "", *_slices(rows, notes)]
     if notes.conditions:

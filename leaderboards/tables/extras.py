@@ -24,10 +24,10 @@ from leaderboards.statistics.paired import (
 from leaderboards.statistics.significance import holm, rank_groups
 from leaderboards.statistics.thresholds import called_fake
 from leaderboards.tables.cells import CLEAN, ScoreColumn, SeenBy, cell_rows
-from leaderboards.tables.equalised import EQUALISED_COLUMNS, equalised
+from leaderboards.tables.further.equalised import EQUALISED_COLUMNS, equalised
+from leaderboards.tables.further.source_auc import SOURCE_AUC_COLUMNS, source_auc
 from leaderboards.tables.means import main_rows, mean_basis
 from leaderboards.tables.slicing import Slice, pool
-from leaderboards.tables.source_auc import SOURCE_AUC_COLUMNS, source_auc
 
 SOURCE_COLUMNS = (
     "detector", "source", "control", "n", "false_positives", "fpr", "fpr_lo", "fpr_hi",
@@ -48,6 +48,8 @@ class Extras:
             chain, and the paired difference with its 95% interval, of the headline's mean (slice "")
             and of every slice; empty where nothing is equalised.
         source_auc: Columns ``SOURCE_AUC_COLUMNS``: AUC against each real source; empty where there is one.
+        periods: Detection over time, as ``further.periods.over_time`` gives it; None where nothing tells of
+            time.
     """
 
     pooled: pd.DataFrame
@@ -59,6 +61,7 @@ class Extras:
     source_auc: pd.DataFrame = field(
         default_factory=lambda: pd.DataFrame(columns=list(SOURCE_AUC_COLUMNS))
     )
+    periods: pd.DataFrame | None = None
 
 
 def extras(

@@ -111,6 +111,8 @@ class BoardNotes:
         attacks: Attack condition as spelt to what boards compare of it.
         checks: The honesty checks of every attack.
         extra: Further lines, one remark each.
+        data_card: Whose work the data set is: reference, licence and citation, in that order; empty where
+            nobody says.
     """
 
     suite: str
@@ -138,6 +140,7 @@ class BoardNotes:
     attacks: Mapping[str, AttackFacts] = field(default_factory=dict)
     checks: tuple[Check, ...] = ()
     extra: tuple[str, ...] = ()
+    data_card: tuple[str, ...] = ()
 
     @property
     def warnings(self) -> tuple[Caution, ...]:

@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 
 import pyarrow.parquet as pq
 
+from bench.datasets.sources.names import suffix
 from bench.datasets.sources.parquet_file import parquet_errors, read_schema
-from bench.datasets.sources.tree import suffix
 from bench.errors import DataError
 
 
@@ -38,11 +38,12 @@ class Table:
     records: Iterator[Record]
 
 
-def read_table(path: Path, *, separators: str = ",") -> Table:
+def read_table(path: Path, data: bytes | None = None, *, separators: str = ",") -> Table:
     """Read a table by its suffix: ``.parquet``, ``.jsonl``, or CSV for any other.
 
     Args:
-        path: path of the file.
+        path: the file, or what messages call it.
+        data: its bytes, where they lie in an archive.
         separators: what may stand between the values of a CSV; the one that cuts its first line into the
             most names is taken.
 
@@ -52,7 +53,7 @@ def read_table(path: Path, *, separators: str = ",") -> Table:
     kind = suffix(path.name)
     if kind == ".parquet":
         return _read_parquet(path)
-    text = _read_text(path)
+    text = _read_text(path, data)
     return _read_jsonl(path, text) if kind == ".jsonl" else _read_csv(path, text, separators)
 
 
@@ -89,8 +90,10 @@ def _read_parquet(path: Path) -> Table:
     return Table(table.column_names, (Record(f"row {i}", values) for i, values in rows))
 
 
-def _read_text(path: Path) -> str:
+def _read_text(path: Path, data: bytes | None) -> str:
     try:
+        if data is not None:
+            return data.decode("utf-8-sig").replace("\r\n", "\n")
         return path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise DataError(f"{path} is not UTF-8 text ({error.reason}): save it as UTF-8") from error

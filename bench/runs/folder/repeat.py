@@ -67,6 +67,8 @@ def _flags(request: RunRequest) -> dict[str, Any]:
         "offline": any(detector.offline for detector in detectors),
         "data": _absolute_if_file(request.data),
         "layout": request.layout,
+        "columns": ",".join(f"{ours}={theirs}" for ours, theirs in request.columns.items()) or None,
+        "reals": [str(place.resolve()) for place in request.reals],
         "split": "all" if request.split == "" else request.split,
         "out": _absolute(request.out),
         "store": _absolute(request.store),

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from bench.datasets.layouts.table_rows import LABEL_COLUMNS
+from bench.datasets.layouts.columns import LABEL_COLUMNS
 from bench.errors import BenchError
 from bench.store.run_spec import ScoreKind
 from bench.store.shards import ATTACK_COLUMNS
