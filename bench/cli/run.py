@@ -46,6 +46,7 @@ def command(
     processor: detector_options.Processors = [],
     input_rule: detector_options.Inputs = [],
     output: detector_options.Outputs = [],
+    offline: detector_options.Offline = False,
     backbone: detector_options.Backbones = [],
     limit: run_options.Limit = None,
     device: options.Device = "auto",
@@ -90,6 +91,7 @@ def command(
         processor=processor,
         input_rule=input_rule,
         output=output,
+        offline=offline,
         backbone=backbone,
     )
     _refuse_without_effect(context, dry_run=dry_run, cluster=cluster)
