@@ -221,6 +221,24 @@ def test_what_was_read_is_kept(make, pool, monkeypatch):
     assert gather(manifest, rows, Description("pixels"), pool).equals(first)
 
 
+@needs_hash
+def test_pairs_that_were_found_are_kept(make, pool, monkeypatch):
+    root = make(as_png, n=6)
+    source = Image.open(root / "alpha" / "fake" / "000.png")
+    jpeg(source, root / "alpha" / "fake" / "near.jpg")
+    ImageOps.mirror(source).save(root / "alpha" / "fake" / "mirrored.png")
+    monkeypatch.setattr("bench.audit.copies.similar._KEPT_FROM", 2)
+    first = audited(root, pool).copies
+
+    def search_again(*_arguments):
+        raise AssertionError("the search was made again")
+
+    monkeypatch.setattr("bench.audit.copies.similar.near_pairs", search_again)
+    again = audited(root, pool).copies
+    assert again.counts == first.counts
+    assert len(first.counts) == 2
+
+
 def test_an_image_that_is_gone_is_told(make, pool):
     root = make(as_png, n=6)
     manifest = index(root, cache_dir=pool.cache)
