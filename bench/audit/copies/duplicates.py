@@ -21,23 +21,24 @@ Kind = Literal["file", "pixels", "near", "mirrored"]
 # From the strictest sense of "copy" to the widest: each holds the one before.
 KINDS: Final[tuple[Kind, ...]] = ("file", "pixels", "near", "mirrored")
 
-# What copies in two places mean, worst first; the last three are no fault.
+# What copies in two places mean, worst first; the last four are no fault.
 CONFLICT: Final = "conflicting labels"
 OTHER_SET: Final = "in the other data set"
 SPLITS: Final = "across splits"
 GENERATORS: Final = "across generators"
 REPEATS: Final = "within one class"
+ALIKE: Final = "alike in both classes"
 DOMAINS: Final = "across domains"
 SHARED_REALS: Final = "shared reals"
 VARIATIONS: Final = "variations of one group"
 RELATIONS: Final = (
-    CONFLICT, OTHER_SET, SPLITS, GENERATORS, REPEATS, DOMAINS, SHARED_REALS, VARIATIONS,
+    CONFLICT, OTHER_SET, SPLITS, GENERATORS, REPEATS, ALIKE, DOMAINS, SHARED_REALS, VARIATIONS,
 )  # fmt: skip
 
 # What near copies within one group, that the data name, are not: a variation is made to be like its source.
-_NO_FAULT_IN_A_GROUP: Final = frozenset({CONFLICT, GENERATORS, REPEATS, DOMAINS, SHARED_REALS})
+_NO_FAULT_IN_A_GROUP: Final = frozenset({ALIKE, GENERATORS, REPEATS, DOMAINS, SHARED_REALS})
 
-NO_FAULT: Final = (DOMAINS, SHARED_REALS, VARIATIONS)
+NO_FAULT: Final = (ALIKE, DOMAINS, SHARED_REALS, VARIATIONS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +135,11 @@ def find_copies(side: Side, other: Side | None = None, cache: Path | None = None
             if fresh > 0:
                 counts[kind, relation, here, there] = fresh
         earlier = now
+        if kind in ("file", "pixels"):
+            # What a near copy is called otherwise has been counted as an exact one.
+            for (_, here, there), n in list(now.items()):
+                for other_name in (ALIKE, VARIATIONS):
+                    earlier[other_name, here, there] += n
     return Copies(
         counts=tuple(
             CopyCount(kind, relation, here.name, there.name, n)
@@ -208,6 +214,8 @@ def _relations(
             continue
         for there in counts:
             relation = _relation(here, there)
+            if relation == CONFLICT and not exact:
+                relation = ALIKE
             if one_group and not exact and relation in _NO_FAULT_IN_A_GROUP:
                 relation = VARIATIONS
             if here == there and n > 1:
