@@ -133,6 +133,8 @@ def alarms(root, splits=200, size=400):
         warned += bool(warnings)
         for name in warnings:
             kinds[name] = kinds.get(name, 0) + 1
+        if seed % 20 == 19:
+            print(f"{seed + 1} splits: {warned} with a warning", flush=True)
     print(f"{splits} random class splits of {size} reals: {warned} with a warning {kinds}")
 
 
