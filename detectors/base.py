@@ -38,6 +38,7 @@ _NOT_ARITHMETIC = (
     "torch",
     "torchvision",
     "timm",
+    "transformers",
     "numpy",
     "scipy",
     "PIL",
@@ -51,11 +52,14 @@ _NOT_ARITHMETIC = (
     "detectors.fold",
     "detectors.inputs",
     "detectors.network",
+    "detectors.options",
     "detectors.pretrained",
     "detectors.publication",
     "detectors.identity",
     "detectors.global_state",
     "detectors.weights",
+    "detectors.huggingface.network",
+    "detectors.huggingface.timm_folder",
 )
 
 

@@ -38,11 +38,14 @@ class WeightsRef(_Frozen):
     """Where the weights come from.
 
     Attributes:
-        sha256: Hash of the file, 64 hex digits; empty where the file is the user's own.
+        sha256: Hash of the file, 64 hex digits, or of the hashes of several in their order; empty where the
+            file is the user's own.
         url: Where it was published; empty where it ships with bench.
         part: Which of several sets of weights in the file, such as ``state_dict_ema``; empty where it
             holds one.
         key_map: Prefixes of the checkpoint's keys and what replaces them, longest first.
+        revision: Commit of the place it was published at; empty where that has none.
+        files: By name, the sha256 of every file that the detector was made from, where there are several.
         backbone_sha256: Hash of the file that a backbone was read from; empty where one file holds all.
     """
 
@@ -50,6 +53,8 @@ class WeightsRef(_Frozen):
     url: str = ""
     part: str = ""
     key_map: dict[str, str] = Field(default_factory=dict)
+    revision: str = ""
+    files: dict[str, str] = Field(default_factory=dict)
     backbone_sha256: str = ""
 
 
@@ -83,6 +88,8 @@ class DetectorCard(_Frozen):
         licence: SPDX name of the weights' licence; ``unknown`` where nobody said.
         fake_logit: How the head's outputs become one logit that is > 0 for AI-generated:
             ``z`` or ``-z`` for one output, ``z1-z0`` or ``z0-z1`` for two.
+        fake_labels: Of a classifier with labels: those that mean AI-generated.
+        real_labels: Of a classifier with labels: those that mean real.
         output: What the head gives; ``None`` for logits that need no mention.
         fake_outputs: Positions of the outputs that mean AI-generated, for a head of several; empty where
             ``fake_logit`` says it.
@@ -99,6 +106,8 @@ class DetectorCard(_Frozen):
     reference: str = ""
     licence: str = "unknown"
     fake_logit: FakeLogit = "z"
+    fake_labels: tuple[str, ...] = ()
+    real_labels: tuple[str, ...] = ()
     output: Output | None = None
     fake_outputs: tuple[int, ...] = ()
     ignored_outputs: tuple[int, ...] = ()
@@ -107,6 +116,19 @@ class DetectorCard(_Frozen):
     training_data: TrainingData | None = None
     differentiable: bool = True
     training: dict[str, str | int | float | bool | list[str] | None] = Field(default_factory=dict)
+
+    def describe_logit(self) -> str:
+        """Say in words what the logit is of, as it stands under a board."""
+        if self.fake_labels:
+            return (
+                f"logit of {' or '.join(self.fake_labels)} against {' or '.join(self.real_labels)}"
+            )
+        outputs = f"fake logit {self.fake_logit}"
+        if self.fake_outputs:
+            outputs = f"fake outputs {', '.join(map(str, self.fake_outputs))}"
+        return outputs + (
+            " of log-odds of its probabilities" if self.output == "probability" else ""
+        )
 
     @property
     def outputs(self) -> int:

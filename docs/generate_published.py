@@ -30,6 +30,8 @@ def _row(name: str, method: Method) -> str:
     weights = f"[{f'`{published.file}`' if published.file else 'there'}]({published.url})"
     if backbone is not None:
         weights += f" and `--backbone`: timm's `{backbone.model}`"
+    if published.beside is not None:
+        weights += "".join(f", `{file}`" for file in published.beside.files.values()) + " beside it"
     data = published.training_data
     cells = (
         f"`{name}`",

@@ -92,7 +92,7 @@ def test_detector(name):
             network = found.network(2, size).eval()
         assert network(torch.empty(2, 3, *size, device="meta")).shape == (2, 2)
         return
-    size = min(found.input.size or 64, 64)
+    size = min(*found.input.canvas_or(64), 64)
     with torch.inference_mode():
         assert found.network(2, size).eval()(torch.rand(2, 3, size, size)).shape == (2, 2)
 

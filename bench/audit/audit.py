@@ -27,7 +27,7 @@ from bench.audit.images.hashes import has_perceptual_hash
 from bench.audit.leaks import bundles
 from bench.audit.shortcuts import Images, Shortcut, shortcuts
 from bench.audit.summaries import Summary, summaries
-from bench.datasets import FAKE, Manifest
+from bench.datasets import FAKE, Manifest, default_cache_dir
 
 # More images than this narrow no interval that matters (half-width .005 at AUC .6), and cost time.
 MOST_LEARNT = 20_000
@@ -126,7 +126,7 @@ def audit(
         everything = np.arange(len(against), dtype=np.int64)
         found, _ = describe_side(against, everything, description, pool)
         other = Side(found.manifest, found.facts, other=True)
-    copies = find_copies(side, other)
+    copies = find_copies(side, other, pool.cache or default_cache_dir())
     dropped = 0
     if request.drop_duplicates:
         drop = copies_to_drop(side, copies)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from bench.audit.copies.duplicates import (
+    ALIKE,
     CONFLICT,
     GENERATORS,
     OTHER_SET,
@@ -107,6 +108,9 @@ def copy_findings(copies: Copies) -> Iterator[Finding]:
          "A detector that was trained on one split has seen images of the other."),
         (GENERATORS, "note", "stand under several generators",
          "They count for each of them."),
+        (ALIKE, "note", "are much like an image of the other class",
+         "Variations of a photograph are; where none was meant, a label may be wrong. Name what belongs "
+         "together in the column group."),
         (REPEATS, "note", "repeat another image of their class",
          "They count more than once; --drop-duplicates leaves them out."),
         (SHARED_REALS, "note", "are real images that several generators are compared with",

@@ -54,6 +54,8 @@ def _head(audit: Audit) -> Iterator[str]:
     if audit.dropped:
         described += f", {audit.dropped} copies dropped"
     yield f"{escape(audit.recognised)}; {described}; digest {audit.digest[:12]}."
+    if audit.audited + audit.dropped < audit.images:
+        yield "Not all images were described: copies were looked for among those only."
     if audit.equalise:
         yield f"Equalised first by {escape(audit.equalise)}: files are no longer what a detector sees."
     if audit.against:

@@ -111,7 +111,7 @@ def without_copies(
     """
     description = Description(depth="pixels", perceptual=has_perceptual_hash())
     side, _ = describe_side(manifest, rows, description, Pool(progress, cache))
-    drop = copies_to_drop(side, find_copies(side))
+    drop = copies_to_drop(side, find_copies(side, cache=cache or default_cache_dir()))
     gone = side.manifest.filter(pa.array(drop))
     ids = set(gone["sample_id"].to_pylist())
     stays = np.array([i not in ids for i in manifest.table["sample_id"].take(rows).to_pylist()])

@@ -56,6 +56,14 @@ Outputs = Annotated[
     ),
 ]
 
+Offline = Annotated[
+    bool,
+    typer.Option(
+        "--offline",
+        envvar="BENCH_OFFLINE",
+        help="Fetch no detector from a hub: only what is on this machine.",
+    ),
+]
 Backbones = Annotated[
     list[str],
     typer.Option(
@@ -76,6 +84,7 @@ def requests(
     processor: Sequence[str],
     input_rule: Sequence[str],
     output: Sequence[str],
+    offline: bool = False,
     backbone: Sequence[str],
 ) -> tuple[DetectorRequest, ...]:
     """Put together every detector with what was said beside it.
@@ -106,6 +115,7 @@ def requests(
             processor=Path(folders[name]) if name in folders else None,
             input=parse_input(rules[name]) if name in rules else None,
             output=cast("Output | None", kinds.get(name)),
+            offline=offline,
             backbone=Path(bodies[name]) if name in bodies else None,
         )
         for name in detectors

@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 DETECTOR_HELP = (
-    "A name (`bench ls detectors`), arch.tag, timm/<model>, path/to/file.py:Name, "
-    "a trained FILE.safetensors, or FILE.onnx."
+    "A name (`bench ls detectors`), arch.tag, timm/<model>, hf:<folder or owner/name>, "
+    "path/to/file.py:Name, a trained FILE.safetensors, or FILE.onnx."
 )
 
 # What to score with

@@ -48,6 +48,7 @@ def command(
     processor: detector_options.Processors = [],
     input_rule: detector_options.Inputs = [],
     output: detector_options.Outputs = [],
+    offline: detector_options.Offline = False,
     backbone: detector_options.Backbones = [],
     device: options.Device = "auto",
     batch_size: options.BatchSize = "auto",
@@ -68,6 +69,7 @@ def command(
         processor=processor,
         input_rule=input_rule,
         output=output,
+        offline=offline,
         backbone=backbone,
     )
     size = values.parse_batch_size(batch_size)

@@ -16,7 +16,6 @@ from bench.errors import EXIT_INCOMPLETE, EXIT_INTERRUPTED
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from bench.protocol.suite import Suite
     from bench.runs.request import RunRequest
     from bench.runs.runner import RunResult
 
@@ -47,6 +46,7 @@ def command(
     processor: detector_options.Processors = [],
     input_rule: detector_options.Inputs = [],
     output: detector_options.Outputs = [],
+    offline: detector_options.Offline = False,
     backbone: detector_options.Backbones = [],
     limit: run_options.Limit = None,
     device: options.Device = "auto",
@@ -91,16 +91,18 @@ def command(
         processor=processor,
         input_rule=input_rule,
         output=output,
+        offline=offline,
         backbone=backbone,
     )
     _refuse_without_effect(context, dry_run=dry_run, cluster=cluster)
     from bench.datasets.layouts.columns import parse_columns
     from bench.inference.numerics import Numerics
+    from bench.protocol.suite import load_suite
     from bench.runs.request import RunRequest, Tls
 
     request = RunRequest(
         detectors=detectors,
-        suite=_load_suite(suite, threshold=threshold, equalise=equalise, pairing=pairing),
+        suite=load_suite(suite).asked(threshold=threshold, equalise=equalise, pairing=pairing),
         data=data,
         layout=layout,
         columns=parse_columns(columns),
@@ -174,19 +176,6 @@ def _refuse_without_effect(context: typer.Context, *, dry_run: bool, cluster: st
         when=cluster is not None,
         why="beside --cluster: the time is spent in the workers; profile a run without --cluster",
     )
-
-
-def _load_suite(
-    name: str, *, threshold: str | None, equalise: str | None, pairing: str | None
-) -> Suite:
-    from bench.protocol.suite import load_suite
-
-    suite = load_suite(name)
-    if threshold is not None:
-        suite = suite.with_threshold(threshold)
-    if equalise is not None:
-        suite = suite.with_equaliser(equalise)
-    return suite if pairing is None else suite.with_pairing(pairing)
 
 
 def _run(request: RunRequest, adversarial: tuple[int, Path] | None, *, quiet: bool) -> RunResult:

@@ -81,6 +81,8 @@ def import_command(
     force: run_options.Force = False,
     allow_missing: AllowMissing = False,
     threshold: run_options.Threshold = None,
+    equalise: run_options.Equalise = None,
+    pairing: run_options.Pairing = None,
     limit: Limit = None,
     seed: Seed = 0,
     cache: options.Cache = None,
@@ -98,10 +100,9 @@ def import_command(
     from bench.runs.imported.importing import import_scores
     from bench.runs.imported.request import ImportRequest
 
-    protocol = load_suite(suite)
     request = ImportRequest(
         file=file,
-        suite=protocol if threshold is None else protocol.with_threshold(threshold),
+        suite=load_suite(suite).asked(threshold=threshold, equalise=equalise, pairing=pairing),
         data=data,
         layout=layout,
         split="" if split == "all" else split,

@@ -29,7 +29,7 @@ CONVERT_EXAMPLES = examples(
 VERIFY_EXAMPLES = examples(
     "bench weights verify mine.safetensors",
     "bench weights verify checkpoint.pth --detector resnet50",
-    "bench weights verify checkpoint.pth --sha256 $(cat checkpoint.sha256) --json",
+    "bench weights verify checkpoint.pth::state_dict_ema --detector resnet50 --json",
 )
 MOST_SHOWN = 30  # values that are no weights, by name
 

@@ -35,6 +35,7 @@ class DetectorRequest:
         processor: Folder with the preprocessing of a network that comes without one.
         input: The input rule, where no card or file states one.
         output: Whether a network that comes without a card gives logits or probabilities.
+        offline: Fetch nothing from anywhere.
         backbone: Weights of a backbone, for a detector whose own file leaves them out.
     """
 
@@ -46,6 +47,7 @@ class DetectorRequest:
     processor: Path | None = None
     input: InputSpec | None = None
     output: Output | None = None
+    offline: bool = False
     backbone: Path | None = None
 
     @property
@@ -82,7 +84,7 @@ class DetectorRequest:
     def options(self, *, allow_untrained: bool = False) -> LoadOptions:
         """Give what was said beside the name, as adapters take it."""
         said = {option: getattr(self, option) for option in FLAGS}
-        return LoadOptions(**said, allow_untrained=allow_untrained)
+        return LoadOptions(**said, allow_untrained=allow_untrained, offline=self.offline)
 
 
 def resolve(request: DetectorRequest, *, allow_untrained: bool = False) -> Detector:

@@ -12,7 +12,7 @@ from typing import Any, cast
 
 from bench.errors import BenchError
 from bench.protocol.call import CallSyntaxError, parse_call, split_chain
-from bench.protocol.condition import Condition, Step, parse
+from bench.protocol.condition import RAW, Condition, Step, parse
 
 
 def parse_equaliser(text: str) -> Condition:
@@ -74,3 +74,21 @@ def equalised(conditions: Sequence[Condition], equaliser: str) -> list[Condition
     chain = parse_equaliser(equaliser).steps
     behind = [dataclasses.replace(condition, equaliser=chain) for condition in conditions]
     return [*behind[:1], Condition(is_raw=True), *behind[1:]]
+
+
+def parse_behind(text: str, equaliser: str) -> Condition:
+    """Read a condition of a protocol that equalises: "raw" is the images as they lie.
+
+    Args:
+        text: The condition as such a protocol's boards spell it.
+        equaliser: The chain as text; "" where the protocol does not equalise.
+
+    Raises:
+        BenchError: As :func:`bench.protocol.condition.parse`.
+    """
+    if equaliser and text.strip() == RAW:
+        return Condition(is_raw=True)
+    condition = parse(text)
+    if not equaliser:
+        return condition
+    return dataclasses.replace(condition, equaliser=parse_equaliser(equaliser).steps)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from typing import Annotated, Final, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
 
 from bench import registry
 from bench.errors import BenchError, nearest
@@ -17,6 +17,17 @@ from bench.support.toml import read_toml
 Pairing = Literal["layout", "own", "shared", "matched"]
 # Other slices are columns that the data set has beside ours, such as "category".
 SLICINGS: Final = ("generator", "domain", "generator*domain", "pooled")
+
+
+def _cut(text: str) -> str:
+    """Refuse what is a slip of one of our own words, or no name of a column."""
+    near = difflib.get_close_matches(text, SLICINGS, n=1, cutoff=0.8)
+    if text not in SLICINGS and (near or "*" in text or not text.strip()):
+        raise ValueError(f"{text!r} is no way to cut: {nearest(text, SLICINGS)}")
+    return text
+
+
+Cut = Annotated[str, AfterValidator(_cut)]
 
 
 class Suite(BaseModel):
@@ -54,7 +65,7 @@ class Suite(BaseModel):
     assumed: list[str] = []
     dataset: str = "pocket"
     split: str = "test"
-    slices: Annotated[list[str], Field(min_length=1)]
+    slices: Annotated[list[Cut], Field(min_length=1)]
     conditions: Annotated[list[str], Field(min_length=1)]
     threshold: str = "0"
     equalise: str = ""
@@ -63,11 +74,7 @@ class Suite(BaseModel):
 
     @field_validator("slices")
     @classmethod
-    def _cuts(cls, value: list[str]) -> list[str]:
-        for cut in value:
-            near = difflib.get_close_matches(cut, SLICINGS, n=1, cutoff=0.8)
-            if cut not in SLICINGS and (near or "*" in cut or not cut.strip()):
-                raise ValueError(f"{cut!r} is no way to cut: {nearest(cut, SLICINGS)}")
+    def _each_once(cls, value: list[str]) -> list[str]:
         if repeated := sorted({cut for cut in value if value.count(cut) > 1}):
             raise ValueError(f"{repeated[0]} stands twice")
         return value
@@ -120,6 +127,22 @@ class Suite(BaseModel):
             BenchError: If the text is no chain of corruptions.
         """
         return self.model_copy(update={"equalise": _canonical_chain(text)})
+
+    def asked(
+        self,
+        *,
+        threshold: str | None = None,
+        equalise: str | None = None,
+        pairing: str | None = None,
+    ) -> Suite:
+        """Give the same suite with what a command asks for instead; None leaves it as it is.
+
+        Raises:
+            BenchError: If one of them cannot be read.
+        """
+        suite = self if threshold is None else self.with_threshold(threshold)
+        suite = suite if equalise is None else suite.with_equaliser(equalise)
+        return suite if pairing is None else suite.with_pairing(pairing)
 
     def with_pairing(self, rule: str) -> Suite:
         """Give the same suite with another pairing of reals.

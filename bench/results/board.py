@@ -214,12 +214,7 @@ def _data_card(card: DataCardRecord | None) -> tuple[str, ...]:
 
 def _inputs(cards: Mapping[str, DetectorCard]) -> Iterator[str]:
     for label, card in cards.items():
-        outputs = f"fake logit {card.fake_logit}"
-        if card.fake_outputs:
-            outputs = f"fake outputs {', '.join(map(str, card.fake_outputs))}"
-        if card.output == "probability":
-            outputs += " of log-odds of its probabilities"
-        yield f"{label}: input {card.input.describe()}, {outputs}."
+        yield f"{label}: input {card.input.describe()}, {card.describe_logit()}."
 
 
 def _stated(cards: Mapping[str, DetectorCard]) -> Mapping[str, DetectorCard]:

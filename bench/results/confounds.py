@@ -61,8 +61,8 @@ def run_cautions(
     compared = left_out if spec.limit is None else ()
     return (
         *_dropped(spec),
-        *(spec.audit.cautions if spec.audit is not None else ()),
         *cautions(samples, spec.pairing, compared),
+        *(spec.audit.cautions if spec.audit is not None else ()),
     )
 
 

@@ -101,6 +101,11 @@ def _published_shapes(architecture: Architecture, shapes: Shapes) -> list[tuple[
         inside = f"{backbone.module}."
         shapes = {key: shape for key, shape in shapes.items() if not key.startswith(inside)}
         forms.append((shapes, f"pass --backbone FILE, weights of timm's {backbone.model}"))
+    beside = getattr(publication, "beside", None)
+    if beside is not None:
+        inside = f"{beside.module}."
+        shapes = {key: shape for key, shape in shapes.items() if not key.startswith(inside)}
+        forms.append((shapes, f"put {' and '.join(beside.files.values())} beside it, as published"))
     key_map: Mapping[str, str] = getattr(publication, "key_map", None) or {}
     if key_map:
         published = _before(shapes, key_map)

@@ -12,6 +12,15 @@ from detectors.publication.tables import aigibench
 
 WIDTHS = (64, 128, 256, 512)
 CHANNELS, TEXTURE, HIDDEN = 32, 32, 512
+# For every layer read, how the published weights call its convolution and the two behind its Gram matrix.
+TEXTURES = (
+    ("conv_interi_0", "gi_fc1", "gi_fc2"),
+    ("conv_inter0_0", "g0_fc1", "g0_fc2"),
+    ("conv_inter1_0", "g_fc1r", "g_fc2r"),
+    ("conv_inter2_0", "g2_fc1", "g2_fc2"),
+    ("conv_inter3_0", "g3_fc1", "g3_fc2"),
+    ("conv_inter4_0", "g4_fc1", "g4_fc2"),
+)
 
 
 class BasicBlock(nn.Module):
@@ -72,21 +81,8 @@ def gram_matrix(maps: Tensor) -> Tensor:
 class GramNet(nn.Module):
     """ResNet-18 whose features stand beside the Gram matrices of its input and of five layers.
 
-    Attributes:
-        textures: For every layer read, the names of its convolution and of the two behind its Gram matrix,
-            as the published weights have them.
-
     Source: Liu et al. 2020, arXiv:2002.00133, section 4.
     """
-
-    textures = (
-        ("conv_interi_0", "gi_fc1", "gi_fc2"),
-        ("conv_inter0_0", "g0_fc1", "g0_fc2"),
-        ("conv_inter1_0", "g_fc1r", "g_fc2r"),
-        ("conv_inter2_0", "g2_fc1", "g2_fc2"),
-        ("conv_inter3_0", "g3_fc1", "g3_fc2"),
-        ("conv_inter4_0", "g4_fc1", "g4_fc2"),
-    )
 
     def __init__(self, outputs: int = 1) -> None:
         super().__init__()
@@ -102,14 +98,12 @@ class GramNet(nn.Module):
         self.avgpool = nn.AdaptiveAvgPool2d(1)
         self.scale = Scale()
         self.fcnewr = nn.Sequential(
-            nn.Linear(WIDTHS[-1] + len(self.textures) * TEXTURE, HIDDEN),
+            nn.Linear(WIDTHS[-1] + len(TEXTURES) * TEXTURE, HIDDEN),
             nn.ReLU(),
             nn.Dropout(0.5),
             nn.Linear(HIDDEN, outputs),
         )
-        for (before, middle, last), width in zip(
-            self.textures, (3, 64, 64, 64, 128, 256), strict=True
-        ):
+        for (before, middle, last), width in zip(TEXTURES, (3, 64, 64, 64, 128, 256), strict=True):
             self.add_module(before, _convolution(width, CHANNELS, stride=1))
             self.add_module(middle, _convolution(1, TEXTURE // 2, stride=2))
             self.add_module(last, _convolution(TEXTURE // 2, TEXTURE, stride=2))
@@ -123,7 +117,7 @@ class GramNet(nn.Module):
         features = self.avgpool(layers.pop()).flatten(1)
         textures = [
             self.scale(self._texture(maps, names))
-            for maps, names in zip(layers, self.textures, strict=True)
+            for maps, names in zip(layers, TEXTURES, strict=True)
         ]
         scores: Tensor = self.fcnewr(torch.cat([features, *textures], dim=1))
         return scores

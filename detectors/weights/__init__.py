@@ -6,6 +6,7 @@ from detectors.errors import WeightsError
 from detectors.weights.load import (
     file_sha256,
     load_strict,
+    read_named,
     read_state,
     read_state_for,
     read_tensor,
@@ -19,6 +20,7 @@ __all__ = [
     "WeightsError",
     "file_sha256",
     "load_strict",
+    "read_named",
     "read_state",
     "read_state_for",
     "read_tensor",

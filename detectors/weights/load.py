@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from detectors.errors import WeightsError
-from detectors.weights.leaf import Tree
+from detectors.weights.leaf import Leaf, Tree
 from detectors.weights.listing.file_kind import file_kind, not_weights, regular_size
 from detectors.weights.parts import Part, choose, only
 from detectors.weights.safetensors_file import read_safetensors
@@ -51,6 +51,27 @@ def read_state(
         WeightsError: If the file is missing, of another kind, damaged, too large, or holds several sets.
     """
     return _read(only(_open(path, sha256, max_bytes), part=part, path=path))
+
+
+def read_named(path: Path, *, max_bytes: int = 8 << 30) -> dict[str, Tensor]:
+    """Read the tensors of a file under the very names they have in it, without running code.
+
+    Args:
+        path: A ``.safetensors`` file or torch checkpoint.
+        max_bytes: The most a file may take in memory that cannot be read in place.
+
+    Returns:
+        Tensors by name, on the CPU; what stands in a container (``state_dict``) only where nothing stands
+        outside of it.
+
+    Raises:
+        WeightsError: As :func:`read_state`.
+    """
+    tree = _open(path, "", max_bytes)
+    leaves = {name: leaf for name, leaf in tree.items() if isinstance(leaf, Leaf)}
+    if not leaves:
+        return read_state(path, max_bytes=max_bytes)
+    return {name: leaf.read() for name, leaf in leaves.items()}
 
 
 def read_state_for(

@@ -11,6 +11,7 @@ from PIL import Image, ImageOps
 
 from bench.audit.audit import AuditRequest, audit
 from bench.audit.copies.duplicates import (
+    ALIKE,
     CONFLICT,
     GENERATORS,
     OTHER_SET,
@@ -146,7 +147,20 @@ def test_variations_of_one_group_are_no_conflict(tmp_path, pool):
     assert {relation for relation, _ in found(result)} == {VARIATIONS}
     assert audited(table, pool, drop_duplicates=True).dropped == 0
     table.write_text("\n".join(row.rpartition(",")[0] for row in rows))
-    assert {relation for relation, _ in found(audited(table, pool))} == {CONFLICT}
+    result = audited(table, pool)
+    assert {relation for relation, _ in found(result)} == {ALIKE}
+    # Nobody has said that they belong together, and no label need be wrong: a note, and nothing is dropped.
+    assert not any("alike" in w.caution.code for w in result.warnings)
+    assert any("alike" in f.caution.code for f in result.findings)
+    assert audited(table, pool, drop_duplicates=True).dropped == 0
+
+
+def test_without_imagehash_the_audit_says_what_it_did_not_look_for(make, pool, monkeypatch):
+    monkeypatch.setattr("bench.audit.audit.has_perceptual_hash", lambda: False)
+    result = audited(make(as_png, n=4), pool)
+    assert {"near", "mirrored"} <= result.not_looked_for.keys()
+    assert "detector-bench[audit]" in result.not_looked_for["near"]
+    assert "pixels" not in result.not_looked_for
 
 
 def test_a_group_in_two_splits_is_told(tmp_path, pool):
@@ -219,6 +233,24 @@ def test_what_was_read_is_kept(make, pool, monkeypatch):
 
     monkeypatch.setattr("bench.audit.images.gather.describe_all", read_again)
     assert gather(manifest, rows, Description("pixels"), pool).equals(first)
+
+
+@needs_hash
+def test_pairs_that_were_found_are_kept(make, pool, monkeypatch):
+    root = make(as_png, n=6)
+    source = Image.open(root / "alpha" / "fake" / "000.png")
+    jpeg(source, root / "alpha" / "fake" / "near.jpg")
+    ImageOps.mirror(source).save(root / "alpha" / "fake" / "mirrored.png")
+    monkeypatch.setattr("bench.audit.copies.similar._KEPT_FROM", 2)
+    first = audited(root, pool).copies
+
+    def search_again(*_arguments):
+        raise AssertionError("the search was made again")
+
+    monkeypatch.setattr("bench.audit.copies.similar.near_pairs", search_again)
+    again = audited(root, pool).copies
+    assert again.counts == first.counts
+    assert len(first.counts) == 2
 
 
 def test_an_image_that_is_gone_is_told(make, pool):

@@ -152,6 +152,30 @@ def test_another_chain_is_another_request_and_config_toml_repeats_it(
     assert cli(*ask, "--pairing", "theirs", "--out", "o")[0] == 2
 
 
+def test_scores_of_an_equalised_run_come_back_as_the_same_board(cli, confounded, toy, tmp_path):
+    ask = [
+        "--suite",
+        "smoke",
+        "--data",
+        confounded,
+        "--equalise",
+        CHAIN,
+        "--pairing",
+        "shared",
+        "-q",
+    ]
+    assert cli("run", "-d", toy(), *ask, "--out", "out")[0] == 0
+    assert cli("scores", "export", "out", "-o", "scores.csv")[0] == 0
+    assert cli("scores", "import", "scores.csv", *ask, "--out", "back")[0] == 0
+    ours, back = (
+        list(csv.DictReader((tmp_path / name / "leaderboard.csv").open()))
+        for name in ("out", "back")
+    )
+    for name in ("condition", "auc", "accuracy", "n_real", "attack_success"):
+        assert [row[name] for row in back] == [row[name] for row in ours]
+    assert "AUC raw" in (tmp_path / "back" / "leaderboard.md").read_text()
+
+
 def test_shared_reals_stand_against_every_generator(confounded, toy, tmp_path):
     shared = bench.run(toy(), suite(pairing="shared"), data=confounded, out=tmp_path / "s")
     rows = shared.board.rows[shared.board.rows["condition"] == "clean"]

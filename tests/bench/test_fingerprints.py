@@ -183,6 +183,8 @@ def test_the_defaults_that_identities_leave_out_stay_what_they_are():
         "reference": "",
         "licence": "unknown",
         "fake_logit": "z",
+        "fake_labels": (),
+        "real_labels": (),
         "output": None,
         "fake_outputs": (),
         "ignored_outputs": (),

@@ -91,9 +91,10 @@ def test_a_rule_that_cannot_be_meant_is_refused_by_what_is_wrong(text, reason):
 
 def asked(detectors, **said):
     options = dict.fromkeys(
-        ("weights", "fake_label", "ignore_label", "processor", "input_rule", "output"), ()
+        ("weights", "fake_label", "ignore_label", "processor", "input_rule", "output", "backbone"),
+        (),
     )
-    return requests(detectors, **{**options, "fake_logit": None, **said})
+    return requests(detectors, **{**options, "fake_logit": None, "offline": False, **said})
 
 
 def test_every_option_goes_to_the_detector_it_names():

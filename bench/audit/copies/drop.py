@@ -16,8 +16,8 @@ def copies_to_drop(side: Side, copies: Copies) -> NDArray[np.bool_]:
 
     Of copies in one class the first by id stays: of fakes in all generators, of reals in each source
     (reals that several generators share are no fault), of either in each domain and split. Exact copies
-    that stand in both classes go altogether, as one of their labels is wrong and nobody knows which; so
-    do near copies, unless the data say that they are of one group.
+    that stand in both classes go altogether, as one of their labels is wrong and nobody knows which. A
+    fake that is merely like a real image stays: it may well be its variation.
     """
     places, groups = side.places, side.groups
     dropped = np.zeros(len(places), dtype=bool)
@@ -26,7 +26,7 @@ def copies_to_drop(side: Side, copies: Copies) -> NDArray[np.bool_]:
         for members in clusters(code):
             labels = {places[i].label for i in members}
             one_group = groups[members[0]] != "" and len({groups[i] for i in members}) == 1
-            if labels == {REAL, FAKE} and (exact or not one_group):
+            if labels == {REAL, FAKE} and exact:
                 dropped[members] = True
                 continue
             seen: set[Place] = set()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final, Literal
 
 import numpy as np
@@ -20,23 +21,24 @@ Kind = Literal["file", "pixels", "near", "mirrored"]
 # From the strictest sense of "copy" to the widest: each holds the one before.
 KINDS: Final[tuple[Kind, ...]] = ("file", "pixels", "near", "mirrored")
 
-# What copies in two places mean, worst first; the last three are no fault.
+# What copies in two places mean, worst first; the last four are no fault.
 CONFLICT: Final = "conflicting labels"
 OTHER_SET: Final = "in the other data set"
 SPLITS: Final = "across splits"
 GENERATORS: Final = "across generators"
 REPEATS: Final = "within one class"
+ALIKE: Final = "alike in both classes"
 DOMAINS: Final = "across domains"
 SHARED_REALS: Final = "shared reals"
 VARIATIONS: Final = "variations of one group"
 RELATIONS: Final = (
-    CONFLICT, OTHER_SET, SPLITS, GENERATORS, REPEATS, DOMAINS, SHARED_REALS, VARIATIONS,
+    CONFLICT, OTHER_SET, SPLITS, GENERATORS, REPEATS, ALIKE, DOMAINS, SHARED_REALS, VARIATIONS,
 )  # fmt: skip
 
 # What near copies within one group, that the data name, are not: a variation is made to be like its source.
-_NO_FAULT_IN_A_GROUP: Final = frozenset({CONFLICT, GENERATORS, REPEATS, DOMAINS, SHARED_REALS})
+_NO_FAULT_IN_A_GROUP: Final = frozenset({ALIKE, GENERATORS, REPEATS, DOMAINS, SHARED_REALS})
 
-NO_FAULT: Final = (DOMAINS, SHARED_REALS, VARIATIONS)
+NO_FAULT: Final = (ALIKE, DOMAINS, SHARED_REALS, VARIATIONS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,18 +102,19 @@ class Copies:
         )
 
 
-def find_copies(side: Side, other: Side | None = None) -> Copies:
+def find_copies(side: Side, other: Side | None = None, cache: Path | None = None) -> Copies:
     """Find all copies in a data set, and those that another one holds.
 
     Args:
         side: The data set.
         other: The set that it must not share images with, such as a training set.
+        cache: Folder that keeps what takes long; None for none.
     """
     sides = [side] if other is None else [side, other]
     names = [name for s in sides for name in s.names]
     places = [place for s in sides for place in s.places]
     groups = [group for s in sides for group in s.groups]
-    codes, lacking = _codes(sides)
+    codes, lacking = _codes(sides, cache)
     counts = Counter[tuple[Kind, str, Place, Place]]()
     earlier: Counter[tuple[str, Place, Place]] = Counter()
     pictures: dict[tuple[int, ...], CopyCluster] = {}
@@ -132,6 +135,11 @@ def find_copies(side: Side, other: Side | None = None) -> Copies:
             if fresh > 0:
                 counts[kind, relation, here, there] = fresh
         earlier = now
+        if kind in ("file", "pixels"):
+            # What a near copy is called otherwise has been counted as an exact one.
+            for (_, here, there), n in list(now.items()):
+                for other_name in (ALIKE, VARIATIONS):
+                    earlier[other_name, here, there] += n
     return Copies(
         counts=tuple(
             CopyCount(kind, relation, here.name, there.name, n)
@@ -146,7 +154,9 @@ def find_copies(side: Side, other: Side | None = None) -> Copies:
     )
 
 
-def _codes(sides: Sequence[Side]) -> tuple[dict[Kind, NDArray[np.int64]], dict[str, str]]:
+def _codes(
+    sides: Sequence[Side], cache: Path | None
+) -> tuple[dict[Kind, NDArray[np.int64]], dict[str, str]]:
     """Number images by copy, in every sense that can be told, and say why others cannot."""
     hashes = [digest for s in sides for digest in s.manifest["sha256"].to_pylist()]
     codes: dict[Kind, NDArray[np.int64]] = {"file": bundles([hashes])}
@@ -163,7 +173,7 @@ def _codes(sides: Sequence[Side]) -> tuple[dict[Kind, NDArray[np.int64]], dict[s
     if not len(readable):
         why = "ImageHash is not installed: pip install 'detector-bench[audit]'"
         return codes, {**lacking, "near": why, "mirrored": why}
-    near, mirrored = _similar_links(facts.take(readable), readable, codes["pixels"])
+    near, mirrored = _similar_links(facts.take(readable), readable, codes["pixels"], cache)
     exact = [str(code) for code in codes["pixels"].tolist()]
     codes["near"] = bundles([exact], near)
     codes["mirrored"] = bundles([exact], [*near, *mirrored])
@@ -174,18 +184,17 @@ _Links = list[tuple[int, int]]
 
 
 def _similar_links(
-    facts: pa.Table, positions: NDArray[np.int64], exact: NDArray[np.int64]
+    facts: pa.Table, positions: NDArray[np.int64], exact: NDArray[np.int64], cache: Path | None
 ) -> tuple[_Links, _Links]:
     """Find near and mirrored copies among the first images of each exact copy."""
     _, first = np.unique(exact[positions], return_index=True)
     rows = np.sort(first)
     part = facts.take(rows)
     thumbnails = np.frombuffer(b"".join(part["thumbnail"].to_pylist()), dtype=np.uint8)
-    pairs = similar_pairs(
-        Fingerprints(
-            part["hash"].to_numpy(), part["mirrored"].to_numpy(), thumbnails.reshape(len(part), -1)
-        )
+    prints = Fingerprints(
+        part["hash"].to_numpy(), part["mirrored"].to_numpy(), thumbnails.reshape(len(part), -1)
     )
+    pairs = similar_pairs(prints, cache)
     near, mirrored = (
         [(int(a), int(b)) for a, b in positions[rows][found]]
         for found in (pairs.near, pairs.mirrored)
@@ -205,6 +214,8 @@ def _relations(
             continue
         for there in counts:
             relation = _relation(here, there)
+            if relation == CONFLICT and not exact:
+                relation = ALIKE
             if one_group and not exact and relation in _NO_FAULT_IN_A_GROUP:
                 relation = VARIATIONS
             if here == there and n > 1:

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from bench.audit.copies.neighbours import near_pairs
 from bench.audit.images.hashes import THUMBNAIL
+from bench.errors import OutputError
+from bench.support.files import write_atomic
 
 # Measured on the 20,000 test images of CIFAKE with copies planted among them (tests/benchmarks/copies.py).
 RADIUS: Final = 8  # bits of 64
@@ -18,6 +25,8 @@ _LEAST_CORRELATION: Final = 0.97
 # Thumbnails of less contrast than this (standard deviation in levels) must agree nearly exactly instead:
 # their correlation is that of noise.
 _FLAT, _FLAT_RMS = 4.0, 1.5
+# From so many images on, what was found is kept. Raise the version when pairs are found otherwise.
+_KEPT_FROM, _VERSION = 5_000, 1
 # Different pictures of one hash that are told apart; beyond so many (blank pictures) they are left alone.
 _MOST_LEADERS: Final = 64
 
@@ -53,8 +62,39 @@ class SimilarPairs:
     mirrored: Pairs
 
 
-def similar_pairs(prints: Fingerprints) -> SimilarPairs:
-    """Find copies; enough pairs to connect all copies of a picture, not every pair of them."""
+def similar_pairs(prints: Fingerprints, cache: Path | None = None) -> SimilarPairs:
+    """Find copies; enough pairs to connect all copies of a picture, not every pair of them.
+
+    Args:
+        prints: What images are found again by.
+        cache: Folder that keeps what was found among these very fingerprints; None for none.
+    """
+    if cache is None or len(prints.hash) < _KEPT_FROM:
+        return _similar_pairs(prints)
+    path = cache / "audits" / f"{_digest(prints)}.pairs.parquet"
+    with contextlib.suppress(OSError, pa.ArrowException, KeyError):
+        table = pq.read_table(path)
+        both = table.select(["one", "other"]).to_pandas().to_numpy(dtype=np.int64)
+        is_mirrored = table["mirrored"].to_numpy()
+        return SimilarPairs(both[~is_mirrored], both[is_mirrored])
+    pairs = _similar_pairs(prints)
+    both = np.concatenate([pairs.near, pairs.mirrored])
+    is_mirrored = np.arange(len(both)) >= len(pairs.near)
+    table = pa.table({"one": both[:, 0], "other": both[:, 1], "mirrored": is_mirrored})
+    with contextlib.suppress(OutputError):  # the facts have warned of it already
+        write_atomic(path, lambda stream: pq.write_table(table, stream))
+    return pairs
+
+
+def _digest(prints: Fingerprints) -> str:
+    limits = (_VERSION, RADIUS, _MOST_RMS, _LEAST_CORRELATION, _FLAT, _FLAT_RMS, _MOST_LEADERS)
+    digest = hashlib.sha256(repr(limits).encode())
+    for column in (prints.hash, prints.mirrored, prints.thumbnail):
+        digest.update(np.ascontiguousarray(column).data)
+    return digest.hexdigest()[:32]
+
+
+def _similar_pairs(prints: Fingerprints) -> SimilarPairs:
     leaders, links = _leaders(prints)
     heads = np.unique(leaders)
     thumbnails = prints.thumbnail[heads].astype(np.float32)

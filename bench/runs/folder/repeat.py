@@ -64,6 +64,7 @@ def _flags(request: RunRequest) -> dict[str, Any]:
         "weights": [f"{d.name}={d.weights}" for d in detectors if d.weights is not None],
         "fake-logit": fake_logits.pop() if len(fake_logits) == 1 else None,
         **_foreign(detectors),
+        "offline": any(detector.offline for detector in detectors),
         "data": _absolute_if_file(request.data),
         "layout": request.layout,
         "columns": ",".join(f"{ours}={theirs}" for ours, theirs in request.columns.items()) or None,

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from bench.datasets.layouts.words import label_of
 from bench.datasets.manifest import Manifest
 from bench.errors import BenchError
-from bench.protocol.condition import Condition, parse
+from bench.protocol.condition import Condition
+from bench.protocol.equaliser import parse_behind
 from bench.runs.imported.joining import ImageIndex
 from bench.runs.imported.rows import ScoreFile, ScoreRow
 from bench.runs.imported.values import NO_SCORE, Converted, convert, parse_number
@@ -171,8 +172,10 @@ def _listed(fault: str, words: Sequence[str]) -> str:
     return f"{len(words)} {what} ({shown})"
 
 
-def join(file: ScoreFile, manifest: Manifest, index: ImageIndex, wanted: Wanted) -> Cells:
-    """Join the rows of a table to images.
+def join(
+    file: ScoreFile, manifest: Manifest, index: ImageIndex, wanted: Wanted, equaliser: str = ""
+) -> Cells:
+    """Join the rows of a table to images, whose conditions stand behind an equaliser where there is one.
 
     Returns:
         The scores by detector and condition, and every fault there is: nothing is refused yet.
@@ -181,7 +184,7 @@ def join(file: ScoreFile, manifest: Manifest, index: ImageIndex, wanted: Wanted)
         BenchError: A condition cannot be read.
     """
     cells = Cells()
-    spelled = _conditions(file, cells)
+    spelled = _conditions(file, cells, equaliser)
     labels = manifest.table["label"].to_pylist()
     converted = {detector: _converted(file, detector) for detector in file.kinds}
     places = dict.fromkeys(file.kinds, 0)
@@ -206,16 +209,16 @@ def join(file: ScoreFile, manifest: Manifest, index: ImageIndex, wanted: Wanted)
     return cells
 
 
-def _conditions(file: ScoreFile, cells: Cells) -> dict[str, str]:
+def _conditions(file: ScoreFile, cells: Cells, equaliser: str) -> dict[str, str]:
     """Every condition as the table spells it, to its canonical spelling; ``clean`` comes first."""
     texts = dict.fromkeys(row.condition for row in file.rows)
-    cells.conditions["clean"] = Condition()
+    cells.conditions["clean"] = parse_behind("clean", equaliser)
     spelled = {"": "clean"}
     for text in texts:
         if not text:
             continue
         try:
-            condition = parse(text)
+            condition = parse_behind(text, equaliser)
         except BenchError as error:
             raise BenchError(f"{file.name}: {error}") from error
         if getattr(condition.attack, "surrogate", None) == "each":

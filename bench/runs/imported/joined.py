@@ -10,9 +10,11 @@ from typing import Any
 import numpy as np
 from pydantic import ValidationError
 
+from bench.audit.before_run import Wishes, audit_first
 from bench.datasets.layouts.base import UNKNOWN
 from bench.datasets.manifest import Manifest
 from bench.datasets.open import open_data
+from bench.datasets.real_pairing import pair_reals
 from bench.errors import BenchError
 from bench.runs import calibration
 from bench.runs.imported.cells import Cells, Wanted, join
@@ -20,6 +22,7 @@ from bench.runs.imported.joining import ImageIndex
 from bench.runs.imported.request import ImportRequest
 from bench.runs.imported.rows import ScoreFile, read_scores_file
 from bench.store import units as planning
+from bench.store.run_spec import AuditRecord
 from bench.store.units import Chunk
 from bench.support.progress import Progress
 from bench.support.toml import first_fault
@@ -39,6 +42,8 @@ class Joined:
         calibration: Those that thresholds are chosen on.
         cells: The scores by detector and condition.
         cards: Detector to its card.
+        pairing: Generator to the real sources it is compared with.
+        audit: What the files give away; None where nobody looked.
     """
 
     request: ImportRequest
@@ -49,6 +54,8 @@ class Joined:
     calibration: tuple[Chunk, ...]
     cells: Cells
     cards: Mapping[str, DetectorCard]
+    pairing: Mapping[str, tuple[str, ...]]
+    audit: AuditRecord | None
 
     @property
     def rows(self) -> np.ndarray[Any, np.dtype[np.int64]]:
@@ -73,18 +80,23 @@ def read_joined(request: ImportRequest, progress: Progress) -> Joined:
         request.place, progress, layout=request.layout, cache=request.cache, splits=splits
     )
     progress.note(f"{manifest.name}: recognised as {manifest.recognised}; {len(manifest)} images")
-    chunks = planning.cut(manifest, planning.select(manifest, split, request.limit, request.seed))
+    rows = planning.select(manifest, split, request.limit, request.seed)
+    audited = audit_first(Wishes(suite=suite, cache=request.cache), manifest, rows, progress)
+    pairing = pair_reals(manifest, rows, suite.pairing)
+    chunks = planning.cut(manifest, rows)
     chosen_on = calibration.calibration_chunks(
         manifest, suite.policy, chunks, request.limit, request.seed
     )
     whole = not split or manifest.splits() == ("",)
     wanted = _wanted(request, manifest, chunks, chosen_on)
-    cells = join(file, manifest, ImageIndex.of(manifest, whole=whole), wanted)
+    cells = join(file, manifest, ImageIndex.of(manifest, whole=whole), wanted, suite.equalise)
     cells.refuse(file.name, manifest.name, allow_missing=request.allow_missing)
     if not cells.cells:
         raise BenchError(f"{file.name} has no row about an image of {manifest.name}")
     cards = {detector: _card(file, detector) for detector in cells.detectors}
-    return Joined(request, file, sha256, manifest, chunks, chosen_on, cells, cards)
+    return Joined(
+        request, file, sha256, manifest, chunks, chosen_on, cells, cards, pairing, audited.record
+    )
 
 
 def _wanted(

@@ -36,7 +36,7 @@ def import_spec(joined: Joined, thresholds: dict[str, ThresholdRecord]) -> RunSp
         data=place(request.place),
         dataset=manifest.name,
         layout=manifest.layout,
-        pairing={name: tuple(sources) for name, sources in manifest.pairing.items()},
+        pairing={name: tuple(sources) for name, sources in joined.pairing.items()},
         manifest_digest=manifest.digest,
         left_out=count_left_out(
             (row["label"], row["generator"], row["domain"])
@@ -58,6 +58,7 @@ def import_spec(joined: Joined, thresholds: dict[str, ThresholdRecord]) -> RunSp
             )
             for detector, card in joined.cards.items()
         ),
+        audit=joined.audit,
         thresholds=thresholds,
         conditions=tuple(
             ConditionRecord.of(condition, severity).model_copy(update={"must_change": False})

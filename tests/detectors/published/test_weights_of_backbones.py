@@ -11,9 +11,11 @@ import pytest
 import torch
 
 from bench import registry
+from bench.weights.known import candidates_of
 from detectors.adapters.base import LoadOptions
 from detectors.errors import WeightsError
 from detectors.publication.load import load_method
+from detectors.weights.torch_file import read_torch
 from tests.detectors.published.names_and_shapes import COUNTED, PUBLISHED, clip_vit_large, empty
 
 WRAPPERS = {
@@ -89,8 +91,8 @@ def test_one_key_missing_renamed_or_misshapen_fails_by_its_name(name, files):
     renamed = {key + "s" * (key == last): value for key, value in state.items()}
     with pytest.raises(WeightsError, match=rf"1 missing \({last}\) and 1 unexpected \({last}s\)"):
         load(name, *files(name, renamed))
-    longer = torch.zeros(()).expand(*state[middle].shape[:-1], 7)
-    with pytest.raises(WeightsError, match=rf"{middle} has shape \(.*7,?\), the network needs"):
+    longer = torch.zeros(()).expand(*state[middle].shape[:-1], 11)
+    with pytest.raises(WeightsError, match=rf"{middle} has shape \(.*11,?\), the network needs"):
         load(name, *files(name, state | {middle: longer}))
 
 
@@ -137,6 +139,13 @@ class TestStatisticsBesideTheWeights:
         state = self.load(file).network.state_dict()
         assert (state["spectrum.mean"] == 2.5).all()
         assert (state["spectrum.variance"] == 1).all()
+
+    def test_the_weights_alone_are_known_and_the_others_asked_for(self, file, monkeypatch):
+        method = registry.detectors()["freqdetect"]
+        monkeypatch.setattr(registry, "detectors", lambda: {"freqdetect": method})
+        (candidate,) = candidates_of(read_torch(file, file.stat().st_size, 1 << 30))
+        assert (candidate.match.verdict, candidate.outputs) == ("fits", 1)
+        assert candidate.remark == "put dct_mean and dct_var beside it, as published"
 
     def test_one_file_may_hold_all(self, file, tmp_path):
         whole = self.load(file).network.state_dict()
