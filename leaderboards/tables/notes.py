@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from leaderboards.tables.attack_checks import Check
-from leaderboards.tables.attacks import AttackFacts
+if TYPE_CHECKING:
+    from leaderboards.tables.attack_checks import Check
+    from leaderboards.tables.attacks import AttackFacts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
