@@ -76,11 +76,10 @@ def audit_first(
     suite, cache = wishes.suite, wishes.cache
     if not (wishes.audit or suite.requires_audit):
         return Audited(rows, copies=copies)
-    pixels = suite.requires_audit
-    record = judged = short_audit(manifest, rows, progress, cache, pixels=pixels)
+    record = judged = short_audit(manifest, rows, progress, cache)
     if suite.equalise:
         chain = parse_equaliser(suite.equalise).resolved
-        judged = short_audit(manifest, rows, progress, cache, pixels=pixels, equalise=chain)
+        judged = short_audit(manifest, rows, progress, cache, equalise=chain)
         record = record.model_copy(update={"shortcuts": side_by_side(record, judged)})
     if suite.requires_audit:
         refuse_confounded(judged, manifest, rows, suite.name)

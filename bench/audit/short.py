@@ -1,4 +1,4 @@
-"""The short audit before a run: the files of some images, not their pixels; kept by the manifest's digest."""
+"""The short audit before a run: files and pixels of some images; kept by the manifest's digest."""
 
 from __future__ import annotations
 
@@ -33,6 +33,7 @@ from leaderboards.tables.notes import LeftOut, ShortcutRow, count_left_out
 # What is read at most: bounded by number and size, not by the clock, so that a board is the same anywhere.
 MOST_IMAGES: Final = 2_000
 MOST_BYTES: Final = 256 << 20
+MOST_PIXELS: Final = 64_000_000
 # What images show, not how their files were made: a warning, and no reason to refuse a data set.
 _CONTENT: Final = frozenset({"shortcut: colour", "shortcut: bytes per pixel"})
 
@@ -43,20 +44,18 @@ def short_audit(
     progress: Progress,
     cache: Path | None = None,
     *,
-    pixels: bool = False,
     equalise: str = "",
 ) -> AuditRecord:
-    """Look whether the files of selected images tell real from fake.
+    """Look whether files, colours and borders of selected images tell real from fake.
 
     Args:
         manifest: The data set.
         rows: (n,) rows that are to be scored.
         progress: Shows how many images have been read.
         cache: Folder of the cache; the user's by default.
-        pixels: Decode the images as well, for borders and colours.
         equalise: Chain of corruptions that every image goes through first; "" for none.
     """
-    description = Description(depth="pixels" if pixels else "file", equalise=equalise)
+    description = Description(depth="pixels", equalise=equalise)
     path = _place(manifest, rows, cache, description)
     if (record := _kept(path)) is not None:
         return record
@@ -66,8 +65,11 @@ def short_audit(
     record = AuditRecord(
         images=len(chosen),
         shortcuts=tuple(_row(s) for s in results if ": " not in s.name and not s.reason),
+        # What colours tell may be what is shown: a row of the board, and no warning above its numbers.
         cautions=tuple(
-            finding.caution for finding in shortcut_findings(results, equalised=bool(equalise))
+            finding.caution
+            for finding in shortcut_findings(results, equalised=bool(equalise))
+            if finding.caution.code != "shortcut: colour"
         ),
     )
     _keep(path, record)
@@ -120,8 +122,10 @@ def without_copies(
 
 
 def _sample(table: pa.Table) -> NDArray[np.int64]:
-    mean = max(1.0, float(np.mean(table["bytes"].to_numpy())))
-    limit = max(200, min(MOST_IMAGES, int(MOST_BYTES / mean)))
+    size = max(1.0, float(np.mean(table["bytes"].to_numpy())))
+    pixels = table["width"].to_numpy().astype(np.float64) * table["height"].to_numpy()
+    budgets = (MOST_BYTES / size, MOST_PIXELS / max(1.0, float(np.mean(pixels))))
+    limit = max(200, min(MOST_IMAGES, *map(int, budgets)))
     return sample_rows(table, limit, AuditRequest().seed)
 
 

@@ -25,8 +25,9 @@ def shortcut_rows(shortcuts: Sequence[ShortcutRow]) -> list[str]:
     first = shortcuts[0]
     return [
         *table(header, body),
-        f"Shortcuts are learnt from the files of {first.n_real} real and {first.n_fake} fake images, not "
-        "from their pictures, and judged out of fold. A detector that does no better has shown nothing.",
+        f"Shortcuts are learnt from the files, the mean colours and the borders of {first.n_real} real and "
+        f"{first.n_fake} fake images, and judged out of fold. A detector that does no better has shown "
+        "nothing; colours may be of what is shown, all else is of how the files were made.",
         "",
     ]
 
