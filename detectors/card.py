@@ -23,6 +23,7 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 # Normalisation is computed in float32: beyond these it has infinity or zero.
 _FLOAT32_MAX = 3.4e38
 _FLOAT32_MIN = 1.2e-38
+_MOST_BYTES = 16 << 20  # of a card
 
 
 class _Frozen(BaseModel):
@@ -140,6 +141,14 @@ class DetectorCard(_Frozen):
     differentiable: bool = True
     training: dict[str, str | int | float | bool | list[str] | None] = Field(default_factory=dict)
 
+    @field_validator("training")
+    @classmethod
+    def _finite(cls, value: dict[str, object]) -> dict[str, object]:
+        for name, fact in value.items():
+            if isinstance(fact, float) and not abs(fact) < float("inf"):
+                raise ValueError(f"{name} is {fact}: give a finite number")
+        return value
+
     @property
     def outputs(self) -> int:
         """Number of outputs that the head must have for ``fake_logit`` to make sense."""
@@ -158,9 +167,14 @@ def read_card(path: Path) -> DetectorCard:
         DetectorError: If it is missing or does not fit the schema; names the key at fault.
     """
     try:
+        # Neither a pipe, which would wait for ever, nor a file that no memory holds.
+        if path.exists() and (not path.is_file() or path.stat().st_size > _MOST_BYTES):
+            raise DetectorError(f"card {path}: no regular file, or far too large for a card")
         return DetectorCard.model_validate_json(path.read_bytes())
     except FileNotFoundError:
         raise DetectorError(f"no card at {path}") from None
+    except OSError as error:
+        raise DetectorError(f"card {path}: cannot be read ({error.strerror})") from error
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "the file"

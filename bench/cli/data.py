@@ -12,6 +12,7 @@ from bench.cli.effect import Command
 from bench.cli.examples import examples
 from bench.cli.output import Bar, put, put_json, say, table
 from bench.cli.values import check_choice
+from bench.support.plain import one_line
 
 if TYPE_CHECKING:
     from bench.datasets import Manifest
@@ -101,15 +102,15 @@ def _put_json(manifest: Manifest, card: DataCard | None) -> None:
 
 def _put_text(manifest: Manifest, card: DataCard | None) -> None:
     bad = manifest.bad.to_pylist()
-    put(f"recognised: {manifest.recognised} (layout {manifest.layout})")
+    put(one_line(f"recognised: {manifest.recognised} (layout {manifest.layout})"))
     if card is not None:
-        put(f"the layout is that of: {card.reference}; licence: {card.licence}")
+        put(one_line(f"the layout is that of: {card.reference}; licence: {card.licence}"))
     put(f"images: {len(manifest)}, left out: {len(bad)}, digest {manifest.digest[:12]}\n")
     counts = manifest.counts()
     counts = counts.assign(label=["fake" if label == 1 else "real" for label in counts["label"]])
     put(table([{str(k): v for k, v in row.items()} for row in counts.to_dict("records")]))
     for name, sources in manifest.pairing.items():
-        put(f"paired: {name} with {', '.join(sources)}")
+        put(one_line(f"paired: {name} with {', '.join(sources)}"))
     for row in bad[:MOST_SHOWN]:
         say(f"left out: {row['path']}: {row['reason']}")
     if len(bad) > MOST_SHOWN:
@@ -141,4 +142,4 @@ def pairs_command(
     for name, lone in (("photographs", pairs.lone_real), ("variations", pairs.lone_fake)):
         if lone and not quiet:
             say(f"left out: {len(lone)} {name} without a partner, the first {lone[0]!r}")
-    put(f"{pairs.pairs} pairs, {len(pairs.rows)} images; {out} lists {total}")
+    put(one_line(f"{pairs.pairs} pairs, {len(pairs.rows)} images; {out} lists {total}"))

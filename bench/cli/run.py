@@ -10,7 +10,7 @@ import typer
 from bench.cli import options, run_options, values
 from bench.cli.effect import refuse_without_effect
 from bench.cli.examples import examples
-from bench.cli.output import Bar, put, put_json, say
+from bench.cli.output import Bar, put, put_json, put_json_text, say, say_lines
 from bench.errors import EXIT_INCOMPLETE, EXIT_INTERRUPTED
 
 if TYPE_CHECKING:
@@ -200,11 +200,11 @@ def _print(result: RunResult, *, as_json: bool, profile: bool, quiet: bool) -> N
         board = json.loads(result.board.to_json())
         put_json({**board, "profile": profile_json(result.profile)})
     elif as_json:
-        put(result.board.to_json())
+        put_json_text(result.board.to_json())
     else:
         put(result.board.to_markdown())
         if profile:
-            say(profile_table(result.profile))
+            say_lines(profile_table(result.profile))
     if not quiet:
         say(counts_line(result.counts, result.profile.wall))
         say(f"written: {result.folder / 'leaderboard.md'}, {result.folder / 'leaderboard.csv'}")

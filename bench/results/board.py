@@ -9,7 +9,7 @@ from pathlib import Path
 
 from bench.inference.numerics import Numerics
 from bench.results.confounds import class_loss, duplicate_lines, format_lines
-from bench.results.scores import ScoredRun, ScoreTable, load_run
+from bench.results.scores import ScoredRun, ScoreTable, as_written, load_run
 from bench.store.run_spec import ConditionRecord, RunSpec
 from detectors.card import DetectorCard
 from leaderboards import CLEAN, Board, BoardNotes, cell_rows, extras, wilson
@@ -45,7 +45,9 @@ def report(folder: Path) -> Report:
         BenchError: If the folder is no run.
         NothingSelectedError: If its slices are empty.
     """
-    return build_report(load_run(folder))
+    run = load_run(folder)
+    with as_written(folder):
+        return build_report(run)
 
 
 def build_report(run: ScoredRun) -> Report:

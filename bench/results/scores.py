@@ -7,6 +7,7 @@ and comparisons all start from this.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -29,6 +30,7 @@ from bench.store.run_shards import RunShards, StoredScores
 from bench.store.run_spec import ConditionRecord, DetectorRecord, Failure, RunSpec
 from bench.store.rundir import CONFIG_NAME, RunDir, RunRecord
 from bench.store.shards import ShardDamagedError
+from bench.support.user_file import border
 from detectors.card import DetectorCard
 from leaderboards import CLEAN, Axis, ScoreColumn, SeenBy, Slice, Status, slices
 from leaderboards.tables.attack_checks import AttackScores, Check, check_attacks
@@ -154,7 +156,8 @@ def load_run(folder: Path) -> ScoredRun:
     """
     record = RunDir(folder).read()
     try:
-        return read_scores(record, set_aside=False)
+        with as_written(folder):
+            return read_scores(record, set_aside=False)
     except ShardDamagedError as error:
         raise ShardDamagedError(
             f"{error}, or `bench run --config {folder / CONFIG_NAME}`"
@@ -162,6 +165,15 @@ def load_run(folder: Path) -> ScoredRun:
             else str(error),
             error.fingerprints,
         ) from error
+
+
+def as_written(folder: Path) -> AbstractContextManager[None]:
+    """Guard the reading of a run's folder: the tables of an edited one may hold anything.
+
+    Raises:
+        BenchError: In place of any other error.
+    """
+    return border(f"{folder} is not what a run wrote", "run the command that made it again")
 
 
 def read_scores(record: RunRecord, *, set_aside: bool) -> ScoredRun:

@@ -9,6 +9,7 @@ from bench.errors import BenchError, NothingSelectedError
 from bench.inference.detector import DetectorRequest
 from bench.inference.numerics import Numerics
 from bench.protocol.suite import Suite
+from bench.support.plain import path_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +81,7 @@ class RunRequest:
     @property
     def folder(self) -> Path:
         """Folder that the run's files go to."""
-        return self.out or Path("runs") / self.suite.name
+        return self.out or Path("runs") / path_name(self.suite.name)
 
     def check(self) -> None:
         """Refuse what contradicts itself, before any work.

@@ -6,6 +6,8 @@ import csv
 import io
 import json
 import shutil
+import subprocess
+import sys
 import textwrap
 from xml.etree import ElementTree as ET
 
@@ -272,7 +274,7 @@ def test_a_committed_baseline_stands_for_its_run(cli, world, tmp_path, monkeypat
     for base in (kept, kept.parent):
         assert cli("gate", world / "Net", "-b", base, "--mode", "non-inferior")[0] == 0
         assert cli("gate", world / "Worse", "-b", base)[0] == 10
-    scores = kept.parent / "baseline-scores.parquet"
+    (scores,) = kept.parent.glob("baseline-scores-*.parquet")
     scores.write_bytes(scores.read_bytes()[:-1] + b"x")
     code, _, err = cli("gate", world / "Net", "-b", kept)
     assert code == 2
@@ -356,3 +358,37 @@ def test_export_writes_every_format(cli, world, tmp_path):
     assert cli("export", world / "Net", "--format", "pdf")[0] == 2
     assert cli("export", world / "Net", "--format", "latex", "--metric", "beauty")[0] == 2
     assert cli("export", world / "Net", "--format", "hf", "-d", "Nets")[0] == 2
+
+
+def test_a_killed_update_leaves_the_old_baseline_or_the_new(cli, world, tmp_path):
+    """Killed before any of its renames or removals, in a process of its own."""
+    folder = tmp_path / "kept"
+    assert cli("baseline", "update", world / "Net", "--to", folder, "--reason", "first")[0] == 0
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    code = (
+        "import os, sys, pathlib\n"
+        "left = int(sys.argv[1])\n"
+        "def fatal(method):\n"
+        "    def call(*args, **options):\n"
+        "        global left\n"
+        "        if left == 0: os._exit(9)\n"
+        "        left -= 1\n"
+        "        return method(*args, **options)\n"
+        "    return call\n"
+        "for name in ('replace', 'unlink'):\n"
+        "    setattr(pathlib.Path, name, fatal(getattr(pathlib.Path, name)))\n"
+        "from bench.results.baseline import update\n"
+        "update(pathlib.Path(sys.argv[2]), pathlib.Path(sys.argv[3]), 'second')\n"
+    )
+    reasons = set()
+    for moment in range(4):
+        for path in folder.iterdir():
+            path.unlink()
+        for name, content in before.items():
+            (folder / name).write_bytes(content)
+        arguments = [str(moment), str(world / "Worse"), str(folder)]
+        done = subprocess.run([sys.executable, "-c", code, *arguments], check=False)
+        reasons.add((done.returncode, json.loads((folder / "baseline.json").read_text())["reason"]))
+        assert cli("gate", world / "Net", "-b", folder)[0] in (0, 10, 11)
+    assert reasons == {(9, "first"), (9, "second"), (0, "second")}
+    assert len(list(folder.iterdir())) == 2

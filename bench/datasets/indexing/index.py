@@ -92,6 +92,7 @@ def index(
         recognised = recognise(tree, layout, layouts)
         parts = Parts(cached.parts_folder(reading, cache_dir))
         if refresh:
+            cached.refresh()
             parts.remove()
         threads = workers or min(_MOST_THREADS, 2 * (os.cpu_count() or 1))
         reader = Reader(tree.root, policy, whole=hash, workers=threads, progress=progress)

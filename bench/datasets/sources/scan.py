@@ -15,9 +15,9 @@ from stat import S_ISDIR
 from typing import Final, NamedTuple
 
 from bench.datasets.sources.image_bytes import parquet_row
-from bench.datasets.sources.regular_file import special_kind
 from bench.datasets.sources.tree import Files, FilesBuilder, Tree, is_image_name, is_table_name
 from bench.errors import DataError
+from bench.support.user_file import special_kind
 
 _LITTER: Final = frozenset({"__macosx", "thumbs.db", "desktop.ini", "__pycache__"})
 _MAX_DEPTH: Final = 64
