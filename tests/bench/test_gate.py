@@ -392,3 +392,111 @@ def test_a_killed_update_leaves_the_old_baseline_or_the_new(cli, world, tmp_path
         assert cli("gate", world / "Net", "-b", folder)[0] in (0, 10, 11)
     assert reasons == {(9, "first"), (9, "second"), (0, "second")}
     assert len(list(folder.iterdir())) == 2
+
+
+def run_of(world, root, name="Net"):
+    detector, out = f"{world / 'net.py'}:{name}", root.parent / f"{root.name}-{name}"
+    return bench.run(detector, suite=SUITE, data=root, out=out)
+
+
+@pytest.fixture
+def grown(world, tmp_path):
+    """The set of the world and a third generator, whose reals are its own."""
+    root = tmp_path / "grown"
+    shutil.copytree(world / "images", root)
+    for i in range(60):
+        for kind in ("real", "fake"):
+            path = root / "gamma" / kind / f"{i:02d}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(picture(9000 + i, fake=kind == "fake")).save(path)
+    return root
+
+
+def test_a_new_generator_is_listed_and_the_others_are_judged(cli, world, grown, tmp_path):
+    candidate = run_of(world, grown).folder
+    code, out, err = cli("gate", candidate, "-b", world / "Net", "--json")
+    assert code == 0, err
+    alone = json.loads(cli("gate", world / "Net", "-b", world / "Net", "--json")[1])
+    document = json.loads(out)
+    facts = ("generator", "condition", "verdict", "n_real", "n_fake", "candidate", "baseline")
+    rows = [[[v[key] for key in facts] for v in doc["verdicts"]] for doc in (document, alone)]
+    assert rows[0] == rows[1]
+    assert any("gamma" in note and "new" in note for note in document["notes"])
+    assert "{" not in " ".join(document["notes"])
+    worse = run_of(world, grown, "Worse").folder
+    assert cli("gate", worse, "-b", world / "Net")[0] == 10
+    (tmp_path / "rules.toml").write_text('new = "block"\n')
+    code, out, _ = cli("gate", candidate, "-b", world / "Net", "--rules", "rules.toml", "--json")
+    assert code == 11
+    blocked = [v for v in json.loads(out)["verdicts"] if v["generator"] == "gamma"]
+    assert [v["verdict"] for v in blocked] == ["INCONCLUSIVE"] * 2
+
+
+def test_a_gone_generator_is_a_hole_unless_the_rules_say_otherwise(cli, world, grown, tmp_path):
+    baseline = run_of(world, grown).folder
+    code, out, _ = cli("gate", world / "Net", "-b", baseline)
+    assert code == 12
+    assert "gamma" in out
+    (tmp_path / "rules.toml").write_text('gone = "note"\n')
+    code, out, _ = cli("gate", world / "Net", "-b", baseline, "--rules", "rules.toml")
+    assert code == 0
+    assert "gone in the data, not gated: gamma" in out
+    (tmp_path / "rules.toml").write_text('[[primary]]\ngenerator = "alpha"\n')
+    assert cli("gate", world / "Net", "-b", baseline, "--rules", "rules.toml")[0] == 0
+
+
+def test_sets_without_a_generator_in_common_are_refused(cli, world, tmp_path):
+    root = tmp_path / "others"
+    for kind in ("real", "fake"):
+        shutil.copytree(world / "images" / "alpha" / kind, root / "delta" / kind)
+    code, _, err = cli("gate", run_of(world, root).folder, "-b", world / "Net")
+    assert code == 2
+    assert "other images" in err
+
+
+def test_fewer_images_of_a_common_generator_are_still_other_images(cli, world, grown):
+    (grown / "alpha" / "fake" / "00.png").unlink()
+    code, _, err = cli("gate", run_of(world, grown).folder, "-b", world / "Net")
+    assert code == 2
+    assert "other images: 1 only in" in err
+
+
+def test_compare_lists_what_only_one_set_holds(cli, world, grown):
+    code, out, err = cli("compare", world / "Net", run_of(world, grown, "Worse").folder)
+    assert code == 12
+    assert "alpha" in out
+    assert "gamma" in err
+
+
+def table_set(tmp_path, name, rows):
+    """A data set as a table of (generator, domain, label, number of the first image, images)."""
+    root = tmp_path / name
+    root.mkdir()
+    lines = ["path,label,generator,domain"]
+    for generator, domain, label, first, count in rows:
+        for i in range(first, first + count):
+            file = f"{generator or 'photo'}-{domain}-{label}-{i}.png"
+            Image.fromarray(picture(i, fake=label == "fake")).save(root / file)
+            lines.append(f"{file},{label},{generator},{domain}")
+    (root / "t.csv").write_text("\n".join(lines) + "\n")
+    return root / "t.csv"
+
+
+def test_a_new_domain_is_listed_and_the_others_are_judged(cli, world, tmp_path):
+    indoor = [("", "indoor", "real", 0, 40), ("sd", "indoor", "fake", 100, 40)]
+    outdoor = [("", "outdoor", "real", 200, 30), ("sd", "outdoor", "fake", 300, 30)]
+    runs = []
+    for name, rows in (("one", indoor), ("two", [*indoor, *outdoor])):
+        table = table_set(tmp_path, name, rows)
+        suite = SUITE.model_copy(update={"slices": ["domain", "generator*domain"]})
+        runs.append(
+            bench.run(
+                f"{world / 'net.py'}:Net", suite=suite, data=table, out=tmp_path / f"r{name}"
+            ).folder
+        )
+    code, out, err = cli("gate", runs[1], "-b", runs[0], "--json")
+    assert code == 0, err
+    document = json.loads(out)
+    assert {v["domain"] for v in document["verdicts"] if not v["macro"]} == {"indoor"}
+    assert any("outdoor" in note for note in document["notes"])
+    assert cli("gate", runs[0], "-b", runs[1])[0] == 12
