@@ -45,6 +45,10 @@ class DataError(BenchError):
     """A data set that is missing, ambiguous, damaged, or changed since it was indexed."""
 
 
+class DetectorFailedError(BenchError):
+    """A detector's own code that failed where it was imported, built or moved; others can go on."""
+
+
 class OutputError(BenchError):
     """A place that cannot be written."""
 

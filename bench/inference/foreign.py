@@ -6,6 +6,7 @@ only.
 
 from __future__ import annotations
 
+import hashlib
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,8 +17,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from bench.support.plain import path_name
 from detectors.base import Detector
-from detectors.errors import DetectorError, described
+from detectors.card import DetectorCard
+from detectors.errors import DetectorError, ForeignCodeError, described
 from detectors.global_state import kept
 from detectors.identity.values import Identity
 from detectors.network import NetworkDetector
@@ -60,12 +63,13 @@ class Foreign(Detector):
     def __init__(self, inside: Detector) -> None:
         self.inside = inside
         self.card = inside.card
+        self._fits_by_card = bool(self._call("fits_by_card", lambda: inside.fits_by_card))
         self._fitting = threading.Lock()
 
     @property
     def fits_by_card(self) -> bool:
         """Whether the geometry is the card's, so that canvases can be shared."""
-        return self.inside.fits_by_card
+        return self._fits_by_card
 
     def fit(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Fit a copy of the image; the canvas is checked and copied.
@@ -131,17 +135,59 @@ class Foreign(Detector):
         return self._call("identity", lambda: identify(self.inside))
 
     def _call(self, what: str, do: Callable[[], T]) -> T:
-        with _border(what), kept():
+        with border(what), kept():
             return do()
 
 
 @contextmanager
-def _border(what: str) -> Iterator[None]:
-    """Turn what would end the whole process into an error of one detector."""
+def border(what: str) -> Iterator[None]:
+    """Turn what would end the whole process into an error of one detector, attack or corruption.
+
+    Raises:
+        ForeignCodeError: The code inside tried to end the process, or interrupted itself.
+    """
     try:
         yield
-    except (KeyboardInterrupt, Exception):
+    except Exception:
         # Whoever scores tells the kinds apart: too little memory, a missing gradient, any other failure.
         raise
     except BaseException as error:  # sys.exit() in a detector is no end of the run
-        raise DetectorError(f"{what} ended with {described(error)}") from error
+        # A person's Ctrl-C arrives in the main thread alone.
+        if isinstance(error, KeyboardInterrupt) and is_main_thread():
+            raise
+        raise ForeignCodeError(f"{what} ended with {described(error)}") from error
+
+
+def is_main_thread() -> bool:
+    """Tell whether this is the thread that signals arrive in."""
+    return threading.current_thread() is threading.main_thread()
+
+
+class Broken(Detector):
+    """A stand-in for a detector that could not be built, moved or asked: whoever asks it is told why.
+
+    Its cells fail with the reason, and nobody else's do.
+
+    Attributes:
+        reason: Why there is no detector.
+    """
+
+    def __init__(self, label: str, reason: str) -> None:
+        self.card = DetectorCard(name=path_name(label), arch="unknown")
+        self.reason = reason
+
+    def logits(self, batch: Tensor) -> Tensor:  # noqa: ARG002
+        """Say why there are none.
+
+        Raises:
+            ForeignCodeError: Always.
+        """
+        raise ForeignCodeError(self.reason)
+
+    def fit(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:  # noqa: ARG002
+        """Say why there is no canvas; see :meth:`logits`."""
+        raise ForeignCodeError(self.reason)
+
+    def identity(self) -> str:
+        """Digest the reason: no score is ever kept under it."""
+        return hashlib.sha256(f"broken {self.card.name} {self.reason}".encode()).hexdigest()

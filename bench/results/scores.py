@@ -16,9 +16,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from bench.datasets import REAL
 from bench.datasets.layouts.base import UNKNOWN
-from bench.errors import NothingSelectedError
+from bench.protocol.cuts import cut_samples
 from bench.results.checks import (
     black_box_hint,
     detector_cautions,
@@ -32,16 +31,9 @@ from bench.store.rundir import CONFIG_NAME, RunDir, RunRecord
 from bench.store.shards import ShardDamagedError
 from bench.support.user_file import border
 from detectors.card import DetectorCard
-from leaderboards import CLEAN, Axis, ScoreColumn, SeenBy, Slice, Status, slices
+from leaderboards import CLEAN, ScoreColumn, SeenBy, Slice, Status
 from leaderboards.tables.attack_checks import AttackScores, Check, check_attacks
 from leaderboards.tables.notes import Caution, LeftOut
-
-_AXES: dict[str, tuple[Axis, ...]] = {
-    "generator": ("generator",),
-    "domain": ("domain",),
-    "generator*domain": ("generator", "domain"),
-    "pooled": (),
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -91,22 +83,10 @@ class ScoreTable:
         Raises:
             NothingSelectedError: If no cut or no fake image is left.
         """
-        has_domains = bool((self.samples["domain"] != "").any())
-        cuts = [cut for cut in self.cuts if has_domains or "domain" not in cut]
-        if not cuts:
-            raise NothingSelectedError(
-                f"the suite cuts by domain, and {self.dataset} names no domains: use "
-                "--layout domains, or a manifest with a domain column"
-            )
-        if self.samples.empty or (self.samples["label"] == REAL).all():
-            raise NothingSelectedError(
-                f"{self.dataset} has no fake image left to score in split {self.protocol['split']!r}"
-            )
-        return [
-            piece
-            for cut in cuts
-            for piece in slices(self.samples, self.pairing, _AXES[cut], matched=self.is_matched)
-        ]
+        return cut_samples(
+            self.samples, self.cuts, self.pairing,
+            dataset=self.dataset, split=self.protocol["split"], matched=self.is_matched,
+        )  # fmt: skip
 
     @property
     def detectors(self) -> list[str]:

@@ -16,9 +16,9 @@ from bench.datasets.open import open_data
 from bench.datasets.real_pairing import pair_reals
 from bench.inference.batches import auto_batch
 from bench.inference.device import cpu_threads, device_name, pick_device, quiet_numerics
-from bench.inference.foreign import identify
 from bench.inference.profiling import Stopwatch
 from bench.protocol.condition import Condition, each_surrogate
+from bench.protocol.cuts import cut_samples
 from bench.runs.calibration import calibration_chunks
 from bench.runs.loading import load
 from bench.runs.request import RunRequest
@@ -67,6 +67,7 @@ class Prepared:
         unknown: By label: what a detector holds that its identity does not cover.
         surrogates: By name: detectors whose gradients are taken for others.
         surrogate_identities: By name: the digest of each surrogate, as in ``identities``.
+        broken: By label or surrogate's name, why a detector's own code fails: its cells say so.
         missing_weights: By label, why a detector could not be built; only in a dry run.
         batch_sizes: Images in a batch to begin with, by label.
         device: Where networks run.
@@ -88,6 +89,7 @@ class Prepared:
     unknown: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     surrogates: Mapping[str, Detector] = field(default_factory=dict)
     surrogate_identities: Mapping[str, str] = field(default_factory=dict)
+    broken: Mapping[str, str] = field(default_factory=dict)
     missing_weights: Mapping[str, str] = field(default_factory=dict)
     batch_sizes: Mapping[str, int]
     device: torch.device
@@ -215,8 +217,10 @@ def prepare(
     chunks = planning.cut(manifest, rows)
     calibration = calibration_chunks(manifest, policy, chunks, request.limit, request.seed)
     conditions = each_surrogate(request.suite.parsed, [d.label for d in request.detectors])
+    _check_cuts(manifest, rows, pairing, request, split)
     loaded = load(request, conditions, here, dry=dry)
-    identities = {label: identify(detector) for label, detector in loaded.detectors.items()}
+    for label, reason in loaded.broken.items():
+        progress.warn(f"{label} fails: its cells say so ({reason})")
     batch_sizes = {
         # A batch is formed inside a chunk: a larger one would only be padded.
         label: min(request.batch_size or auto_batch(detector.card.input.size, device), CHUNK_IMAGES)
@@ -232,16 +236,34 @@ def prepare(
         calibration=calibration,
         conditions={str(condition): condition for condition in conditions},
         detectors=loaded.detectors,
-        identities={label: identity.digest for label, identity in identities.items()},
-        unknown={label: identity.unknown for label, identity in identities.items()},
+        identities={label: loaded.identities[label].digest for label in loaded.detectors},
+        unknown={label: loaded.identities[label].unknown for label in loaded.detectors},
         batch_sizes=batch_sizes,
         device=device,
         policy=DecodePolicy(),
+        broken=loaded.broken,
         missing_weights=loaded.missing,
         surrogates=loaded.surrogates,
-        surrogate_identities={
-            name: detector.identity() for name, detector in loaded.surrogates.items()
-        },
+        surrogate_identities={name: loaded.identities[name].digest for name in loaded.surrogates},
         watch=watch,
         elsewhere=elsewhere,
     )
+
+
+def _check_cuts(
+    manifest: Manifest,
+    rows: NDArray[np.int64],
+    pairing: Mapping[str, tuple[str, ...]],
+    request: RunRequest,
+    split: str,
+) -> None:
+    """Refuse data that no board could be made of, before an image is scored.
+
+    Raises:
+        NothingSelectedError: Nothing is left to compare.
+        DataError: A name that the board has for something else.
+    """
+    keys = ["label", "generator", "domain"]
+    kinds = manifest.table.select(keys).take(rows).group_by(keys).aggregate([]).to_pandas()
+    kinds["sample_id"] = [str(number) for number in range(len(kinds))]
+    cut_samples(kinds, request.suite.slices, pairing, dataset=manifest.name, split=split)

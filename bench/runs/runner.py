@@ -202,10 +202,9 @@ class _Run:
     def _halved(self, settled: Settled, error: BatchTooLargeError) -> Settled:
         label, device = error.detector, self.prepared.device
         if settled.batch_sizes[label] == 1:
-            raise BenchError(
-                f"{label} does not fit the memory of {device} even one image at a time: "
-                "use another --device"
-            ) from error
+            reason = f"does not fit the memory of {device} even one image at a time: use another --device"
+            self.progress.note(f"{label} {reason}")
+            return settled.without(label, f"it {reason}")
         if device.type == "cuda":
             torch.cuda.empty_cache()
         smaller = settled.halved(label)
@@ -245,7 +244,12 @@ class _Run:
         if left < total:
             self.progress.note(f"{total - left} of {total} units are stored already")
         self.progress.start("scoring", work(plan.chunks, missing, prepared.conditions))
-        failures = FirstFailures(unchosen)
+        given_up = [
+            Failure(detector=label, condition=condition, status="failed", reason=reason)
+            for label, reason in settled.given_up.items()
+            for condition in prepared.conditions
+        ]
+        failures = FirstFailures([*unchosen, *given_up])
         chunks = [(chunk, missing[chunk.index]) for chunk in plan.chunks if missing[chunk.index]]
         for outcome in self.executor.outcomes(prepared, settled, chunks, failures.cover):
             unit, chunk = outcome.unit, plan.chunks[outcome.unit.chunk]

@@ -9,7 +9,8 @@ from detectors import zoo
 from detectors.adapters.base import LoadOptions
 from detectors.base import Detector
 from detectors.card import WeightsRef
-from detectors.errors import DetectorError, described
+from detectors.card_check import check_card
+from detectors.errors import DetectorError, ForeignCodeError, described
 from detectors.global_state import kept, seed_all
 from detectors.network import Architecture, load_network, untrained
 from detectors.weights import WeightsError, file_sha256, split_part
@@ -41,12 +42,13 @@ def construct(made_from: Any, name: str, options: LoadOptions) -> Detector:
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # user code may raise anything, and even exit
-        raise DetectorError(f"{name} failed while being built ({described(error)})") from error
+        raise ForeignCodeError(f"{name} failed while being built ({described(error)})") from error
     if not isinstance(detector, Detector) or not hasattr(detector, "card"):
         raise DetectorError(
             f"{name} is not a detector: derive from detectors.Detector, set `card`, "
             "implement logits(batch)"
         )
+    detector.card = check_card(detector.card, name)
     if options.weights is not None and detector.card.weights is None:
         # Whatever the user's code made of the file, another file is another detector.
         reference = WeightsRef(sha256=file_sha256(options.weights))

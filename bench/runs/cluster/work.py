@@ -7,7 +7,7 @@ import os
 import threading
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +42,7 @@ class Context:
         identities: By detector label: a digest over all that decides its logits.
         codes: By condition: parameters of its steps, and digests over their code.
         settled: Batch sizes and thresholds as they are when the task is sent.
+        broken: By detector label: why its code fails, so that no worker runs it again.
     """
 
     run: str
@@ -51,6 +52,7 @@ class Context:
     identities: Mapping[str, str]
     codes: Mapping[str, str]
     settled: Settled
+    broken: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +196,7 @@ def _prepare(context: Context, worker: str) -> Prepared:
     numerics = dataclasses.replace(context.request.numerics, threads=_threads(device))
     request = dataclasses.replace(context.request, numerics=numerics)
     conditions = each_surrogate(request.suite.parsed, [d.label for d in request.detectors])
-    loaded = load(request, conditions, device)
+    loaded = load(request, conditions, device, broken=context.broken, only=list(context.identities))
     prepared = Prepared(
         request=request,
         manifest=_manifest(_root(context), SCHEMA.empty_table()),
@@ -203,19 +205,22 @@ def _prepare(context: Context, worker: str) -> Prepared:
         chunks=(),
         conditions={str(condition): condition for condition in conditions},
         detectors=loaded.detectors,
-        identities={label: detector.identity() for label, detector in loaded.detectors.items()},
+        identities={label: loaded.identities[label].digest for label in loaded.detectors},
         batch_sizes=context.settled.batch_sizes,
         device=device,
         policy=DecodePolicy(),
         surrogates=loaded.surrogates,
     )
-    _refuse_other_code(context, prepared, worker)
+    _refuse_other_code(context, prepared, worker, loaded.broken)
     return prepared
 
 
-def _refuse_other_code(context: Context, prepared: Prepared, worker: str) -> None:
+def _refuse_other_code(
+    context: Context, prepared: Prepared, worker: str, broken: Mapping[str, str]
+) -> None:
     for label, identity in context.identities.items():
-        if prepared.identities[label] != identity:
+        # One that fails here, where it did not before, says so in its own cells.
+        if label not in broken and prepared.identities[label] != identity:
             raise BenchError(
                 f"worker {worker} has another {label} (weights, card or code differ): install the "
                 "same version of bench and give the same files on every machine"
