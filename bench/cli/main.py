@@ -34,7 +34,7 @@ EPILOG = (
     "Exit codes: 0 ok; 2 usage or bad input; 5 nothing selected; 10 regression; "
     "11 inconclusive or no baseline; 12 some cells have no result, or "
     "one class lost clearly more images than the other; "
-    "70 internal error; 130 interrupted."
+    "70 internal error; 130 interrupted; 143 terminated."
 )
 
 # A system's ways to say that nothing more can be written.

@@ -10,6 +10,7 @@ import typer
 from bench.cli import options, values
 from bench.cli.examples import examples
 from bench.cli.output import Bar, put, put_json, say, table
+from bench.cli.signals import stoppable
 from bench.errors import EXIT_INCOMPLETE
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def command(
     from bench.inference.detector import DetectorRequest
     from bench.inference.prediction import predict_images
 
-    with Bar(quiet=quiet) as bar:
+    with stoppable("nothing was written"), Bar(quiet=quiet) as bar:
         predictions = predict_images(
             images,
             DetectorRequest(detector, weights, direction),

@@ -10,7 +10,7 @@ import hashlib
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 
 import numpy as np
 import torch
@@ -191,3 +191,48 @@ class Broken(Detector):
     def identity(self) -> str:
         """Digest the reason: no score is ever kept under it."""
         return hashlib.sha256(f"broken {self.card.name} {self.reason}".encode()).hexdigest()
+
+
+class Elsewhere(Detector):
+    """A detector that lives in another process: known here by its card and identity alone.
+
+    Attributes:
+        foreign: Whether it is behind the border there.
+    """
+
+    def __init__(
+        self, card: DetectorCard, identity: Identity, ask: Callable[..., Any], *, foreign: bool
+    ) -> None:
+        self.card = card
+        self.foreign = foreign
+        self._identity = identity
+        self._ask = ask
+
+    def identify(self) -> Identity:
+        """Give the identity that the other process found."""
+        return self._identity
+
+    def logits(self, batch: Tensor) -> Tensor:  # noqa: ARG002
+        """Refuse: it is asked where it lives.
+
+        Raises:
+            DetectorError: Always.
+        """
+        raise DetectorError(f"{self.card.name} is in another process: ask it there")
+
+    def ask(self, question: Callable[..., T], *arguments: Any) -> T:
+        """Have a function called with the detector itself, in its process."""
+        answer: T = self._ask(question, *arguments)
+        return answer
+
+
+def is_foreign(detector: Detector) -> bool:
+    """Tell whether a detector is somebody else's code, wherever it lives."""
+    return isinstance(detector, Foreign) or (isinstance(detector, Elsewhere) and detector.foreign)
+
+
+def ask(detector: Detector, question: Callable[..., T], *arguments: Any) -> T:
+    """Call a function with a detector and further arguments, in the process where the detector lives."""
+    if isinstance(detector, Elsewhere):
+        return detector.ask(question, *arguments)
+    return question(detector, *arguments)

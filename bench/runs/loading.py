@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import torch
 
@@ -38,6 +39,20 @@ class Loaded:
         """Why, for each detector or surrogate whose own code failed: its cells fail, others go on."""
         everything = {**self.surrogates, **self.detectors}
         return {name: d.reason for name, d in everything.items() if isinstance(d, Broken)}
+
+
+class Loader(Protocol):
+    """What builds the detectors of a request: :func:`load`, or something that has it done elsewhere."""
+
+    def __call__(
+        self,
+        request: RunRequest,
+        conditions: Sequence[Condition],
+        device: torch.device,
+        *,
+        dry: bool = False,
+    ) -> Loaded:
+        """Build every detector and surrogate; see :func:`load`."""
 
 
 def load(
@@ -80,15 +95,20 @@ def load(
             loaded.missing[label] = detector.reason
             continue
         loaded.detectors[label], loaded.identities[label] = _identified(label, detector)
-    if (
-        only is None
-        and not dry
-        and loaded.detectors
-        and len(loaded.broken) == len(request.detectors)
-    ):
-        raise DetectorFailedError(next(iter(loaded.broken.values())))
+    if only is None and not dry:
+        refuse_if_all_broken(loaded, request)
     _load_surrogates(conditions, loaded, request, device, dry=dry, known=known)
     return loaded
+
+
+def refuse_if_all_broken(loaded: Loaded, request: RunRequest) -> None:
+    """Refuse a run that would score nothing.
+
+    Raises:
+        DetectorFailedError: The code of every detector fails; says how that of the first does.
+    """
+    if len(loaded.broken) == len(request.detectors):
+        raise DetectorFailedError(next(iter(loaded.broken.values())))
 
 
 def _built(

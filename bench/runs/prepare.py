@@ -20,7 +20,7 @@ from bench.inference.profiling import Stopwatch
 from bench.protocol.condition import Condition, each_surrogate
 from bench.protocol.cuts import cut_samples
 from bench.runs.calibration import calibration_chunks
-from bench.runs.loading import load
+from bench.runs.loading import Loader, load
 from bench.runs.request import RunRequest
 from bench.runs.settled import Settled
 from bench.scoring.engine import Counts, Engine
@@ -183,6 +183,7 @@ def prepare(
     *,
     dry: bool = False,
     elsewhere: Machine | None = None,
+    loader: Loader = load,
 ) -> Prepared:
     """Find, load and lay out everything, so that nothing cheap can fail later.
 
@@ -192,6 +193,7 @@ def prepare(
         dry: Note detectors without weights instead of refusing them.
         elsewhere: The machines that will score, where it is not this one: the detectors are then
             loaded here only for their cards and identities.
+        loader: Builds the detectors, here or in processes of their own.
 
     Raises:
         BenchError: On any bad input; nothing has been written then.
@@ -218,14 +220,9 @@ def prepare(
     calibration = calibration_chunks(manifest, policy, chunks, request.limit, request.seed)
     conditions = each_surrogate(request.suite.parsed, [d.label for d in request.detectors])
     _check_cuts(manifest, rows, pairing, request, split)
-    loaded = load(request, conditions, here, dry=dry)
+    loaded = loader(request, conditions, here, dry=dry)
     for label, reason in loaded.broken.items():
         progress.warn(f"{label} fails: its cells say so ({reason})")
-    batch_sizes = {
-        # A batch is formed inside a chunk: a larger one would only be padded.
-        label: min(request.batch_size or auto_batch(detector.card.input.size, device), CHUNK_IMAGES)
-        for label, detector in loaded.detectors.items()
-    }
     return Prepared(
         request=request,
         manifest=manifest,
@@ -238,7 +235,7 @@ def prepare(
         detectors=loaded.detectors,
         identities={label: loaded.identities[label].digest for label in loaded.detectors},
         unknown={label: loaded.identities[label].unknown for label in loaded.detectors},
-        batch_sizes=batch_sizes,
+        batch_sizes=_batch_sizes(request, loaded.detectors, device),
         device=device,
         policy=DecodePolicy(),
         broken=loaded.broken,
@@ -248,6 +245,16 @@ def prepare(
         watch=watch,
         elsewhere=elsewhere,
     )
+
+
+def _batch_sizes(
+    request: RunRequest, detectors: Mapping[str, Detector], device: torch.device
+) -> dict[str, int]:
+    """Choose each detector's batch: formed inside a chunk, a larger one would only be padded."""
+    return {
+        label: min(request.batch_size or auto_batch(detector.card.input.size, device), CHUNK_IMAGES)
+        for label, detector in detectors.items()
+    }
 
 
 def _check_cuts(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from bench.errors import BenchError, NothingSelectedError
@@ -55,6 +55,8 @@ class RunRequest:
         cache: Folder of cached manifests; ``None`` is the user's cache.
         cluster: Where to score instead of in this process: see :mod:`bench.runs.cluster.spec`.
         tls: Certificates for the cluster.
+        isolate: Score each detector in a process of its own.
+        timeout: Seconds that a unit may take, and the building of a detector; isolates.
         force: Replace what another request has left in the folder.
         command: The command line, to be kept beside the results; empty where there is none.
     """
@@ -75,6 +77,8 @@ class RunRequest:
     cache: Path | None = None
     cluster: str | None = None
     tls: Tls = field(default_factory=Tls)
+    isolate: bool = False
+    timeout: float | None = None
     force: bool = False
     command: tuple[str, ...] = ()
 
@@ -82,6 +86,19 @@ class RunRequest:
     def folder(self) -> Path:
         """Folder that the run's files go to."""
         return self.out or Path("runs") / path_name(self.suite.name)
+
+    def anchored(self) -> RunRequest:
+        """Give the same request with the places it writes to made absolute, and those it names by a path."""
+        anchor = Path.cwd()
+        out, store, cache = (
+            None if path is None else anchor / path for path in (self.out, self.store, self.cache)
+        )
+        return replace(self, out=out, store=store, cache=cache)
+
+    @property
+    def isolated(self) -> bool:
+        """Whether detectors get processes of their own; a limit in time needs one to end."""
+        return self.isolate or self.timeout is not None
 
     def check(self) -> None:
         """Refuse what contradicts itself, before any work.
@@ -108,4 +125,11 @@ class RunRequest:
             raise BenchError(f"--limit {self.limit}: give at least 2, one real and one fake image")
         if self.batch_size is not None and self.batch_size < 1:
             raise BenchError(f"--batch-size {self.batch_size}: give at least 1, or auto")
+        if self.timeout is not None and not 0 < self.timeout < float("inf"):
+            raise BenchError(f"--timeout {self.timeout:g}: give a number of seconds above 0")
+        if self.cluster is not None and self.isolated:
+            raise BenchError(
+                "--isolate and --timeout have no effect beside --cluster, whose workers are processes of "
+                "their own: leave them out"
+            )
         self.numerics.check()

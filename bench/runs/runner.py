@@ -23,6 +23,9 @@ from bench.runs.cluster.spec import parse as parse_cluster
 from bench.runs.doubts import with_doubts
 from bench.runs.executor import Executor, Here
 from bench.runs.folder.claim import claimed
+from bench.runs.isolation.detectors import Isolation
+from bench.runs.isolation.executor import Isolated
+from bench.runs.isolation.process import Children
 from bench.runs.prepare import Prepared, prepare
 from bench.runs.record import run_spec
 from bench.runs.request import RunRequest
@@ -74,12 +77,18 @@ def execute(request: RunRequest, progress: Progress | None = None) -> RunResult:
         BenchError: On bad input, before any work; nothing half-written is left.
     """
     progress, counts = progress or Silent(), Counts()
+    # Whatever somebody's code does to the working folder, results go where they were meant to.
+    request = request.anchored()
     request.check()
     with ExitStack() as stack:
-        if request.cluster is None:
+        if request.isolated:
+            isolation = Isolation(stack.enter_context(Children(request.timeout)))
+            prepared = prepare(request, progress, loader=isolation.load)
+            executor: Executor = Isolated(isolation, counts)
+        elif request.cluster is None:
             prepared = prepare(request, progress)
             pool = stack.enter_context(ThreadPoolExecutor(max_workers=prepared.threads))
-            executor: Executor = Here(pool, counts)
+            executor = Here(pool, counts)
         else:
             session = stack.enter_context(
                 connected(parse_cluster(request.cluster), request.tls, progress)

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from bench.errors import BenchError
 from bench.results.scores import ScoreTable
+from leaderboards.common_set import OtherPairingError, common_set
 from leaderboards.statistics.paired_cells import CellName
-from leaderboards.tables.common_set import OtherPairingError, common_set
 from leaderboards.tables.slicing import Slice
 
 

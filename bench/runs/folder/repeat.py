@@ -76,6 +76,8 @@ def _flags(request: RunRequest) -> dict[str, Any]:
         "threads": request.numerics.threads,
         "seed": request.seed,
         "allow-untrained": request.allow_untrained,
+        "isolate": request.isolate,
+        "timeout": request.timeout,
         "cache": _absolute(request.cache),
         "cluster": _absolute_if_file(request.cluster),
         "tls-ca": _absolute(request.tls.ca),
