@@ -28,7 +28,7 @@ def check_card(card: object, source: str) -> DetectorCard:
             f"{source} is not a detector: its `card` is {type(card).__name__}, set it to a DetectorCard"
         )
     try:
-        facts = DetectorCard.model_dump(card, mode="json")
+        facts = DetectorCard.model_dump(card, mode="json", warnings=False)
         DetectorCard.model_validate(facts)
         json.dumps(facts, ensure_ascii=False, allow_nan=False).encode()
     except ValidationError as error:

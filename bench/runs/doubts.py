@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import uuid
+from collections.abc import Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
@@ -89,9 +90,15 @@ def _unsteady_remark(difference: float) -> str:
     )
 
 
+def _apart(question: Callable[..., Any], *arguments: Any) -> Any:
+    """Ask in another thread: there, nobody takes what a detector raises for a person's Ctrl-C."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(question, *arguments).result()
+
+
 def _salt(detector: Detector, device: torch.device) -> str:
     try:
-        return ask(detector, _probe, device)
+        return str(_apart(ask, detector, _probe, device))
     except Exception as error:  # its process died: its own cells say so
         return f"{_FAILED}{type(error).__name__}"
 
@@ -123,7 +130,7 @@ def _unsteady(
     differences = {}
     for label, detector in detectors.items():
         try:
-            differences[label] = ask(detector, _difference, images, prepared.device)
+            differences[label] = _apart(ask, detector, _difference, images, prepared.device)
         except torch.OutOfMemoryError:
             continue  # smaller batches come later
         except Exception:  # noqa: S112  (its own cells say so)
