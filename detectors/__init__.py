@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from detectors.base import Detector
-    from detectors.card import DetectorCard, InputSpec, TrainingData, WeightsRef
+    from detectors.card import DetectorCard, TrainingData, WeightsRef
     from detectors.errors import DetectorError, UntrainedError, WeightsError
+    from detectors.inputs.spec import InputSpec
     from detectors.network import Architecture, NetworkDetector
 
 _HOMES = {
@@ -20,7 +21,7 @@ _HOMES = {
     "Detector": "base",
     "DetectorCard": "card",
     "DetectorError": "errors",
-    "InputSpec": "card",
+    "InputSpec": "inputs.spec",
     "NetworkDetector": "network",
     "TrainingData": "card",
     "UntrainedError": "errors",

@@ -41,7 +41,7 @@ def timm_architecture(name: str) -> Architecture:
         raise DetectorError(f"timm knows no model {model!r}; {hint}")
     cfg: Any = timm.get_pretrained_cfg(model, allow_unregistered=True)
     side = cfg.input_size[-1] if cfg is not None else 224
-    filters = {"nearest", "bilinear", "bicubic", "lanczos", "box"}
+    filters = {"nearest", "bilinear", "bicubic", "lanczos", "box", "hamming"}
     spec = InputSpec(
         size=side,
         fit="shortest-crop",

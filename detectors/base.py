@@ -38,6 +38,7 @@ _NOT_ARITHMETIC = (
     "torch",
     "torchvision",
     "timm",
+    "transformers",
     "numpy",
     "scipy",
     "PIL",
@@ -49,11 +50,16 @@ _NOT_ARITHMETIC = (
     "detectors.errors",
     "detectors.fit",
     "detectors.fold",
+    "detectors.inputs",
     "detectors.network",
+    "detectors.options",
     "detectors.pretrained",
+    "detectors.publication",
     "detectors.identity",
     "detectors.global_state",
     "detectors.weights",
+    "detectors.huggingface.network",
+    "detectors.huggingface.timm_folder",
 )
 
 
@@ -66,6 +72,8 @@ class Detector(ABC):
     """
 
     card: DetectorCard
+    no_gradient: str = "its card says that its gradient means nothing"
+    """Why gradients are not taken, where the card says that it is not differentiable."""
     files: Sequence[str | Path] = ()
     """Files that decide the logits besides torch modules, for a detector that reads its weights elsewhere."""
 
@@ -127,7 +135,7 @@ class Detector(ABC):
         """
         # What a field says by default it need not say: a card written before the field was there is the same.
         digest = hashlib.sha256(self.card.model_dump_json(exclude_defaults=True).encode())
-        for name in ("base.py", "fit.py", "fold.py", "network.py"):
+        for name in ("base.py", "fit.py", "fold.py", "inputs/views.py", "network.py"):
             digest.update(file_code(Path(__file__).parent / name))
         classes = [cls for cls in type(self).__mro__ if cls not in (Detector, ABC, object)]
         networks = {type(inner) for module in self.modules() for inner in module.modules()}

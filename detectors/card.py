@@ -12,17 +12,23 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from detectors.errors import DetectorError
+from detectors.inputs.spec import IMAGENET_MEAN, IMAGENET_STD, InputSpec
+
+__all__ = [
+    "IMAGENET_MEAN",
+    "IMAGENET_STD",
+    "DetectorCard",
+    "FakeLogit",
+    "InputSpec",
+    "TrainingData",
+    "WeightsRef",
+    "card_beside",
+    "read_card",
+]
 
 FakeLogit = Literal["z", "-z", "z1-z0", "z0-z1"]
-FitRule = Literal["resize", "shortest-crop", "crop", "native"]
-Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos", "box"]
+Output = Literal["logit", "probability"]
 
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-IMAGENET_STD = (0.229, 0.224, 0.225)
-
-# Normalisation is computed in float32: beyond these it has infinity or zero.
-_FLOAT32_MAX = 3.4e38
-_FLOAT32_MIN = 1.2e-38
 _MOST_BYTES = 16 << 20  # of a card
 
 
@@ -30,67 +36,28 @@ class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class InputSpec(_Frozen):
-    """How an image of any size becomes the detector's canvas.
-
-    Attributes:
-        size: Side of the square canvas in pixels; ``None`` only with ``fit = "native"``.
-        fit: ``resize`` (both sides to ``size``, aspect not kept), ``shortest-crop`` (short side to
-            ``size``, centre crop), ``crop`` (centre crop without resampling; smaller images are
-            mirrored outwards), ``native`` (as it is).
-        interpolation: Pillow's filter for the two rules that resample.
-        mean: Per-channel mean subtracted from RGB in [0, 1], inside the detector.
-        std: Per-channel divisor, inside the detector.
-    """
-
-    size: int | None = Field(default=224, ge=1, le=4096)
-    fit: FitRule = "shortest-crop"
-    interpolation: Interpolation = "bicubic"
-    mean: tuple[float, float, float] = IMAGENET_MEAN
-    std: tuple[float, float, float] = IMAGENET_STD
-
-    @field_validator("mean", "std")
-    @classmethod
-    def _finite(cls, value: tuple[float, float, float]) -> tuple[float, float, float]:
-        if not all(abs(number) <= _FLOAT32_MAX for number in value):
-            raise ValueError(f"give three finite numbers, not {value}")
-        return value
-
-    @field_validator("std")
-    @classmethod
-    def _positive(cls, value: tuple[float, float, float]) -> tuple[float, float, float]:
-        if min(value) < _FLOAT32_MIN:
-            raise ValueError(f"std must be positive, got {value}")
-        return value
-
-    def describe(self) -> str:
-        """Describe the fit rule in words, as it stands under a board."""
-        if self.fit == "native":
-            return "native size"
-        words = {
-            "resize": "resize to",
-            "shortest-crop": "short side to, centre crop",
-            "crop": "centre crop",
-        }
-        tail = "" if self.fit == "crop" else f" ({self.interpolation})"
-        return f"{words[self.fit]} {self.size} px{tail}"
-
-
 class WeightsRef(_Frozen):
     """Where the weights come from.
 
     Attributes:
-        sha256: Hash of the file, 64 hex digits; empty where the file is the user's own.
+        sha256: Hash of the file, 64 hex digits, or of the hashes of several in their order; empty where the
+            file is the user's own.
         url: Where it was published; empty where it ships with bench.
         part: Which of several sets of weights in the file, such as ``state_dict_ema``; empty where it
             holds one.
         key_map: Prefixes of the checkpoint's keys and what replaces them, longest first.
+        revision: Commit of the place it was published at; empty where that has none.
+        files: By name, the sha256 of every file that the detector was made from, where there are several.
+        backbone_sha256: Hash of the file that a backbone was read from; empty where one file holds all.
     """
 
     sha256: str = ""
     url: str = ""
     part: str = ""
     key_map: dict[str, str] = Field(default_factory=dict)
+    revision: str = ""
+    files: dict[str, str] = Field(default_factory=dict)
+    backbone_sha256: str = ""
 
 
 class TrainingData(_Frozen):
@@ -123,6 +90,12 @@ class DetectorCard(_Frozen):
         licence: SPDX name of the weights' licence; ``unknown`` where nobody said.
         fake_logit: How the head's outputs become one logit that is > 0 for AI-generated:
             ``z`` or ``-z`` for one output, ``z1-z0`` or ``z0-z1`` for two.
+        fake_labels: Of a classifier with labels: those that mean AI-generated.
+        real_labels: Of a classifier with labels: those that mean real.
+        output: What the head gives; ``None`` for logits that need no mention.
+        fake_outputs: Positions of the outputs that mean AI-generated, for a head of several; empty where
+            ``fake_logit`` says it.
+        ignored_outputs: Positions of outputs that count for neither side.
         input: Geometry and normalisation.
         weights: Origin of the weights; ``None`` where there are none.
         training_data: What was trained on; ``None`` where unknown, so that nothing counts as unseen.
@@ -135,11 +108,29 @@ class DetectorCard(_Frozen):
     reference: str = ""
     licence: str = "unknown"
     fake_logit: FakeLogit = "z"
+    fake_labels: tuple[str, ...] = ()
+    real_labels: tuple[str, ...] = ()
+    output: Output | None = None
+    fake_outputs: tuple[int, ...] = ()
+    ignored_outputs: tuple[int, ...] = ()
     input: InputSpec = Field(default_factory=InputSpec)
     weights: WeightsRef | None = None
     training_data: TrainingData | None = None
     differentiable: bool = True
     training: dict[str, str | int | float | bool | list[str] | None] = Field(default_factory=dict)
+
+    def describe_logit(self) -> str:
+        """Say in words what the logit is of, as it stands under a board."""
+        if self.fake_labels:
+            return (
+                f"logit of {' or '.join(self.fake_labels)} against {' or '.join(self.real_labels)}"
+            )
+        outputs = f"fake logit {self.fake_logit}"
+        if self.fake_outputs:
+            outputs = f"fake outputs {', '.join(map(str, self.fake_outputs))}"
+        return outputs + (
+            " of log-odds of its probabilities" if self.output == "probability" else ""
+        )
 
     @field_validator("training")
     @classmethod

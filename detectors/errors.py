@@ -18,6 +18,10 @@ class WeightsError(DetectorError):
     """A weights file that cannot be used; the message says why and what to do."""
 
 
+class GradientError(DetectorError):
+    """A gradient that is not that of the detector's own logits: there is nothing an attack could climb."""
+
+
 class UntrainedError(DetectorError):
     """A detector without trained weights: its scores would be noise that looks like a result."""
 

@@ -15,6 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.fx.experimental.optimization import fuse
 
+from detectors.inputs.spec import sides
+
 # Largest change of an output, relative to the largest output (and at least 1), on a probe batch.
 TOLERANCE = 1e-4
 _PROBES = 4
@@ -22,19 +24,21 @@ _PROBES = 4
 _log = logging.getLogger(__name__)
 
 
-def folded(network: nn.Module, size: int, device: torch.device) -> nn.Module | None:
+def folded(
+    network: nn.Module, size: int | tuple[int, int], device: torch.device
+) -> nn.Module | None:
     """Fold the batch normalisation of ``network`` and lay it out channels last; ``None`` where that fails.
 
     Args:
         network: In inference mode, on ``device``; left as it is.
-        size: Side of the square canvas in pixels, for the probe.
+        size: Side in pixels, or height and width, of what the network sees, for the probe.
         device: Where the network runs.
 
     Returns:
         A network whose outputs on a fixed probe batch differ by at most ``TOLERANCE``; ``None`` for a
         network that cannot be traced (its code branches on data) or whose outputs move further.
     """
-    probe = torch.rand(_PROBES, 3, size, size, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    probe = torch.rand(_PROBES, 3, *sides(size), generator=torch.Generator().manual_seed(0)) * 2 - 1
     probe = probe.to(device)
     try:
         quick = _fused(network).to(memory_format=torch.channels_last)

@@ -16,6 +16,8 @@ from detectors.card import DetectorCard, FakeLogit, InputSpec, WeightsRef, card_
 from detectors.errors import DetectorError, UntrainedError
 from detectors.fold import channels_last, folded, twin
 from detectors.identity.values import Identity
+from detectors.inputs.spec import sides
+from detectors.inputs.views import pooled
 from detectors.pretrained import Pretrained
 from detectors.weights import (
     WeightsError,
@@ -53,16 +55,21 @@ class Architecture:
     pretrained: Pretrained | None = None
     paper_size: str = ""
 
-    def network(self, outputs: int, side: int | None) -> nn.Module:
-        """Build the untrained network for a canvas of ``side`` px.
+    def network(self, outputs: int, size: int | tuple[int, int] | None) -> nn.Module:
+        """Build the untrained network for a canvas of ``size`` px, a side or (height, width).
 
         Raises:
             DetectorError: If it cannot be built at that size.
         """
-        if self.build_for is None or side is None:
+        if self.build_for is None or size is None:
             return self.build(outputs)
+        height, width = sides(size)
+        if height != width:
+            raise DetectorError(
+                f"{self.name} is built for squares, not for {height} x {width} px: give one side"
+            )
         try:
-            return self.build_for(outputs, side)
+            return self.build_for(outputs, height)
         except ValueError as error:
             raise DetectorError(str(error)) from error
 
@@ -86,7 +93,9 @@ class NetworkDetector(Detector):
     def fold(self) -> bool:
         """Put a faster network in place, within ``fold.TOLERANCE``; False where there is none."""
         if self._identity is None:
-            quick = folded(self.network, self.card.input.size or 64, self._mean.device)
+            quick = folded(
+                self.network, self.card.input.network_input or (64, 64), self._mean.device
+            )
             if quick is None:
                 return False
             # What was loaded, not its faster form, is what this detector is.
@@ -119,7 +128,10 @@ class NetworkDetector(Detector):
 
     def logits(self, batch: Tensor) -> Tensor:
         """Score (N, 3, h, w) float32 in [0, 1]; returns (N,) float32."""
-        batch = (batch - self._mean) / self._std
+        return pooled((batch - self._mean) / self._std, self.card.input, self._score)
+
+    def _score(self, batch: Tensor) -> Tensor:
+        """Score a batch of normalised views: (N, 3, h, w) to (N,)."""
         out: Tensor = self.network(batch if self._identity is None else channels_last(batch))
         if out.ndim == 1:
             out = out[:, None]
@@ -141,7 +153,11 @@ class NetworkDetector(Detector):
 
 
 def load_network(
-    arch: Architecture, weights: Path, *, fake_logit: FakeLogit | None = None
+    arch: Architecture,
+    weights: Path,
+    *,
+    fake_logit: FakeLogit | None = None,
+    input_rule: InputSpec | None = None,
 ) -> NetworkDetector:
     """Build ``arch`` and fill it from a weights file and the card beside it.
 
@@ -149,6 +165,7 @@ def load_network(
         arch: Architecture to build.
         weights: ``.safetensors`` or a torch checkpoint; ``FILE::PART`` for one of several sets in it.
         fake_logit: The label direction, where there is no card.
+        input_rule: The input rule, where there is no card and it is not the architecture's own.
 
     Raises:
         WeightsError: If the file does not fit, or nothing says which output means *fake*.
@@ -161,6 +178,16 @@ def load_network(
             f"--fake-logit {fake_logit} contradicts the card {card_path}, which says "
             f"{card.fake_logit}: leave the option out, or mend the card"
         )
+    if card and input_rule and input_rule != card.input:
+        raise WeightsError(
+            f"--input {input_rule.describe()} contradicts the card {card_path}, which says "
+            f"{card.input.describe()}: leave the option out, or mend the card"
+        )
+    if card and (card.output == "probability" or card.fake_outputs):
+        raise WeightsError(
+            f"{card_path} says that the head gives probabilities or more than two classes: of {arch.name} "
+            "that is not so, only of ONNX files; give fake_logit alone"
+        )
     direction = fake_logit or (card.fake_logit if card else arch.fake_logit)
     if direction is None:
         raise WeightsError(
@@ -169,7 +196,10 @@ def load_network(
         )
     if card is None:
         card = DetectorCard(
-            name=arch.name, arch=arch.name, reference=arch.reference, input=arch.input
+            name=arch.name,
+            arch=arch.name,
+            reference=arch.reference,
+            input=input_rule or arch.input,
         )
     reference = card.weights or WeightsRef()
     card = card.model_copy(update={"fake_logit": direction})
@@ -179,7 +209,7 @@ def load_network(
             f"{reference.part!r}: leave `::{part}` out, or mend the card"
         )
     part = part or reference.part
-    network = arch.network(card.outputs, card.input.size)
+    network = arch.network(card.outputs, card.input.network_input)
     state = read_state_for(
         network, weights, sha256=reference.sha256, part=part, key_map=reference.key_map
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import runpy
 import shlex
 from pathlib import Path
 
@@ -102,3 +103,11 @@ def test_every_link_to_a_file_leads_somewhere(page):
 def test_the_recipe_in_the_guide_is_a_recipe(tmp_path):
     (tmp_path / "mine.toml").write_text(blocks(ROOT / "docs" / "extending.md", "toml")[1])
     assert load_recipe(str(tmp_path / "mine.toml")).settings("resnet50", "small").epochs == 2
+
+
+def test_the_table_of_published_methods_is_that_of_the_methods():
+    """Made anew by `python docs/generate_published.py`."""
+    scope = runpy.run_path(str(ROOT / "docs" / "generate_published.py"))
+    page = (ROOT / "docs" / "published.md").read_text(encoding="utf-8")
+    assert scope["replaced"](page) == page
+    assert page.count("](https://") >= 20

@@ -19,6 +19,7 @@ from bench.support.progress import Silent
 from detectors import zoo
 from detectors.card import card_beside, read_card
 from detectors.network import Architecture
+from detectors.publication.method import Method
 
 
 def facts(name: str) -> dict[str, Any]:
@@ -92,11 +93,13 @@ def _plugin_facts(plugin: type[Any]) -> dict[str, Any]:
 
 def _detector_facts(name: str) -> dict[str, Any]:
     weights = zoo.find(name)
-    detector = registry.detectors().get(name.partition(".")[0])
+    detector = registry.detectors().get(name) or registry.detectors().get(name.partition(".")[0])
     if weights is not None:
         card = read_card(card_beside(weights))
-        counts = _parameter_facts(detector, card.outputs, card.input.size)
+        counts = _parameter_facts(detector, card.outputs, card.input.network_input)
         return {"kind": "detector", **card.model_dump(mode="json"), **counts}
+    if isinstance(detector, Method):
+        return _method_facts(name, detector)
     if isinstance(detector, Architecture):
         return {
             "kind": "detector",
@@ -104,20 +107,55 @@ def _detector_facts(name: str) -> dict[str, Any]:
             "summary": detector.summary,
             "reference": detector.reference,
             "input": detector.input.model_dump(mode="json"),
-            **_parameter_facts(detector, 1, detector.input.size),
+            **_parameter_facts(detector, 1, detector.input.network_input),
             "weights": "none shipped: pass --weights FILE",
         }
     return {"kind": "detector", "name": name, "summary": detector.__doc__ or ""}
 
 
-def _parameter_facts(detector: object, outputs: int, side: int | None) -> dict[str, str]:
+def _method_facts(name: str, method: Method) -> dict[str, Any]:
+    """List what a paper published of its detector, its figures last."""
+    publication = method.publication
+    direction = method.fake_logit or "z"
+    outputs = 1 if direction in ("z", "-z") else 2
+    facts = {
+        "kind": "detector",
+        "name": name,
+        "summary": method.summary,
+        "reference": method.reference,
+        "fake_logit": method.fake_logit or "not said: pass --fake-logit",
+        "input": method.input.model_dump(mode="json"),
+        **_parameter_facts(method, outputs, method.input.network_input),
+        "weights": "none shipped: pass --weights FILE"
+        + (f", as published: {publication.file}" if publication.file else ""),
+        "published at": publication.url,
+        "sha256": publication.sha256 or "not known",
+        "licence of the weights": publication.licence,
+        "backbone": "inside the weights file"
+        if publication.backbone is None
+        else f"pass --backbone FILE, weights of timm's {publication.backbone.model}",
+        "training_data": "unknown"
+        if publication.training_data is None
+        else publication.training_data.model_dump(mode="json", exclude_defaults=True),
+        "attackable by gradient": f"no: {publication.not_attackable}"
+        if publication.not_attackable
+        else "yes",
+        "notes": list(publication.notes),
+        "figures of its paper": [dataclasses.asdict(figure) for figure in publication.figures],
+    }
+    return {key: value for key, value in facts.items() if value not in ([], ())}
+
+
+def _parameter_facts(
+    detector: object, outputs: int, size: tuple[int, int] | None
+) -> dict[str, str]:
     """Count the numbers that a network learns, beside what its paper says."""
     if not isinstance(detector, Architecture):
         return {}
     import torch  # noqa: PLC0415
 
     with torch.device("meta"):  # shapes only: nothing is allocated or drawn
-        network = detector.network(outputs, side)
+        network = detector.network(outputs, size)
     count = sum(parameter.numel() for parameter in network.parameters())
     facts = {"parameters": f"{count:,} with {outputs} output{'s' if outputs > 1 else ''}"}
     return facts | ({"parameters in its paper": detector.paper_size} if detector.paper_size else {})

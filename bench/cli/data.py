@@ -12,17 +12,24 @@ from bench.cli.effect import Command
 from bench.cli.examples import examples
 from bench.cli.output import Bar, put, put_json, say, table
 from bench.cli.values import check_choice
+from bench.errors import BenchError
 from bench.support.plain import one_line
 
 if TYPE_CHECKING:
     from bench.datasets import Manifest
     from bench.datasets.layouts.base import DataCard
+    from bench.datasets.open import KnownCard
 
 app = typer.Typer(help="Look at data sets.", no_args_is_help=True, rich_markup_mode=None)
 INDEX_EXAMPLES = examples(
     "bench data index /data/GenImage",
-    "bench data index photos.csv --json",
-    "bench data index /mnt/archive/faces --layout generic --no-hash",
+    "bench data index fakes.zip --reals photos --reals more-photos.tar.gz --json",
+    "bench data index eval.parquet --columns label=target,fake=1,generator=model --no-hash",
+)
+DESCRIBE_EXAMPLES = examples(
+    "bench data describe /data/faces --reference 'Doe et al., Faces, 2026' --licence 'CC BY 4.0'",
+    "bench data describe /data/faces --citation faces.bib --out faces-card.toml --json",
+    "bench data describe /data/GenImage --croissant genimage.json",
 )
 PAIRS_EXAMPLES = examples(
     "bench data pairs photos variations --generator sd --out pairs.csv",
@@ -31,11 +38,24 @@ PAIRS_EXAMPLES = examples(
 )
 MOST_SHOWN = 10  # images left out, by name
 
-Source = Annotated[str, typer.Argument(help="Folder, or CSV, JSONL or Parquet file; or pocket.")]
+Source = Annotated[
+    str, typer.Argument(help="Folder, archive, or CSV, JSONL or Parquet file; or pocket.")
+]
 Refresh = Annotated[bool, typer.Option("--refresh", help="Read every image again.")]
 NoHash = Annotated[
     bool,
     typer.Option("--no-hash", help="Read headers only: quicker, but changed images go unnoticed."),
+]
+Reference = Annotated[str, typer.Option(help="Authors, title, venue and where to read it.")]
+Licence = Annotated[str, typer.Option(help="What its authors state, or that they state none.")]
+Citation = Annotated[Path | None, typer.Option(help="File with one BibTeX entry.")]
+CardFile = Annotated[
+    Path | None,
+    typer.Option("--out", "-o", help="The card; data-card.toml in the data by default."),
+]
+Croissant = Annotated[
+    Path | None,
+    typer.Option(help="Croissant JSON-LD to write, with a CSV of the images beside it."),
 ]
 RealFolder = Annotated[Path, typer.Argument(help="Folder of real photographs.")]
 FakeFolder = Annotated[Path, typer.Argument(help="Folder of their AI variations, named alike.")]
@@ -63,6 +83,8 @@ def index_command(
     *,
     path: Source,
     layout: options.Layout = "auto",
+    columns: options.Columns = "",
+    reals: options.Reals = [],
     cache: options.Cache = None,
     refresh: Refresh = False,
     no_hash: NoHash = False,
@@ -70,16 +92,18 @@ def index_command(
     quiet: options.Quiet = False,
 ) -> None:
     """Recognise a data set's layout, read every image's header, and say what was found."""
-    from bench.datasets.open import card_of, open_data
+    from bench.datasets.layouts.columns import parse_columns
+    from bench.datasets.open import card_of, known_card, open_data
 
     with Bar(quiet=quiet) as bar:
         manifest = open_data(
-            path, bar, layout=layout, cache=cache, refresh=refresh, hash_files=not no_hash
-        )
+            path, bar, layout=layout, cache=cache, refresh=refresh, hash_files=not no_hash,
+            columns=parse_columns(columns), reals=reals,
+        )  # fmt: skip
     if as_json:
-        _put_json(manifest, card_of(manifest))
+        _put_json(manifest, card_of(manifest, path))
     else:
-        _put_text(manifest, card_of(manifest))
+        _put_text(manifest, known_card(manifest, path))
 
 
 def _put_json(manifest: Manifest, card: DataCard | None) -> None:
@@ -94,27 +118,111 @@ def _put_json(manifest: Manifest, card: DataCard | None) -> None:
             "digest": manifest.digest,
             "images": len(manifest),
             "counts": manifest.counts().to_dict("records"),
+            "free": list(manifest.free_names),
             "pairing": {name: list(sources) for name, sources in manifest.pairing.items()},
             "bad": manifest.bad.to_pylist(),
         }
     )
 
 
-def _put_text(manifest: Manifest, card: DataCard | None) -> None:
+def _put_text(manifest: Manifest, known: KnownCard | None) -> None:
     bad = manifest.bad.to_pylist()
     put(one_line(f"recognised: {manifest.recognised} (layout {manifest.layout})"))
-    if card is not None:
-        put(one_line(f"the layout is that of: {card.reference}; licence: {card.licence}"))
+    if known is not None:
+        whose = "the data set is that of" if known.is_own else "the layout is that of"
+        put(one_line(f"{whose}: {known.card.reference}; licence: {known.card.licence}"))
     put(f"images: {len(manifest)}, left out: {len(bad)}, digest {manifest.digest[:12]}\n")
     counts = manifest.counts()
     counts = counts.assign(label=["fake" if label == 1 else "real" for label in counts["label"]])
     put(table([{str(k): v for k, v in row.items()} for row in counts.to_dict("records")]))
     for name, sources in manifest.pairing.items():
         put(one_line(f"paired: {name} with {', '.join(sources)}"))
+    if manifest.free_names:
+        put(one_line(f"further columns, for slices: {', '.join(manifest.free_names)}"))
     for row in bad[:MOST_SHOWN]:
         say(f"left out: {row['path']}: {row['reason']}")
     if len(bad) > MOST_SHOWN:
         say(f"left out: {len(bad) - MOST_SHOWN} more (--json lists all)")
+
+
+@app.command("describe", cls=Command, epilog=DESCRIBE_EXAMPLES)
+def describe_command(
+    *,
+    path: Source,
+    reference: Reference = "",
+    licence: Licence = "",
+    citation: Citation = None,
+    out: CardFile = None,
+    croissant: Croissant = None,
+    layout: options.Layout = "auto",
+    columns: options.Columns = "",
+    reals: options.Reals = [],
+    cache: options.Cache = None,
+    as_json: options.Json = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Say whose work a data set is: write its card, which boards print, or a Croissant description.
+
+    What is not given is taken from the card that is there, or from the layout of a published set.
+    """
+    import dataclasses
+
+    from bench.datasets.data_card import card_places, write_card, write_croissant
+    from bench.datasets.layouts.base import DataCard
+    from bench.datasets.layouts.columns import parse_columns
+    from bench.datasets.open import card_of, open_data
+
+    with Bar(quiet=quiet) as bar:
+        manifest = open_data(
+            path, bar, layout=layout, cache=cache, columns=parse_columns(columns), reals=reals
+        )
+    card = card_of(manifest, path)
+    said = {"reference": reference, "licence": licence, "citation": read_citation(citation)}
+    said = {name: text for name, text in said.items() if text}
+    if said:
+        merged = {**({} if card is None else dataclasses.asdict(card)), **said}
+        if lacking := [name for name in ("reference", "licence") if not merged.get(name)]:
+            raise BenchError(
+                f"--{lacking[0]} is missing: a data card names reference and licence (write 'none stated' "
+                "where its authors state none)"
+            )
+        card = DataCard(merged["reference"], merged["licence"], merged.get("citation", ""))
+        place = out or card_places(Path(path).expanduser())[0]
+        write_card(place, card)
+        if not quiet:
+            say(f"written: {place}")
+    elif out is not None:
+        raise BenchError(
+            "--out has no effect without --reference, --licence or --citation: give one"
+        )
+    if croissant is not None:
+        listing = write_croissant(croissant, manifest, card)
+        if not quiet:
+            say(f"written: {croissant} and {listing}")
+    if as_json:
+        put_json({"name": manifest.name, "digest": manifest.digest, "images": len(manifest),
+                  "card": None if card is None else dataclasses.asdict(card)})  # fmt: skip
+    elif card is None:
+        put(f"{manifest.name}: nobody says whose work it is: give --reference and --licence")
+    else:
+        put(
+            f"{manifest.name}, {len(manifest)} images\nreference: {card.reference}\nlicence: {card.licence}"
+        )
+        put(card.citation or "citation: none given")
+
+
+def read_citation(path: Path | None) -> str:
+    """Read a BibTeX entry from a file; "" for none.
+
+    Raises:
+        BenchError: The file cannot be read.
+    """
+    try:
+        return "" if path is None else path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise BenchError(
+            f"--citation {path} cannot be read as text ({error}): check the path"
+        ) from error
 
 
 @app.command("pairs", cls=Command, epilog=PAIRS_EXAMPLES)

@@ -11,6 +11,7 @@ from collections.abc import Callable
 import typer
 
 from bench.cli import (
+    audit,
     baseline,
     board,
     compare,
@@ -19,11 +20,14 @@ from bench.cli import (
     export,
     gate,
     ls,
+    new,
     predict,
     reproduce,
     run,
+    scores,
     show,
     train,
+    weights,
 )
 from bench.cli.effect import Command
 from bench.cli.output import say, writable_output
@@ -51,6 +55,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
 app.command("run", cls=Command, epilog=run.EXAMPLES)(run.command)
+app.command("audit", cls=Command, epilog=audit.EXAMPLES)(audit.command)
 app.command("board", cls=Command, epilog=board.EXAMPLES)(board.command)
 app.command("compare", cls=Command, epilog=compare.EXAMPLES)(compare.command)
 app.command("export", cls=Command, epilog=export.EXAMPLES)(export.command)
@@ -62,8 +67,11 @@ app.command("predict", cls=Command, epilog=predict.EXAMPLES)(predict.command)
 # A later option of a training overrides an earlier one, as scripts rely on that add to a fixed list.
 app.command("train", epilog=train.EXAMPLES)(train.command)
 app.command("reproduce", cls=Command, epilog=reproduce.EXAMPLES)(reproduce.command)
+app.command("new", cls=Command, epilog=new.EXAMPLES)(new.command)
 app.command("doctor", cls=Command, epilog=doctor.EXAMPLES)(doctor.command)
 app.add_typer(data.app, name="data")
+app.add_typer(scores.app, name="scores")
+app.add_typer(weights.app, name="weights")
 
 
 def _version(value: bool) -> None:

@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 DETECTOR_HELP = (
-    "A name (`bench ls detectors`), arch.tag, timm/<model>, path/to/file.py:Name, "
-    "or a trained FILE.safetensors."
+    "A name (`bench ls detectors`), arch.tag, timm/<model>, hf:<folder or owner/name>, "
+    "path/to/file.py:Name, a trained FILE.safetensors, or FILE.onnx."
 )
 
 # What to score with
@@ -44,6 +44,24 @@ Layout = Annotated[
     typer.Option(
         envvar="BENCH_LAYOUT",
         help="How the data is laid out: a name (`bench ls layouts`), or auto.",
+    ),
+]
+Columns = Annotated[
+    str,
+    typer.Option(
+        envvar="BENCH_COLUMNS",
+        metavar="OURS=THEIRS,...",
+        help="Which columns of a table are which, such as label=target,fake=1,generator=model.",
+    ),
+]
+Reals = Annotated[
+    list[Path],
+    typer.Option(
+        "--reals",
+        envvar="BENCH_REALS",
+        metavar="PATH",
+        help="Folder, archive or file of real images that lie elsewhere; all generators share them. "
+        "Repeatable.",
     ),
 ]
 Cache = Annotated[

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bench.cli import options, values
+from bench.cli import detector_options, options, values
 from bench.cli.examples import examples
 from bench.cli.output import Bar, put, put_json, say, table
 from bench.cli.signals import stoppable
@@ -44,6 +44,13 @@ def command(
     detector: Detector,
     weights: Weights = None,
     fake_logit: options.FakeLogit = None,
+    fake_label: detector_options.FakeLabels = [],
+    ignore_label: detector_options.IgnoreLabels = [],
+    processor: detector_options.Processors = [],
+    input_rule: detector_options.Inputs = [],
+    output: detector_options.Outputs = [],
+    offline: detector_options.Offline = False,
+    backbone: detector_options.Backbones = [],
     device: options.Device = "auto",
     batch_size: options.BatchSize = "auto",
     allow_untrained: options.AllowUntrained = False,
@@ -54,15 +61,25 @@ def command(
 
     A verdict is only as good as the detector on images like yours: look at its board first.
     """
-    direction = values.parse_fake_logit(fake_logit)
+    (request,) = detector_options.requests(
+        [detector],
+        weights=[] if weights is None else [f"{detector}={weights}"],
+        fake_logit=fake_logit,
+        fake_label=fake_label,
+        ignore_label=ignore_label,
+        processor=processor,
+        input_rule=input_rule,
+        output=output,
+        offline=offline,
+        backbone=backbone,
+    )
     size = values.parse_batch_size(batch_size)
-    from bench.inference.detector import DetectorRequest
     from bench.inference.prediction import predict_images
 
     with stoppable("nothing was written"), Bar(quiet=quiet) as bar:
         predictions = predict_images(
             images,
-            DetectorRequest(detector, weights, direction),
+            request,
             device=device,
             batch_size=size,
             allow_untrained=allow_untrained,

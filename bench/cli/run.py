@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from bench.cli import options, run_options, values
+from bench.cli import detector_options, options, run_options, values
 from bench.cli.effect import refuse_without_effect
 from bench.cli.examples import examples
 from bench.cli.output import Bar, put, put_json, put_json_text, say, say_lines
@@ -17,7 +17,6 @@ from bench.errors import EXIT_INCOMPLETE
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from bench.protocol.suite import Suite
     from bench.runs.estimate import Estimate
     from bench.runs.request import RunRequest
     from bench.runs.runner import RunResult
@@ -36,12 +35,21 @@ def command(
     suite: run_options.SuiteName = "cross-generator",
     data: run_options.Data = None,
     layout: options.Layout = "auto",
+    columns: options.Columns = "",
+    reals: options.Reals = [],
     split: run_options.Split = None,
     out: run_options.Out = None,
     force: run_options.Force = False,
     store: run_options.Store = None,
     weights: run_options.Weights = [],
     fake_logit: options.FakeLogit = None,
+    fake_label: detector_options.FakeLabels = [],
+    ignore_label: detector_options.IgnoreLabels = [],
+    processor: detector_options.Processors = [],
+    input_rule: detector_options.Inputs = [],
+    output: detector_options.Outputs = [],
+    offline: detector_options.Offline = False,
+    backbone: detector_options.Backbones = [],
     limit: run_options.Limit = None,
     device: options.Device = "auto",
     batch_size: options.BatchSize = "auto",
@@ -54,6 +62,8 @@ def command(
     threads: run_options.Threads = None,
     seed: run_options.Seed = 0,
     allow_untrained: options.AllowUntrained = False,
+    no_audit: run_options.NoAudit = False,
+    drop_duplicates: run_options.DropDuplicates = False,
     cache: options.Cache = None,
     cluster: run_options.Cluster = None,
     tls_ca: run_options.TlsCa = None,
@@ -76,18 +86,31 @@ def command(
     """
     del config  # its callback has given the other options their defaults
     values.check_choice("--precision", precision, ("fp32", "bf16"))
-    files = values.weights_by_detector(detector, weights)
-    direction = values.parse_fake_logit(fake_logit)
+    detectors = detector_options.requests(
+        detector,
+        weights=weights,
+        fake_logit=fake_logit,
+        fake_label=fake_label,
+        ignore_label=ignore_label,
+        processor=processor,
+        input_rule=input_rule,
+        output=output,
+        offline=offline,
+        backbone=backbone,
+    )
     _refuse_without_effect(context, dry_run=dry_run, cluster=cluster)
-    from bench.inference.detector import DetectorRequest
+    from bench.datasets.layouts.columns import parse_columns
     from bench.inference.numerics import Numerics
+    from bench.protocol.suite import load_suite
     from bench.runs.request import RunRequest, Tls
 
     request = RunRequest(
-        detectors=tuple(DetectorRequest(name, files.get(name), direction) for name in detector),
-        suite=_load_suite(suite, threshold=threshold, equalise=equalise, pairing=pairing),
+        detectors=detectors,
+        suite=load_suite(suite).asked(threshold=threshold, equalise=equalise, pairing=pairing),
         data=data,
         layout=layout,
+        columns=parse_columns(columns),
+        reals=tuple(reals),
         split="" if split == "all" else split,
         out=out,
         store=store,
@@ -97,6 +120,8 @@ def command(
         numerics=Numerics("bf16" if precision == "bf16" else "fp32", exact, compile_, threads),
         seed=seed,
         allow_untrained=allow_untrained,
+        audit=not no_audit,
+        drop_duplicates=drop_duplicates,
         cache=cache,
         cluster=cluster,
         tls=Tls(tls_ca, tls_cert, tls_key),
@@ -156,19 +181,6 @@ def _refuse_without_effect(context: typer.Context, *, dry_run: bool, cluster: st
         when=cluster is not None,
         why="beside --cluster: the time is spent in the workers; profile a run without --cluster",
     )
-
-
-def _load_suite(
-    name: str, *, threshold: str | None, equalise: str | None, pairing: str | None
-) -> Suite:
-    from bench.protocol.suite import load_suite
-
-    suite = load_suite(name)
-    if threshold is not None:
-        suite = suite.with_threshold(threshold)
-    if equalise is not None:
-        suite = suite.with_equaliser(equalise)
-    return suite if pairing is None else suite.with_pairing(pairing)
 
 
 def _run(request: RunRequest, adversarial: tuple[int, Path] | None, *, quiet: bool) -> RunResult:

@@ -156,6 +156,19 @@ SaveAdversarial = Annotated[
         help="Write N image pairs of every detector and attack as PNG, with their difference.",
     ),
 ]
+NoAudit = Annotated[
+    bool,
+    typer.Option(
+        "--no-audit", help="Do not look, before scoring, whether the files tell real from fake."
+    ),
+]
+DropDuplicates = Annotated[
+    bool,
+    typer.Option(
+        "--drop-duplicates",
+        help="Score every picture once: decode all, and leave copies out for every detector.",
+    ),
+]
 DryRun = Annotated[
     bool,
     typer.Option(

@@ -10,7 +10,7 @@ import typer
 from bench.cli import options
 from bench.cli.examples import examples
 from bench.cli.output import Bar, put, put_json, say, table
-from bench.cli.values import drop_unset, split_names
+from bench.cli.values import drop_unset, parse_size, split_names
 from bench.errors import EXIT_INTERRUPTED, BenchError
 
 if TYPE_CHECKING:
@@ -42,7 +42,9 @@ Out = Annotated[
     Path | None,
     typer.Option("--out", "-o", help="The training's folder; default trainings/<name>."),
 ]
-Size = Annotated[int | None, typer.Option(help="Side of the canvas in px.")]
+Size = Annotated[
+    str | None, typer.Option(help="Side of the canvas in px, or HEIGHTxWIDTH, as 245x255.")
+]
 Fit = Annotated[str | None, typer.Option(help="resize, shortest-crop or crop.")]
 Outputs = Annotated[int | None, typer.Option(help="Outputs of the head: 1 or 2.")]
 Batch = Annotated[int | None, typer.Option(help="Images a step, over all devices.")]
@@ -122,11 +124,12 @@ def command(
     """
     check_start(init, from_scratch=from_scratch)
     settings = drop_unset(
-        size=size, fit=fit, outputs=outputs, epochs=epochs, batch=batch, lr=lr, optimizer=optimizer,
-        schedule=schedule, weight_decay=weight_decay, label_smoothing=label_smoothing, clip=clip,
-        early_stop=early_stop, augment=augment or None, val=val, limit=limit, leaks=leaks,
-        precision=precision, seed=seed, init="scratch" if from_scratch else None,
-        generators=split_names(generators), domains=split_names(domains),
+        size=parse_size(size), fit=fit, outputs=outputs, epochs=epochs, batch=batch, lr=lr,
+        optimizer=optimizer, schedule=schedule, weight_decay=weight_decay,
+        label_smoothing=label_smoothing, clip=clip, early_stop=early_stop, augment=augment or None,
+        val=val, limit=limit, leaks=leaks, precision=precision, seed=seed,
+        init="scratch" if from_scratch else None, generators=split_names(generators),
+        domains=split_names(domains),
     )  # fmt: skip
     from bench.training.options import TrainOptions
 

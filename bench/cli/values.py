@@ -71,6 +71,24 @@ def parse_batch_size(value: str) -> int | None:
     return int(value)
 
 
+def parse_size(value: str | None) -> int | tuple[int, int] | None:
+    """Read the size of a canvas: a side in px, or ``HEIGHTxWIDTH``.
+
+    Raises:
+        BenchError: If it is neither.
+
+    Examples:
+        >>> parse_size("64"), parse_size("245x255"), parse_size(None)
+        (64, (245, 255), None)
+    """
+    if value is None:
+        return None
+    sides = value.lower().split("x")
+    if len(sides) > 2 or not all(side.isascii() and side.isdigit() for side in sides):
+        raise BenchError(f"--size {value}: give pixels, as 64 or HEIGHTxWIDTH")
+    return int(sides[0]) if len(sides) == 1 else (int(sides[0]), int(sides[1]))
+
+
 def parse_fake_logit(value: str | None) -> FakeLogit | None:
     """Read the label direction of a head.
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from bench.datasets.decode import decode, load
-from bench.datasets.indexing.cache import default_cache_dir
 from bench.datasets.indexing.index import index
 from bench.datasets.indexing.reader import Progress
 from bench.datasets.layouts import builtin_layouts
 from bench.datasets.manifest import Manifest
+from bench.datasets.places import default_cache_dir
 from bench.datasets.pocket import pocket_root
 from bench.datasets.policy import (
     DEFAULT,

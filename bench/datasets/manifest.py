@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 _SAMPLE_COLUMNS: Final = ("sample_id", "label", "generator", "domain", "split", "group")
 _BATCH: Final = 4096
+# What the names of a data set's own further columns begin with, so that none is taken for one of ours.
+FREE: Final = "free:"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -38,6 +40,8 @@ class Manifest:
         lost: columns of `record.LOST_SCHEMA`: images left out, the same for every detector.
         digest: SHA-256 over the table (without locators) and the pairing; the same on every
             machine and under every root.
+        free: what else the data set says of each image, row by row with the table: strings, columns
+            named `FREE` and their own name. No part of the digest, as no score depends on it.
     """
 
     name: str
@@ -48,6 +52,7 @@ class Manifest:
     pairing: Mapping[str, tuple[str, ...]]
     lost: pa.Table
     digest: str
+    free: pa.Table = field(default_factory=lambda: pa.table({}))
 
     @classmethod
     def build(
@@ -60,6 +65,7 @@ class Manifest:
         table: pa.Table,
         pairing: Mapping[str, Sequence[str]],
         bad: pa.Table | None = None,
+        free: pa.Table | None = None,
     ) -> Manifest:
         """Put a manifest together: rows sorted, digest taken; columns may come in any order.
 
@@ -71,9 +77,15 @@ class Manifest:
             table: as the attribute, unsorted.
             pairing: as the attribute.
             bad: images left out; of `record.LOST_SCHEMA` path and reason are needed.
+            free: as the attribute, in the order of the table; none by default.
         """
         columns = table.select(SCHEMA.names).cast(SCHEMA)
-        ordered = share_memory(_sorted(columns).combine_chunks()).replace_schema_metadata(None)
+        if free is not None:
+            for column in free.column_names:
+                columns = columns.append_column(column, free[column])
+        columns = _sorted(columns).combine_chunks()
+        free = columns.drop_columns(SCHEMA.names).replace_schema_metadata(None)
+        ordered = share_memory(columns.select(SCHEMA.names)).replace_schema_metadata(None)
         pairs = {generator: tuple(pairing[generator]) for generator in sorted(pairing)}
         return cls(
             name=name,
@@ -84,6 +96,7 @@ class Manifest:
             pairing=pairs,
             lost=_with_all_facts(bad),
             digest=digest_manifest(ordered, pairs),
+            free=free,
         )
 
     def __len__(self) -> int:
@@ -93,6 +106,19 @@ class Manifest:
     def bad(self) -> pa.Table:
         """Columns path and reason of the images left out."""
         return self.lost.select(BAD_SCHEMA.names)
+
+    @property
+    def whole_table(self) -> pa.Table:
+        """The table with the free columns behind it."""
+        table = self.table
+        for name in self.free.column_names:
+            table = table.append_column(name, self.free[name])
+        return table
+
+    @property
+    def free_names(self) -> tuple[str, ...]:
+        """Names of the free columns, as the data set has them."""
+        return tuple(name.removeprefix(FREE) for name in self.free.column_names)
 
     def lost_from(self, split: str) -> pa.Table:
         """Give what is left out of a split, with the images of which no split is known; all for ""."""
@@ -161,6 +187,7 @@ class Manifest:
             table=table,
             pairing={g: sources for g, sources in self.pairing.items() if g in generators},
             bad=self.lost,
+            free=self.free.take(rows) if self.free.num_columns else None,
         )
 
     def counts(self) -> pd.DataFrame:
@@ -191,7 +218,7 @@ class Manifest:
             "digest": self.digest,
             "extra": dict(extra or {}),
         }
-        write_saved(path, self.table, head)
+        write_saved(path, self.whole_table, head)
 
     @classmethod
     def load(cls, path: Path, *, root: Path | None = None) -> Manifest:
@@ -218,6 +245,7 @@ class Manifest:
             table=saved.table,
             pairing=head["pairing"],
             bad=pa.Table.from_pylist(head["bad"], schema=LOST_SCHEMA),
+            free=saved.table.select([n for n in saved.table.column_names if n.startswith(FREE)]),
         )
         if manifest.digest != head["digest"]:
             raise DataError(

@@ -6,8 +6,9 @@ import functools
 from collections.abc import Mapping, Sequence
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from bench.datasets.data_card import read_card
 from bench.datasets.indexing.index import index
 from bench.datasets.layouts import builtin_layouts
 from bench.datasets.manifest import Manifest
@@ -23,9 +24,34 @@ if TYPE_CHECKING:
 POCKET = "pocket"
 
 
-def card_of(manifest: Manifest) -> DataCard | None:
-    """Give the card of the data set whose layout a manifest was read by; None for a plain layout."""
-    return layouts()[manifest.layout].card
+class KnownCard(NamedTuple):
+    """A data set's card, and whether it is its own: a layout's is that of the set it is laid out like."""
+
+    card: DataCard
+    is_own: bool
+
+
+def card_of(manifest: Manifest, data: str | Path | None = None) -> DataCard | None:
+    """Give the card of a data set: the one beside it, else its layout's; None for a plain layout.
+
+    Args:
+        manifest: The data set, indexed.
+        data: Where it was read from; a card beside it is then looked for.
+    """
+    known = known_card(manifest, data)
+    return None if known is None else known.card
+
+
+def known_card(manifest: Manifest, data: str | Path | None = None) -> KnownCard | None:
+    """Give the card as `card_of`, and say whether it is the data set's own.
+
+    Raises:
+        BenchError: The card beside the data is none.
+    """
+    if data is not None and data != POCKET and (own := read_card(Path(data).expanduser())):
+        return KnownCard(own, is_own=True)
+    card = layouts()[manifest.layout].card
+    return None if card is None else KnownCard(card, is_own=False)
 
 
 @functools.cache
@@ -51,17 +77,21 @@ def open_data(
     refresh: bool = False,
     hash_files: bool = True,
     splits: Sequence[str] | None = None,
+    columns: Mapping[str, str] | None = None,
+    reals: Sequence[Path] = (),
 ) -> Manifest:
     """Index a data set; a second call reads no image.
 
     Args:
-        source: ``pocket``, or the path of a folder, CSV, JSONL or Parquet file.
+        source: ``pocket``, or the path of a folder, an archive, or a CSV, JSONL or Parquet file.
         progress: Shows how many images have been read.
         layout: A layout's name, or ``auto``.
         cache: Folder of cached manifests; ``None`` is the user's.
         refresh: Read every image again.
         hash_files: Hash every image, so that a changed one is noticed.
         splits: Read only the images of these; ``None`` reads all.
+        columns: Which columns of tables are which of ours; see ``layouts.columns.parse_columns``.
+        reals: Places of further real images.
 
     Raises:
         BenchError: If there is none, or it cannot be recognised.
@@ -88,4 +118,6 @@ def open_data(
             refresh=refresh,
             layouts=known,
             split=splits,
+            columns=columns,
+            reals=reals,
         )

@@ -24,12 +24,22 @@ AUTO_BATCH = {"cpu": 32, "cuda": 128}
 CPU_PIXELS = 1 << 20
 
 
-def auto_batch(side: int | None, device: torch.device) -> int:
-    """Images a batch for canvases of ``side`` px, any size where None; a power of two."""
-    largest = AUTO_BATCH[device.type]
+def auto_batch(size: int | tuple[int, int] | None, device: torch.device, views: int = 1) -> int:
+    """Choose how many images a batch has.
+
+    Args:
+        size: Side of their canvases in px, or height and width; ``None`` where they are of any size.
+        device: Where they are scored.
+        views: Views of a canvas, all of which a gradient keeps in memory.
+
+    Returns:
+        A power of two.
+    """
+    largest = max(SMALLEST, AUTO_BATCH[device.type] >> (views - 1).bit_length())
     if device.type != "cpu":
         return largest
-    room = CPU_PIXELS // side**2 if side else 8
+    height, width = (size, size) if isinstance(size, int) or size is None else size
+    room = CPU_PIXELS // (height * width * views) if height and width else max(1, 8 // views)
     return min(largest, 1 << max(1, room.bit_length() - 1))
 
 
@@ -94,11 +104,11 @@ def layout(canvases: Sequence[NDArray[Any] | None], size: int) -> Iterator[Place
         size: Images in a batch.
 
     Yields:
-        Places of ``max(size, SMALLEST)``; what is short is padded with its last image. Repeating an
-        image, rather than adding a black one, keeps gradients of the padding as well behaved as its
-        neighbour's.
+        Places of ``max(size, SMALLEST)``, or where shapes vary of the next power of two; what is short is
+        padded with its last image. Repeating an image, rather than adding a black one, keeps gradients of
+        the padding as well behaved as its neighbour's.
     """
-    shape = max(size, SMALLEST)
+    longest = max(size, SMALLEST)
     by_shape: dict[tuple[int, ...], list[int]] = {}
     for position, canvas in enumerate(canvases):
         if canvas is not None:
@@ -106,8 +116,15 @@ def layout(canvases: Sequence[NDArray[Any] | None], size: int) -> Iterator[Place
     for positions in by_shape.values():
         for start in range(0, len(positions), size):
             rows = positions[start : start + size]
-            index = rows + [rows[-1]] * (shape - len(rows))
+            # Where shapes vary, most groups are a few images: padding each to a whole batch is mostly waste.
+            length = longest if len(by_shape) == 1 else min(longest, _power_of_two(len(rows)))
+            index = rows + [rows[-1]] * (length - len(rows))
             yield Place(np.asarray(rows, dtype=np.int64), np.asarray(index, dtype=np.int64))
+
+
+def _power_of_two(count: int) -> int:
+    """The smallest power of two that holds ``count`` images, at least SMALLEST."""
+    return max(SMALLEST, 1 << (count - 1).bit_length())
 
 
 def batches(canvases: Sequence[NDArray[Any] | None], size: int) -> Iterator[Batch]:

@@ -8,13 +8,16 @@ from typing import TYPE_CHECKING
 
 from bench import registry
 from bench.errors import BenchError, DetectorFailedError, nearest
+from bench.protocol.input_rule import spell_input
 from detectors import zoo
-from detectors.adapters.base import LoadOptions
+from detectors.adapters.base import FLAGS, LoadOptions
 from detectors.errors import DetectorError, ForeignCodeError, described
 
 if TYPE_CHECKING:
+    from detectors.adapters.base import Output
     from detectors.base import Detector
     from detectors.card import FakeLogit
+    from detectors.inputs.spec import InputSpec
     from detectors.network import Architecture
 
 
@@ -27,11 +30,25 @@ class DetectorRequest:
             (``timm/<model>``, ``path/to/file.py:Name``, ``FILE.safetensors``).
         weights: The user's weights file; ``None`` for those that ship.
         fake_logit: Label direction of a head whose weights come without a card.
+        fake_labels: Labels of a classifier that mean AI-generated; empty where its own words tell.
+        ignore_labels: Labels of a classifier whose outputs count for neither side.
+        processor: Folder with the preprocessing of a network that comes without one.
+        input: The input rule, where no card or file states one.
+        output: Whether a network that comes without a card gives logits or probabilities.
+        offline: Fetch nothing from anywhere.
+        backbone: Weights of a backbone, for a detector whose own file leaves them out.
     """
 
     name: str
     weights: Path | None = None
     fake_logit: FakeLogit | None = None
+    fake_labels: tuple[str, ...] = ()
+    ignore_labels: tuple[str, ...] = ()
+    processor: Path | None = None
+    input: InputSpec | None = None
+    output: Output | None = None
+    offline: bool = False
+    backbone: Path | None = None
 
     @property
     def label(self) -> str:
@@ -43,7 +60,31 @@ class DetectorRequest:
         """Spell the same with absolute paths, for a process that works in another folder."""
         adapter = registry.adapter_of(self.name)
         name = self.name if adapter is None else adapter.absolute(self.name)
-        return replace(self, name=name, weights=self.weights.resolve() if self.weights else None)
+        return replace(
+            self,
+            name=name,
+            weights=self.weights.resolve() if self.weights else None,
+            processor=self.processor.resolve() if self.processor else None,
+            backbone=self.backbone.resolve() if self.backbone else None,
+        )
+
+    @property
+    def foreign(self) -> dict[str, str]:
+        """What was said of a network that comes without a card, by flag, as a user types it."""
+        said = {
+            "--fake-label": ",".join(self.fake_labels),
+            "--ignore-label": ",".join(self.ignore_labels),
+            "--processor": "" if self.processor is None else str(self.processor),
+            "--input": "" if self.input is None else spell_input(self.input),
+            "--output": self.output or "",
+            "--backbone": "" if self.backbone is None else str(self.backbone),
+        }
+        return {flag: value for flag, value in said.items() if value}
+
+    def options(self, *, allow_untrained: bool = False) -> LoadOptions:
+        """Give what was said beside the name, as adapters take it."""
+        said = {option: getattr(self, option) for option in FLAGS}
+        return LoadOptions(**said, allow_untrained=allow_untrained, offline=self.offline)
 
 
 def resolve(request: DetectorRequest, *, allow_untrained: bool = False) -> Detector:
@@ -54,11 +95,11 @@ def resolve(request: DetectorRequest, *, allow_untrained: bool = False) -> Detec
             effect, or a detector without trained weights.
         DetectorFailedError: On user code that fails.
     """
-    options = LoadOptions(request.weights, request.fake_logit, allow_untrained)
+    options = request.options(allow_untrained=allow_untrained)
     try:
         adapter = registry.adapter_of(request.name)
         if adapter is not None:
-            return adapter.load(request.name, options, _listed)
+            return adapter.load(request.name, options, _on_a_card)
         from detectors.adapters.construct import construct  # noqa: PLC0415  (imports torch)
 
         return construct(_listed(request.name), request.name, options)
@@ -94,6 +135,12 @@ def architecture(name: str) -> Architecture:
     return listed
 
 
+def _on_a_card(name: str) -> Architecture | type[Detector]:
+    """What a card names as its architecture: one that is listed, or one that an adapter spells."""
+    adapter = registry.adapter_of(name)
+    return _listed(name) if adapter is None else adapter.architecture(name)
+
+
 def _listed(name: str) -> Architecture | type[Detector]:
     """What stands in the lists under a name, or under the part of ``arch.tag`` before the dot."""
     table = registry.detectors()
@@ -102,5 +149,15 @@ def _listed(name: str) -> Architecture | type[Detector]:
         return table[name]
     if arch in table and name in zoo.weights():
         return table[arch]
+    if Path(name).is_file():
+        from detectors.weights.listing.file_kind import file_kind, not_weights  # noqa: PLC0415
+
+        kind = file_kind(Path(name))
+        if kind.form == "other":
+            raise BenchError(str(not_weights(Path(name), kind)))
+        raise BenchError(
+            f"{name} is a file that does not say what network it is for: pass --detector NAME --weights "
+            f"{name}"
+        )
     names = [*table, *zoo.weights(), *registry.adapters()]
     raise BenchError(f"no detector called {name!r}: {nearest(name, names)}")

@@ -63,8 +63,8 @@ class Networks:
             BenchError: It cannot be compiled here.
         """
         # A detector without a size of its own is compiled again when its first batch comes.
-        side = detector.card.input.size or 64
-        batch = torch.zeros((max(size, SMALLEST), 3, side, side), device=self.device)
+        canvas = detector.card.input.canvas_or(64)
+        batch = torch.zeros((max(size, SMALLEST), 3, *canvas), device=self.device)
         # On a thread like those that will run it: how many threads it may use is compiled in.
         replicas = self[detector]
         alone = not replicas.parallel

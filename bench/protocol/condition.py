@@ -157,43 +157,6 @@ def parse(text: str) -> Condition:
     return condition
 
 
-def equalised(conditions: Sequence[Condition], equaliser: str) -> list[Condition]:
-    """Set a chain of corruptions before every condition, and put the raw images beside them.
-
-    Args:
-        conditions: Conditions in board order.
-        equaliser: The chain as text; "" leaves the conditions as they are.
-
-    Raises:
-        BenchError: If the text is no chain of corruptions.
-    """
-    if not equaliser:
-        return list(conditions)
-    chain = parse_equaliser(equaliser)
-    behind = [dataclasses.replace(condition, equaliser=chain) for condition in conditions]
-    return [*behind[:1], Condition(is_raw=True), *behind[1:]]
-
-
-def parse_equaliser(text: str) -> tuple[Step, ...]:
-    """Read a chain of corruptions that makes the classes alike in format and size.
-
-    Raises:
-        BenchError: On an attack, the empty chain, or what is no condition.
-    """
-    condition = parse(text)
-    if condition.attack is not None:
-        raise BenchError(
-            f"equalise {text!r} holds the attack {condition.attack.name}: give corruptions only, as in "
-            "resize(size=256)+jpeg(quality=90)"
-        )
-    if not condition.steps:
-        raise BenchError(
-            "equalise 'clean' changes nothing: leave it out, or give corruptions, as in "
-            "resize(size=256)+jpeg(quality=90)"
-        )
-    return condition.steps
-
-
 def each_surrogate(conditions: Sequence[Condition], names: Sequence[str]) -> list[Condition]:
     """Write ``surrogate=each`` out, as one condition a detector of the run."""
     expanded: list[Condition] = []

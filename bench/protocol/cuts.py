@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
-from bench.errors import DataError, NothingSelectedError
+from bench.errors import BenchError, DataError, NothingSelectedError
 from leaderboards import Axis, Slice, slices
 from leaderboards.statistics.paired_cells import MACRO
+from leaderboards.tables.slicing import column_slices
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -57,8 +58,17 @@ def cut_samples(
             f"{dataset}: a generator is named {MACRO!r}, the gate's word for a mean: rename it"
         )
     try:
-        return [
-            piece for cut in cuts for piece in slices(samples, pairing, _AXES[cut], matched=matched)
-        ]
+        return [piece for cut in cuts for piece in _pieces(samples, pairing, cut, matched=matched)]
     except ValueError as error:
         raise DataError(f"{dataset}: {error}") from error
+
+
+def _pieces(
+    samples: pd.DataFrame, pairing: Mapping[str, Sequence[str]], cut: str, *, matched: bool
+) -> list[Slice]:
+    if cut in _AXES:
+        return slices(samples, pairing, _AXES[cut], matched=matched)
+    try:
+        return column_slices(samples, pairing, cut, matched=matched)
+    except ValueError as error:
+        raise BenchError(f"the suite's slices ask for {cut!r}: {error}") from error

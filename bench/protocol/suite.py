@@ -2,18 +2,32 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, get_args
+import difflib
+from typing import Annotated, Final, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
 
 from bench import registry
-from bench.errors import BenchError
-from bench.protocol.condition import Condition, equalised, parse, parse_equaliser
+from bench.errors import BenchError, nearest
+from bench.protocol.condition import Condition, parse
+from bench.protocol.equaliser import equalised, parse_equaliser
 from bench.protocol.threshold import Policy, parse_policy
 from bench.support.toml import read_toml
 
-Slicing = Literal["generator", "domain", "generator*domain", "pooled"]
 Pairing = Literal["layout", "own", "shared", "matched"]
+# Other slices are columns that the data set has beside ours, such as "category".
+SLICINGS: Final = ("generator", "domain", "generator*domain", "pooled")
+
+
+def _cut(text: str) -> str:
+    """Refuse what is a slip of one of our own words, or no name of a column."""
+    near = difflib.get_close_matches(text, SLICINGS, n=1, cutoff=0.8)
+    if text not in SLICINGS and (near or "*" in text or not text.strip()):
+        raise ValueError(f"{text!r} is no way to cut: {nearest(text, SLICINGS)}")
+    return text
+
+
+Cut = Annotated[str, AfterValidator(_cut)]
 
 
 class Suite(BaseModel):
@@ -28,7 +42,8 @@ class Suite(BaseModel):
         dataset: Name of an embedded set, or a path, used when the command names no data.
         split: Split to score; ``all`` or ``""`` for all of it.
         slices: How images become cells: one cell a generator (its fakes and the reals paired with
-            it), one a domain, one a pair of both, or everything pooled.
+            it), one a domain, one a pair of both, everything pooled, or one a value of another column of
+            the data's table, such as ``category``.
         conditions: Conditions in any spelling; kept in order, made canonical.
         threshold: Policy by which a logit becomes a verdict, made canonical: ``0`` (the trained decision
             point), ``calibrate(split=val, by=balanced-accuracy)``, ``fpr(0.01, split=val)``, ``oracle``.
@@ -37,6 +52,8 @@ class Suite(BaseModel):
         pairing: Which reals each generator is compared with: those its ``layout`` pairs it with, only its
             ``own``, every source (``shared``), or those of the layout that share their group, a source
             photograph or a prompt, with one of its fakes (``matched``).
+        requires_audit: Whether a data set whose files tell real from fake is refused before anything is
+            scored.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -48,11 +65,19 @@ class Suite(BaseModel):
     assumed: list[str] = []
     dataset: str = "pocket"
     split: str = "test"
-    slices: Annotated[list[Slicing], Field(min_length=1)]
+    slices: Annotated[list[Cut], Field(min_length=1)]
     conditions: Annotated[list[str], Field(min_length=1)]
     threshold: str = "0"
     equalise: str = ""
     pairing: Pairing = "layout"
+    requires_audit: bool = False
+
+    @field_validator("slices")
+    @classmethod
+    def _each_once(cls, value: list[str]) -> list[str]:
+        if repeated := sorted({cut for cut in value if value.count(cut) > 1}):
+            raise ValueError(f"{repeated[0]} stands twice")
+        return value
 
     @field_validator("conditions")
     @classmethod
@@ -103,6 +128,22 @@ class Suite(BaseModel):
         """
         return self.model_copy(update={"equalise": _canonical_chain(text)})
 
+    def asked(
+        self,
+        *,
+        threshold: str | None = None,
+        equalise: str | None = None,
+        pairing: str | None = None,
+    ) -> Suite:
+        """Give the same suite with what a command asks for instead; None leaves it as it is.
+
+        Raises:
+            BenchError: If one of them cannot be read.
+        """
+        suite = self if threshold is None else self.with_threshold(threshold)
+        suite = suite if equalise is None else suite.with_equaliser(equalise)
+        return suite if pairing is None else suite.with_pairing(pairing)
+
     def with_pairing(self, rule: str) -> Suite:
         """Give the same suite with another pairing of reals.
 
@@ -131,7 +172,7 @@ class Suite(BaseModel):
 
 
 def _canonical_chain(text: str) -> str:
-    return "+".join(step.spell() for step in parse_equaliser(text)) if text else ""
+    return str(parse_equaliser(text)) if text.strip() else ""
 
 
 def load_suite(name_or_path: str) -> Suite:

@@ -26,6 +26,7 @@ from bench.support.user_file import MOST_TABLE, read_bytes, why
 from bench.version import __version__
 from leaderboards import ScoreColumn, cell_rows
 from leaderboards.tables.notes import Caution, LeftOut
+from leaderboards.tables.slicing import FREE
 
 SCHEMA_VERSION = 1
 # What a baseline of an earlier version held, which carries no digest of itself.
@@ -229,7 +230,8 @@ def _cell_rows(scores: ScoreTable) -> pd.DataFrame:
 
 def _pack(scores: ScoreTable) -> bytes:
     """Write samples and logits as Parquet."""
-    samples = scores.samples.reindex(columns=list(_SAMPLES), fill_value="")
+    cuts = [FREE + cut for cut in scores.cuts if FREE + cut in scores.samples.columns]
+    samples = scores.samples.reindex(columns=[*_SAMPLES, *cuts], fill_value="")
     table = pa.Table.from_pandas(samples, preserve_index=False)
     # Columns by number: names of detectors and conditions are data and stand in the JSON.
     for index, column in enumerate(scores.columns):
@@ -240,7 +242,8 @@ def _pack(scores: ScoreTable) -> bytes:
 
 
 def _unpack(path: Path, document: dict[str, Any], table: pa.Table) -> ScoreTable:
-    samples: pd.DataFrame = table.select(list(_SAMPLES)).to_pandas()
+    free = [name for name in table.column_names if name.startswith(FREE)]
+    samples: pd.DataFrame = table.select([*_SAMPLES, *free]).to_pandas()
     columns = tuple(
         ScoreColumn(
             detector=entry["detector"],

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import pandas as pd
+
+from bench.datasets.layouts.base import UNKNOWN
 from bench.inference.numerics import Numerics
+from bench.results.checks import import_lines
 from bench.results.confounds import class_loss, duplicate_lines, format_lines
 from bench.results.scores import ScoredRun, ScoreTable, as_written, load_run
-from bench.store.run_spec import ConditionRecord, RunSpec
+from bench.store.run_spec import ConditionRecord, DataCardRecord, RunSpec
 from detectors.card import DetectorCard
-from leaderboards import CLEAN, Board, BoardNotes, cell_rows, extras, wilson
+from leaderboards import CLEAN, Board, BoardNotes, Extras, Slice, cell_rows, extras, wilson
 from leaderboards.statistics.thresholds import called_fake
 from leaderboards.tables.cells import cell_state
+from leaderboards.tables.further.periods import over_time
 from leaderboards.tables.notes import Caution, count_by_class
 from leaderboards.tables.slicing import pool
 
@@ -71,7 +76,7 @@ def build_report(run: ScoredRun) -> Report:
     board = Board(
         rows,
         _notes(spec, scores, cards),
-        extras(scores.samples, slices, scores.columns, rows, scores.training),
+        _extras(scores, slices, rows),
     )
     incomplete = int((rows["status"] != "ok").sum())
     return Report(
@@ -81,6 +86,14 @@ def build_report(run: ScoredRun) -> Report:
         tuple(remarks(board.notes.warnings, scores)),
         lost_class=spec.limit is None and class_loss(scores.samples, scores.left_out).is_incomplete,
     )
+
+
+def _extras(scores: ScoreTable, cuts: Sequence[Slice], rows: pd.DataFrame) -> Extras:
+    """Make the tables beside the cells; those over time where the data set tells of it."""
+    made = extras(scores.samples, cuts, scores.columns, rows, scores.training)
+    thresholds = {name: value for name, value in scores.thresholds.items() if not math.isnan(value)}
+    periods = over_time(scores.samples, scores.pairing, scores.columns, scores.training, thresholds)
+    return made if periods.empty else replace(made, periods=periods)
 
 
 def remarks(warnings: Sequence[Caution], scores: ScoreTable) -> Iterator[str]:
@@ -106,11 +119,13 @@ def _notes(spec: RunSpec, scores: ScoreTable, cards: Mapping[str, DetectorCard])
         bad_images=sum(kind.images for kind in scores.left_out),
         left_out=scores.left_out,
         cautions=scores.cautions,
+        shortcuts=spec.audit.shortcuts if spec.audit is not None else (),
         seed=spec.seed,
         precision=spec.precision,
         device=spec.device,
         tool_version=spec.versions["bench"],
-        versions={name: spec.versions[name] for name in libraries},
+        # Scores that were made elsewhere owe nothing to what is installed here.
+        versions={name: spec.versions[name] for name in libraries} if spec.imported is None else {},
         weights={
             label: card.weights.sha256 if card.weights else "" for label, card in cards.items()
         },
@@ -125,13 +140,20 @@ def _notes(spec: RunSpec, scores: ScoreTable, cards: Mapping[str, DetectorCard])
             f"Split: {spec.split or 'all'}.",
             *_thresholds(spec),
             *_observed_rates(spec, scores),
-            *_inputs(cards),
+            *_inputs(cards if spec.imported is None else _stated(cards)),
             *format_lines(scores.samples),
             *duplicate_lines(scores.samples),
-            *Numerics.recorded(spec.environment).sentences(),
+            *import_lines(spec.imported),
+            *_arithmetic(spec),
             *spec.suite.remarks,
         ),
+        data_card=_data_card(spec.data_card),
     )
+
+
+def _arithmetic(spec: RunSpec) -> Iterator[str]:
+    if spec.imported is None:
+        yield from Numerics.recorded(spec.environment).sentences()
 
 
 def _resolved(condition: ConditionRecord) -> str:
@@ -181,9 +203,25 @@ def _observed_rates(spec: RunSpec, scores: ScoreTable) -> Iterator[str]:
         )
 
 
+def _data_card(card: DataCardRecord | None) -> tuple[str, ...]:
+    """Say whose work the data set is, a line each."""
+    if card is None:
+        return ()
+    whose = "Data set" if card.is_own else "Data laid out as in"
+    lines = [f"{whose}: {card.reference}.", f"Licence of the data: {card.licence}."]
+    return (
+        (*lines, f"Cite as: {' '.join(card.citation.split())}") if card.citation else tuple(lines)
+    )
+
+
 def _inputs(cards: Mapping[str, DetectorCard]) -> Iterator[str]:
     for label, card in cards.items():
-        yield f"{label}: input {card.input.describe()}, fake logit {card.fake_logit}."
+        yield f"{label}: input {card.input.describe()}, {card.describe_logit()}."
+
+
+def _stated(cards: Mapping[str, DetectorCard]) -> Mapping[str, DetectorCard]:
+    """Keep the cards that came with imported scores: of other detectors nobody knows the input."""
+    return {label: card for label, card in cards.items() if card.arch != UNKNOWN}
 
 
 def _training(card: DetectorCard) -> str:

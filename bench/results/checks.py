@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
-from bench.store.run_spec import UNSTEADY, DetectorRecord
-from leaderboards import CLEAN, ScoreColumn
+from bench.datasets.layouts.base import UNKNOWN
+from bench.store.run_spec import UNSTEADY, DetectorRecord, Imported, RunSpec
+from detectors.card import DetectorCard
+from leaderboards import CLEAN, ScoreColumn, SeenBy
+from leaderboards.statistics.ranking import tied_pairs
 from leaderboards.tables.attack_checks import Check
 from leaderboards.tables.attacks import AttackFacts
+from leaderboards.tables.generator_names import strangers
 from leaderboards.tables.notes import Caution
 
 # Scores that must all lie in [0, 1] before they are taken for probabilities.
 _ENOUGH = 10
+# Share of real-fake pairs with equal scores from which a reader is warned.
+_MANY_TIES = 0.01
+_MOST_NAMED = 3
 
 
 def failed_checks(checks: Iterable[Check]) -> dict[tuple[str, str], str]:
@@ -65,6 +74,87 @@ def detector_cautions(detectors: Iterable[DetectorRecord]) -> Iterator[Caution]:
                 )
 
 
+def score_cautions(
+    spec: RunSpec,
+    labels: NDArray[np.int64],
+    columns: Sequence[ScoreColumn],
+    thresholds: Mapping[str, float],
+) -> Iterator[Caution]:
+    """Warn of what the scores themselves show, or where they come from.
+
+    Args:
+        spec: Request of the run, as its folder records it.
+        labels: (n,) 1 = AI-generated.
+        columns: Scores by detector and condition, aligned with the labels.
+        thresholds: Logit by detector above which an image is called fake.
+    """
+    yield from import_cautions(spec.imported)
+    yield from probability_cautions(columns, thresholds)
+    saturating = {d.label for d in spec.detectors if d.card.get("output") == "probability"}
+    for column in columns:
+        if column.detector in saturating and column.condition == CLEAN and spec.imported is None:
+            share = tied_pairs(labels, column.logits)
+            if share >= _MANY_TIES:
+                yield _ties(column.detector, share)
+
+
+def _ties(detector: str, share: float) -> Caution:
+    return Caution(
+        code="ties",
+        title=f"WARNING: {share:.1%} of the pairs of a real and a fake image have equal scores by {detector}",
+        advice=f"Each counts one half: its pooled AUC may be off by {share / 2:.3f} either way. Ask for more "
+        "digits, or for the logits.",
+        detector=detector,
+    )
+
+
+def import_cautions(imported: Imported | None) -> Iterator[Caution]:
+    """Warn of scores that were made elsewhere, and of what was lost in their file.
+
+    Args:
+        imported: Where the scores of a run come from; None where bench made them.
+    """
+    if imported is None:
+        return
+    names = list(imported.scores)
+    named = ", ".join(names[:_MOST_NAMED]) + (", ..." if len(names) > _MOST_NAMED else "")
+    yield Caution(
+        code="imported",
+        title=f"IMPORTED SCORES: those of {named} were read from {imported.file}, not made by bench",
+        advice="Nobody here ran these detectors: weights, preprocessing and conditions are as that file "
+        "says, and are vouched for by nobody.",
+    )
+    for detector, scores in imported.scores.items():
+        if scores.kind == "verdict":
+            yield Caution(
+                code="verdicts only",
+                title=f"WARNING: {detector} gives verdicts, no scores",
+                advice="AUC, average precision and all that ranks images are n/a; import scores, not "
+                "thresholded ones, to have them.",
+                detector=detector,
+            )
+        elif scores.tied_pairs >= _MANY_TIES:
+            yield _ties(detector, scores.tied_pairs)
+
+
+def import_lines(imported: Imported | None) -> Iterator[str]:
+    """Say what the file held of each detector, for the foot of a board."""
+    if imported is None:
+        return
+    for detector, scores in imported.scores.items():
+        plural = {"logit": "logits", "probability": "probabilities", "verdict": "verdicts"}
+        clamped = (
+            f", {scores.n_clamped} of them 0 or 1 up to 2^-24 and clamped to log-odds of that"
+            if scores.n_clamped
+            else ""
+        )
+        lacks = f"; it lacks {scores.n_missing} scores" if scores.n_missing else ""
+        yield (
+            f"{detector}: {plural[scores.kind]} from {imported.file} (sha256 {imported.sha256}){clamped}; "
+            f"{scores.tied_pairs:.2%} of the real-fake pairs, clean, are ties{lacks}."
+        )
+
+
 def probability_cautions(
     columns: Iterable[ScoreColumn], thresholds: Mapping[str, float]
 ) -> Iterator[Caution]:
@@ -89,3 +179,25 @@ def probability_cautions(
             "the sigmoid, or calibrate the threshold on a validation split.",
             detector=column.detector,
         )
+
+
+def seen_by(
+    records: Sequence[DetectorRecord], pairing: Mapping[str, Sequence[str]]
+) -> dict[str, SeenBy]:
+    """Say what every detector was trained on, and which of the data's generators nobody knows."""
+    trained = {record.label: _training(record) for record in records}
+    everyone = frozenset(name for seen in trained.values() for name in seen.generators)
+    return {
+        label: replace(seen, strangers=strangers(pairing, seen.generators, everyone))
+        for label, seen in trained.items()
+    }
+
+
+def _training(record: DetectorRecord) -> SeenBy:
+    data = DetectorCard.model_validate(record.card).training_data
+    if data is None:
+        return SeenBy(known=False)
+    if not data.generators and data.n_fake != 0:
+        # A card that names no generator says as little as one that names it "unknown".
+        return SeenBy(frozenset({UNKNOWN}), frozenset(data.domains))
+    return SeenBy(frozenset(data.generators), frozenset(data.domains))

@@ -6,7 +6,7 @@ were saved as JPEG; Grommelt et al. 2024 (arXiv:2403.17608) measured the bias in
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -17,7 +17,7 @@ from scipy.stats import chi2_contingency, fisher_exact
 from bench.datasets import FAKE, REAL
 from bench.store.run_spec import RunSpec
 from leaderboards.tables.generator_names import GeneratorName, parse_name
-from leaderboards.tables.notes import Caution, LeftOut, count_left_out
+from leaderboards.tables.notes import Caution, LeftOut, count_by_class, count_left_out
 
 # Balanced accuracy of guessing by file format or size alone from which a reader is warned.
 WARN_FROM = 0.6
@@ -59,7 +59,22 @@ def run_cautions(
     """
     # Of a limited run it is not known how many images each class had before the limit.
     compared = left_out if spec.limit is None else ()
-    return cautions(samples, spec.pairing, compared)
+    return (
+        *_dropped(spec),
+        *cautions(samples, spec.pairing, compared),
+        *(spec.audit.cautions if spec.audit is not None else ()),
+    )
+
+
+def _dropped(spec: RunSpec) -> Iterator[Caution]:
+    """Tell how many copies were dropped: the numbers are of another set than the published one."""
+    if spec.copies:
+        n = sum(kind.images for kind in spec.copies)
+        yield Caution(
+            code="copies dropped",
+            title=f"COPIES DROPPED: {n} of {spec.n_images + n} images ({count_by_class(spec.copies)})",
+            advice="Every picture counts once, for every detector alike; the data as published hold them.",
+        )
 
 
 def cautions(

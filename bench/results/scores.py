@@ -16,21 +16,20 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from bench.datasets.layouts.base import UNKNOWN
 from bench.protocol.cuts import cut_samples
 from bench.results.checks import (
     black_box_hint,
     detector_cautions,
     failed_checks,
-    probability_cautions,
+    score_cautions,
+    seen_by,
 )
 from bench.results.confounds import count_run, run_cautions
 from bench.store.run_shards import RunShards, StoredScores
-from bench.store.run_spec import ConditionRecord, DetectorRecord, Failure, RunSpec
+from bench.store.run_spec import ConditionRecord, Failure, RunSpec
 from bench.store.rundir import CONFIG_NAME, RunDir, RunRecord
 from bench.store.shards import ShardDamagedError
 from bench.support.user_file import border
-from detectors.card import DetectorCard
 from leaderboards import CLEAN, ScoreColumn, SeenBy, Slice, Status
 from leaderboards.tables.attack_checks import AttackScores, Check, check_attacks
 from leaderboards.tables.notes import Caution, LeftOut
@@ -110,6 +109,7 @@ class _ConditionScores:
     stored: StoredScores
     status: Status
     reason: str
+    verdicts: bool = False  # logits say no more than real or fake
 
     def column(self, keep: NDArray[np.bool_]) -> ScoreColumn:
         """Restrict the scores to the images that are kept, (n,) bool, as a board needs them."""
@@ -123,7 +123,8 @@ class _ConditionScores:
             linf=attack["linf"][keep] if attack else None,
             l2=attack["l2"][keep] if attack else None,
             steps=attack["steps"][keep] if attack else None,
-            ranked=self.record.facts is None or not self.record.facts.stops_early,
+            ranked=not self.verdicts
+            and (self.record.facts is None or not self.record.facts.stops_early),
         )
 
 
@@ -173,7 +174,10 @@ def read_scores(record: RunRecord, *, set_aside: bool) -> ScoredRun:
     shards.check()
     bad = {path: reason for scores in conditions for path, reason in scores.stored.bad.items()}
     keep = ~samples["sample_id"].isin(bad).to_numpy()
-    checks = _check_attacks(conditions, samples["label"].to_numpy(), keep, thresholds)
+    # Of an imported attack without sizes nobody says which images it changed.
+    ours = spec.imported is None
+    checkable = [c for c in conditions if ours or not c.record.attack or c.stored.has_sizes]
+    checks = _check_attacks(checkable, samples["label"].to_numpy(), keep, thresholds)
     conditions = _marked(conditions, failed_checks(checks))
     columns = tuple(scores.column(keep) for scores in conditions)
     left_out = count_run(spec, samples[~keep])
@@ -192,25 +196,15 @@ def read_scores(record: RunRecord, *, set_aside: bool) -> ScoredRun:
         thresholds=thresholds,
         bad=bad,
         checks=tuple(checks),
-        training={detector.label: _training(detector) for detector in spec.detectors},
+        training=seen_by(spec.detectors, spec.pairing),
         left_out=left_out,
         cautions=(
-            *probability_cautions(columns, thresholds),
+            *score_cautions(spec, samples["label"].to_numpy()[keep], columns, thresholds),
             *detector_cautions(spec.detectors),
             *run_cautions(spec, samples[keep], left_out),
         ),
     )  # fmt: skip
     return ScoredRun(spec, scores)
-
-
-def _training(record: DetectorRecord) -> SeenBy:
-    data = DetectorCard.model_validate(record.card).training_data
-    if data is None:
-        return SeenBy(known=False)
-    if not data.generators and data.n_fake != 0:
-        # A card that names no generator says as little as one that names it "unknown".
-        return SeenBy(frozenset({UNKNOWN}), frozenset(data.domains))
-    return SeenBy(frozenset(data.generators), frozenset(data.domains))
 
 
 def _thresholds(spec: RunSpec) -> dict[str, float]:
@@ -252,8 +246,10 @@ def _read_conditions(
             status = "failed"
             reason = "its threshold is not chosen yet: run the same command again"
         else:
-            status, reason = _stored_status(stored, records[condition])
-        conditions.append(_ConditionScores(detector, records[condition], stored, status, reason))
+            status, reason = stored_status(stored, records[condition])
+        verdicts = spec.imported is not None and spec.imported.scores[detector].kind == "verdict"
+        scores = _ConditionScores(detector, records[condition], stored, status, reason, verdicts)
+        conditions.append(scores)
     return conditions
 
 
@@ -264,7 +260,8 @@ def _failure_status(failure: Failure, record: ConditionRecord, spec: RunSpec) ->
     return failure.status, failure.reason + black_box_hint(record.facts, attacks)
 
 
-def _stored_status(stored: StoredScores, record: ConditionRecord) -> tuple[Status, str]:
+def stored_status(stored: StoredScores, record: ConditionRecord) -> tuple[Status, str]:
+    """Judge stored scores of one condition: the status of its column, and the reason."""
     if stored.missing:
         return (
             "incomplete",

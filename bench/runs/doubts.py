@@ -105,11 +105,12 @@ def _salt(detector: Detector, device: torch.device) -> str:
 
 def _probe(detector: Detector, device: torch.device) -> str:
     """Digest the logits of a few fixed canvases: flat grey, a ramp, noise, a checkerboard."""
-    side = detector.card.input.size or 64
-    noise = np.random.default_rng(0).random((3, side, side))
-    ramp = np.broadcast_to(np.linspace(0, 1, side), (3, side, side))
-    checks = np.broadcast_to(np.indices((side, side)).sum(0) % 2, (3, side, side))
-    canvases = np.stack([np.full((3, side, side), 0.5), ramp, noise, checks])
+    size = detector.card.input.canvas_or(64)
+    shape = (3, *size)
+    noise = np.random.default_rng(0).random(shape)
+    ramp = np.broadcast_to(np.linspace(0, 1, size[1]), shape)
+    checks = np.broadcast_to(np.indices(size).sum(0) % 2, shape)
+    canvases = np.stack([np.full(shape, 0.5), ramp, noise, checks])
     batch = torch.from_numpy(np.round(canvases * 255) / 255).to(device, torch.float32)
     try:
         with torch.inference_mode():

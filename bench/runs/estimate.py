@@ -176,8 +176,8 @@ def _rate(engine: Engine, label: str) -> float:
     """Measure forward passes a second, all threads at work: the best of a few rounds."""
     scorer = engine.scorer
     detector, size = scorer.setup.detectors[label], scorer.setup.batch_sizes[label]
-    side = detector.card.input.size or _NATIVE_SIDE
-    canvas = np.random.default_rng(0).integers(0, 256, (3, side, side), np.uint8)
+    shape = (3, *detector.card.input.canvas_or(_NATIVE_SIDE))
+    canvas = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
     batches = scorer.setup.threads if scorer.networks[detector].parallel else 1
     canvases, best = [canvas] * (size * batches), float("inf")
     for _ in range(_ROUNDS):

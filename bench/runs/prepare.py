@@ -11,14 +11,17 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from bench.audit.before_run import Audited, audit_first
 from bench.datasets import DecodePolicy, Manifest
 from bench.datasets.open import open_data
 from bench.datasets.real_pairing import pair_reals
+from bench.errors import BenchError
 from bench.inference.batches import auto_batch
 from bench.inference.device import cpu_threads, device_name, pick_device, quiet_numerics
 from bench.inference.profiling import Stopwatch
 from bench.protocol.condition import Condition, each_surrogate
 from bench.protocol.cuts import cut_samples
+from bench.protocol.suite import SLICINGS, Suite
 from bench.runs.calibration import calibration_chunks
 from bench.runs.loading import Loader, load
 from bench.runs.request import RunRequest
@@ -32,6 +35,7 @@ from bench.store.shards import Store
 from bench.store.units import CHUNK_IMAGES, Chunk, Plan, PlannedDetector, Settings
 from bench.support.progress import Progress
 from detectors.base import Detector
+from detectors.inputs.spec import InputSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +76,7 @@ class Prepared:
         batch_sizes: Images in a batch to begin with, by label.
         device: Where networks run.
         policy: How images are decoded.
+        audited: What the audit before the run found, and the copies that it dropped.
         watch: Stopwatch that times every stage.
         elsewhere: The machine that scores, where it is not this one.
     """
@@ -94,6 +99,7 @@ class Prepared:
     batch_sizes: Mapping[str, int]
     device: torch.device
     policy: DecodePolicy
+    audited: Audited = field(default_factory=Audited)
     watch: Stopwatch = field(default_factory=Stopwatch)
     elsewhere: Machine | None = None
 
@@ -172,6 +178,42 @@ class Prepared:
         return planning.build(chunks, planned, conditions, settings)
 
 
+def _index(request: RunRequest, split: str, progress: Progress) -> Manifest:
+    """Index the images of the split that is scored, and of the one that thresholds are chosen on.
+
+    Raises:
+        BenchError: There are none, or the suite cuts them by what they do not have.
+    """
+    chosen_on = request.suite.policy.split
+    manifest = open_data(
+        request.data or request.suite.dataset,
+        progress,
+        layout=request.layout,
+        columns=request.columns,
+        reals=request.reals,
+        cache=request.cache,
+        splits=[split, *([chosen_on] if chosen_on else [])] if split else None,
+    )
+    _check_slices(request.suite, manifest)
+    progress.note(f"{manifest.name}: recognised as {manifest.recognised}; {len(manifest)} images")
+    return manifest
+
+
+def _check_slices(suite: Suite, manifest: Manifest) -> None:
+    """Refuse a suite that cuts by a column which the data do not have.
+
+    Raises:
+        BenchError: Names the columns there are.
+    """
+    for cut in suite.slices:
+        if cut not in SLICINGS and cut not in manifest.free_names:
+            there = ", ".join(manifest.free_names) or "none beside ours"
+            raise BenchError(
+                f"suite {suite.name} cuts by {cut!r}, a column that {manifest.name} does not have (it has "
+                f"{there}): add it to the data's table, or take it out of slices"
+            )
+
+
 def environment(request: RunRequest, device: torch.device) -> dict[str, Any]:
     """Describe what of this installation and of a request can change a score on a device."""
     return scoring_environment(device_name(device), request.numerics.fingerprint)
@@ -205,18 +247,12 @@ def prepare(
     quiet_numerics(here)
     split = request.suite.split if request.split is None else request.split
     policy = request.suite.policy
-    manifest = open_data(
-        request.data or request.suite.dataset,
-        progress,
-        layout=request.layout,
-        cache=request.cache,
-        splits=[split, *([policy.split] if policy.split else [])] if split else None,
-    )
-    progress.note(f"{manifest.name}: recognised as {manifest.recognised}; {len(manifest)} images")
+    manifest = _index(request, split, progress)
     everything = manifest.rows(split)
     rows = planning.select(manifest, split, request.limit, request.seed)
-    pairing = pair_reals(manifest, rows, request.suite.pairing)
-    chunks = planning.cut(manifest, rows)
+    audited = audit_first(request.wishes(dry=dry), manifest, rows, progress)
+    pairing = pair_reals(manifest, audited.rows, request.suite.pairing)
+    chunks = planning.cut(manifest, audited.rows)
     calibration = calibration_chunks(manifest, policy, chunks, request.limit, request.seed)
     conditions = each_surrogate(request.suite.parsed, [d.label for d in request.detectors])
     _check_cuts(manifest, rows, pairing, request, split)
@@ -226,7 +262,7 @@ def prepare(
     return Prepared(
         request=request,
         manifest=manifest,
-        rows=rows,
+        rows=audited.rows,
         n_available=len(everything),
         pairing=pairing,
         chunks=chunks,
@@ -239,6 +275,7 @@ def prepare(
         device=device,
         policy=DecodePolicy(),
         broken=loaded.broken,
+        audited=audited,
         missing_weights=loaded.missing,
         surrogates=loaded.surrogates,
         surrogate_identities={name: loaded.identities[name].digest for name in loaded.surrogates},
@@ -252,7 +289,7 @@ def _batch_sizes(
 ) -> dict[str, int]:
     """Choose each detector's batch: formed inside a chunk, a larger one would only be padded."""
     return {
-        label: min(request.batch_size or auto_batch(detector.card.input.size, device), CHUNK_IMAGES)
+        label: min(request.batch_size or _auto_batch(detector.card.input, device), CHUNK_IMAGES)
         for label, detector in detectors.items()
     }
 
@@ -273,4 +310,13 @@ def _check_cuts(
     keys = ["label", "generator", "domain"]
     kinds = manifest.table.select(keys).take(rows).group_by(keys).aggregate([]).to_pandas()
     kinds["sample_id"] = [str(number) for number in range(len(kinds))]
-    cut_samples(kinds, request.suite.slices, pairing, dataset=manifest.name, split=split)
+    cuts = [cut for cut in request.suite.slices if cut in SLICINGS]
+    if cuts:
+        cut_samples(kinds, cuts, pairing, dataset=manifest.name, split=split)
+
+
+def _auto_batch(rule: InputSpec, device: torch.device) -> int:
+    """Images a batch that are tried first; a gradient keeps every view of every image in memory."""
+    if rule.views == "one":
+        return auto_batch(rule.canvas, device)
+    return auto_batch(rule.network_input, device, rule.count_views(rule.canvas_or(64)))

@@ -1,21 +1,22 @@
-"""A prepared run as run.json has it."""
+"""A prepared run as run.json has it, and the report of what has been recorded."""
 
 from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Mapping
 from pathlib import Path
 
-from bench.datasets.open import POCKET
+from bench.datasets import Manifest
+from bench.datasets.open import POCKET, known_card
 from bench.inference.detector import DetectorRequest
-from bench.protocol.attack_facts import attack_facts
-from bench.protocol.condition import Condition
 from bench.protocol.severity import curves
+from bench.results.board import Report, build_report
+from bench.results.scores import read_scores
 from bench.runs.prepare import Prepared
 from bench.runs.settled import Settled
 from bench.store.provenance import git_state, versions
-from bench.store.run_spec import ConditionRecord, DetectorRecord, RunSpec
+from bench.store.run_spec import ConditionRecord, DataCardRecord, DetectorRecord, RunSpec
+from bench.store.rundir import RunDir, RunRecord
 from leaderboards.tables.notes import count_left_out
 
 
@@ -27,15 +28,20 @@ def run_spec(prepared: Prepared, settled: Settled) -> RunSpec:
     split = request.suite.split if request.split is None else request.split
     return RunSpec(
         suite=request.suite,
-        data=_place(request.data or request.suite.dataset),
+        data=place(request.data or request.suite.dataset),
+        columns=dict(request.columns),
+        reals=tuple(str(place.resolve()) for place in request.reals),
         dataset=manifest.name,
         layout=manifest.layout,
+        data_card=_data_card(manifest, request.data or request.suite.dataset),
         pairing={name: tuple(sources) for name, sources in prepared.pairing.items()},
         manifest_digest=manifest.digest,
         left_out=count_left_out(
             (row["label"], row["generator"], row["domain"])
             for row in manifest.lost_from(split).to_pylist()
         ),
+        copies=prepared.audited.copies,
+        audit=prepared.audited.record,
         split=split,
         limit=request.limit,
         n_images=len(prepared.rows),
@@ -54,7 +60,7 @@ def run_spec(prepared: Prepared, settled: Settled) -> RunSpec:
         ),
         surrogates=dict(prepared.surrogate_identities),
         thresholds=dict(settled.thresholds),
-        conditions=tuple(_condition_record(c, severity) for c in prepared.conditions.values()),
+        conditions=tuple(ConditionRecord.of(c, severity) for c in prepared.conditions.values()),
         seed=request.seed,
         precision=request.numerics.precision,
         device=prepared.device.type,
@@ -68,8 +74,15 @@ def run_spec(prepared: Prepared, settled: Settled) -> RunSpec:
     )
 
 
-def _place(data: str) -> str:
-    """A data set as it was named: an embedded one by its name, any other by its place."""
+def _data_card(manifest: Manifest, data: str) -> DataCardRecord | None:
+    known = known_card(manifest, data)
+    if known is None:
+        return None
+    return DataCardRecord(**dataclasses.asdict(known.card), is_own=known.is_own)
+
+
+def place(data: str) -> str:
+    """Name a data set as it was named: an embedded one by its name, any other by its place."""
     return data if data == POCKET else str(Path(data).resolve())
 
 
@@ -77,25 +90,21 @@ def _asked(detector: DetectorRequest) -> str:
     """A detector as it was named, with all that was said beside it."""
     absolute = detector.absolute()
     parts = [absolute.name, absolute.weights, absolute.fake_logit]
-    return " ".join(str(part) for part in parts if part is not None)
+    foreign = [f"{flag} {value}" for flag, value in absolute.foreign.items()]
+    return " ".join([*(str(part) for part in parts if part is not None), *foreign])
 
 
-def _condition_record(
-    condition: Condition, severity: Mapping[str, tuple[str, int]]
-) -> ConditionRecord:
-    series, strength = severity.get(str(condition), ("", 0))
-    equaliser = Condition(condition.equaliser).corruptions
-    remarks = [
-        corruption.as_done
-        for corruption in (*equaliser, *condition.corruptions)
-        if corruption.as_done
-    ]
-    return ConditionRecord(
-        spelled=str(condition),
-        resolved=": ".join([condition.resolved, *(["; then ".join(remarks)] if remarks else [])]),
-        family=series,
-        strength=strength,
-        attack=condition.attack is not None,
-        facts=attack_facts(condition),
-        must_change=any(not corruption.may_be_identity for corruption in condition.corruptions),
-    )
+def report_with(folder: RunDir, record: RunRecord, manifest: Manifest) -> Report:
+    """Record the failures, build the report, and list every image that was left out.
+
+    The report is made from what this run has recorded, not from what the folder says by now.
+
+    Raises:
+        ShardDamagedError: Scores are damaged; they have been set aside.
+    """
+    folder.failed(record.failures)
+    finished = build_report(read_scores(record, set_aside=True))
+    lost = manifest.lost_from(record.spec.split).to_pylist()
+    indexed = [(row["path"], row["reason"]) for row in lost]
+    folder.left_out(sorted({*indexed, *finished.bad}))
+    return finished

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from bench.audit.before_run import Wishes
 from bench.errors import BenchError, NothingSelectedError
 from bench.inference.detector import DetectorRequest
 from bench.inference.numerics import Numerics
@@ -42,6 +44,8 @@ class RunRequest:
         suite: The protocol: conditions, slices and threshold policy.
         data: A folder or file; ``None`` takes the suite's data set.
         layout: Name of the layout, or ``auto``.
+        columns: Which columns of tables are which of ours.
+        reals: Places of further real images.
         split: ``None`` takes the suite's; ``""`` takes every image.
         out: The run's folder; ``None`` is ``runs/<suite>``, or a folder beside it where that one holds
             another request.
@@ -57,6 +61,8 @@ class RunRequest:
         tls: Certificates for the cluster.
         isolate: Score each detector in a process of its own.
         timeout: Seconds that a unit may take, and the building of a detector; isolates.
+        audit: Read the files of some images first, and say on the board what they give away.
+        drop_duplicates: Score every picture once: copies are left out for every detector alike.
         force: Replace what another request has left in the folder.
         command: The command line, to be kept beside the results; empty where there is none.
     """
@@ -65,6 +71,8 @@ class RunRequest:
     suite: Suite
     data: str | None = None
     layout: str = "auto"
+    columns: Mapping[str, str] = field(default_factory=dict)
+    reals: tuple[Path, ...] = ()
     split: str | None = None
     out: Path | None = None
     store: Path | None = None
@@ -79,6 +87,8 @@ class RunRequest:
     tls: Tls = field(default_factory=Tls)
     isolate: bool = False
     timeout: float | None = None
+    audit: bool = True
+    drop_duplicates: bool = False
     force: bool = False
     command: tuple[str, ...] = ()
 
@@ -99,6 +109,15 @@ class RunRequest:
     def isolated(self) -> bool:
         """Whether detectors get processes of their own; a limit in time needs one to end."""
         return self.isolate or self.timeout is not None
+
+    def wishes(self, *, dry: bool = False) -> Wishes:
+        """Say what the audit before the run is to do; where nothing is scored, only what a suite requires."""
+        return Wishes(
+            suite=self.suite,
+            audit=self.audit and not dry,
+            drop_duplicates=self.drop_duplicates,
+            cache=self.cache,
+        )
 
     def check(self) -> None:
         """Refuse what contradicts itself, before any work.
@@ -125,6 +144,10 @@ class RunRequest:
             raise BenchError(f"--limit {self.limit}: give at least 2, one real and one fake image")
         if self.batch_size is not None and self.batch_size < 1:
             raise BenchError(f"--batch-size {self.batch_size}: give at least 1, or auto")
+        if self.suite.requires_audit and not self.audit:
+            raise BenchError(
+                f"--no-audit contradicts suite {self.suite.name!r}, which requires an audit: leave it out"
+            )
         if self.timeout is not None and not 0 < self.timeout < float("inf"):
             raise BenchError(f"--timeout {self.timeout:g}: give a number of seconds above 0")
         if self.cluster is not None and self.isolated:

@@ -11,11 +11,9 @@ from pathlib import Path
 
 import torch
 
-from bench.datasets import Manifest
 from bench.errors import BenchError
 from bench.inference.profiling import Profile
-from bench.results.board import Report, build_report
-from bench.results.scores import read_scores
+from bench.results.board import Report
 from bench.runs import calibration
 from bench.runs.cluster.connect import connected
 from bench.runs.cluster.dispatch import Dispatcher, machine
@@ -27,7 +25,7 @@ from bench.runs.isolation.detectors import Isolation
 from bench.runs.isolation.executor import Isolated
 from bench.runs.isolation.process import Children
 from bench.runs.prepare import Prepared, prepare
-from bench.runs.record import run_spec
+from bench.runs.record import report_with, run_spec
 from bench.runs.request import RunRequest
 from bench.runs.settled import Settled
 from bench.scoring.engine import Counts
@@ -273,19 +271,3 @@ class _Run:
             cost = weight(prepared.conditions[unit.condition])
             self.progress.advance(len(chunk.rows) * cost)
         return failures.in_order(plan)
-
-
-def report_with(folder: RunDir, record: RunRecord, manifest: Manifest) -> Report:
-    """Record the failures, build the report, and list every image that was left out.
-
-    The report is made from what this run has recorded, not from what the folder says by now.
-
-    Raises:
-        ShardDamagedError: Scores are damaged; they have been set aside.
-    """
-    folder.failed(record.failures)
-    finished = build_report(read_scores(record, set_aside=True))
-    lost = manifest.lost_from(record.spec.split).to_pylist()
-    indexed = [(row["path"], row["reason"]) for row in lost]
-    folder.left_out(sorted({*indexed, *finished.bad}))
-    return finished

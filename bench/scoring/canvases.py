@@ -64,7 +64,7 @@ def geometry(label: str, detector: Detector) -> Hashable:
     if not detector.fits_by_card:
         return label  # a fit of its own
     spec = detector.card.input
-    return spec.fit, spec.size, spec.interpolation
+    return spec.geometry
 
 
 def make_ready(

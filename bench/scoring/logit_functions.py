@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 
 def surrogate_logits(surrogate: Replicas) -> LogitFn:
     """Make the surrogate's logit function on another detector's canvases, resized where sizes differ."""
-    side = surrogate.card.input.size
+    canvas = surrogate.card.input.canvas
 
     def logits(images: Tensor) -> Tensor:
-        if side is not None and images.shape[2:] != (side, side):
-            images = F.interpolate(images, (side, side), mode="bilinear", antialias=True)
+        if canvas is not None and images.shape[2:] != canvas:
+            images = F.interpolate(images, canvas, mode="bilinear", antialias=True)
             images = images.clamp(0, 1)
         return surrogate.checked_logits(images)
 

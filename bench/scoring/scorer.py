@@ -41,7 +41,7 @@ from bench.scoring.logit_functions import behind, surrogate_logits
 from bench.scoring.outcomes import BatchTooLargeError, Failed, Scored
 from bench.scoring.setup import Setup
 from bench.scoring.unit_table import unit_table
-from detectors.errors import described
+from detectors.errors import GradientError, described
 
 if TYPE_CHECKING:
     from bench.store.units import Unit
@@ -168,7 +168,7 @@ class Scorer:
                 yield Scored(unit, self._score_unit(unit, work, attacks))
             except torch.OutOfMemoryError as error:
                 raise BatchTooLargeError(label) from error
-            except NotAttackableError as error:
+            except (NotAttackableError, GradientError) as error:
                 yield Failed(unit, "not attackable", _says(error))
             except Exception as error:  # the user's own code may raise anything
                 yield _failed(unit, error)
@@ -253,7 +253,7 @@ class Scorer:
         attack, position = condition.attack, len(condition.before)
         assert attack is not None
         if attack.needs_gradient and not source.card.differentiable:
-            raise NotAttackableError("its card says that its gradient means nothing")
+            raise NotAttackableError(source.detector.no_gradient)
         transferred = getattr(attack, "surrogate", None) is not None
         logits = surrogate_logits(source) if transferred else source.checked_logits
         draws_for = purpose(position, condition.chain[position])

@@ -33,6 +33,11 @@ class StoredScores:
     missing: int
     bad: Mapping[str, str]
 
+    @property
+    def has_sizes(self) -> bool:
+        """Whether the size of the change is stored for any image."""
+        return not bool(np.isnan(self.attack["linf"]).all())
+
 
 class RunShards:
     """Reads the shards of one run; damaged ones are noted, so that one error can name them all.

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from collections.abc import Mapping
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict
 
+from bench.protocol.attack_facts import attack_facts
+from bench.protocol.condition import Condition
 from bench.protocol.suite import Suite
 from leaderboards.tables.attacks import AttackFacts
-from leaderboards.tables.notes import LeftOut
+from leaderboards.tables.notes import Caution, LeftOut, ShortcutRow
 
 SCHEMA_VERSION = 1
 # What a detector's remark begins with where its answers vary.
 UNSTEADY = "not deterministic"
+# What a file of scores made elsewhere may hold.
+ScoreKind = Literal["logit", "probability", "verdict"]
 
 
 class _Record(BaseModel):
@@ -42,6 +47,33 @@ class ConditionRecord(_Record):
     strength: int = 0
     facts: AttackFacts | None = None
 
+    @classmethod
+    def of(cls, condition: Condition, severity: Mapping[str, tuple[str, int]]) -> Self:
+        """Describe a condition as a run records it.
+
+        Args:
+            condition: The condition itself.
+            severity: Condition, as spelled, to its severity curve and its strength there.
+        """
+        series, strength = severity.get(str(condition), ("", 0))
+        equaliser = type(condition)(condition.equaliser).corruptions
+        remarks = [
+            corruption.as_done
+            for corruption in (*equaliser, *condition.corruptions)
+            if corruption.as_done
+        ]
+        return cls(
+            spelled=str(condition),
+            resolved=": ".join(
+                [condition.resolved, *(["; then ".join(remarks)] if remarks else [])]
+            ),
+            family=series,
+            strength=strength,
+            attack=condition.attack is not None,
+            facts=attack_facts(condition),
+            must_change=any(not corruption.may_be_identity for corruption in condition.corruptions),
+        )
+
 
 class ThresholdRecord(_Record):
     """A chosen threshold, and the images it was chosen on.
@@ -68,19 +100,80 @@ class Failure(_Record):
     reason: str
 
 
+class ImportedScores(_Record):
+    """How one detector's scores stood in a file, and what was lost in them.
+
+    Attributes:
+        kind: What the file gave: logits, probabilities of the class AI-generated, or verdicts.
+        n_clamped: Probabilities of (almost) exactly 0 or 1, brought to the largest log-odds.
+        tied_pairs: Share of the pairs of a real and a fake image, clean, that have equal scores.
+        n_missing: Scores that the file lacks or that are no numbers; their images were left out.
+    """
+
+    kind: ScoreKind
+    n_clamped: int = 0
+    tied_pairs: float = 0.0
+    n_missing: int = 0
+
+
+class Imported(_Record):
+    """The file that scores were read from, where no detector of this run was run by bench.
+
+    Attributes:
+        file: Name of the file, without its folder.
+        sha256: Hash of the file, 64 hex digits.
+        scores: Detector to what the file gave of it.
+    """
+
+    file: str
+    sha256: str
+    scores: dict[str, ImportedScores]
+
+
+class AuditRecord(_Record):
+    """What the short audit before a run found.
+
+    Attributes:
+        images: Number of images whose files were read.
+        shortcuts: How well the files alone tell real from fake.
+        cautions: What of that makes numbers unusable.
+    """
+
+    images: int
+    shortcuts: tuple[ShortcutRow, ...] = ()
+    cautions: tuple[Caution, ...] = ()
+
+
+class DataCardRecord(_Record):
+    """Whose work the data set is, and whether that is its own card or that of the set it is laid out like."""
+
+    reference: str
+    licence: str
+    citation: str = ""
+    is_own: bool = True
+
+
 class RunSpec(_Record):
     """The resolved request: every choice that was made, by the user or for them.
 
-    ``left_out`` counts the images of the split that could not be used when the data were indexed.
+    ``left_out`` counts the images of the split that could not be used when the data were indexed;
+    ``imported`` says where scores come from that were made elsewhere, ``copies`` counts images that were
+    selected and dropped because another one shows the same (None: not asked), ``audit`` is what was found
+    before the run.
     """
 
     schema_version: int = SCHEMA_VERSION
     suite: Suite
     data: str = ""
+    columns: dict[str, str] = {}
+    reals: tuple[str, ...] = ()
     dataset: str
     layout: str
+    data_card: DataCardRecord | None = None
     pairing: dict[str, tuple[str, ...]]
     left_out: tuple[LeftOut, ...] = ()
+    copies: tuple[LeftOut, ...] | None = None
+    audit: AuditRecord | None = None
     manifest_digest: str
     split: str
     limit: int | None
@@ -90,8 +183,9 @@ class RunSpec(_Record):
     surrogates: dict[str, str] = {}
     conditions: tuple[ConditionRecord, ...]
     thresholds: dict[str, ThresholdRecord] = {}
+    imported: Imported | None = None
     seed: int
-    precision: Literal["fp32", "bf16"]
+    precision: Literal["fp32", "bf16", "unknown"]
     device: str
     environment: dict[str, Any]
     decode: dict[str, Any]
@@ -115,6 +209,8 @@ class RunSpec(_Record):
             "equalise": self.suite.equalise,
             "pairing": self.suite.pairing,
             "data": self.data,
+            "columns": self.columns,
+            "reals": list(self.reals),
             "split": self.split,
             "limit": self.limit,
             "seed": self.seed,
@@ -124,6 +220,8 @@ class RunSpec(_Record):
             "exact": self.environment.get("exact", True),
             "compile": self.environment.get("compiled", False),
             "device": self.device,
+            # Only where it is asked for: folders of earlier runs are found again by what they hold.
+            **({"drop duplicates": True} if self.copies is not None else {}),
         }
 
     def differences(self, other: RunSpec) -> list[str]:
@@ -134,9 +232,9 @@ class RunSpec(_Record):
         taken for another request.
         """
         here, there = self.request, other.request
-        keys = [key for key in here if here[key] != there[key]]
+        keys = [key for key in {**here, **there} if here.get(key) != there.get(key)]
         if self.manifest_digest == other.manifest_digest:
-            keys = [key for key in keys if key != "data"]
+            keys = [key for key in keys if key not in ("data", "columns", "reals")]
         if len(self.detectors) == len(other.detectors) and all(
             one.label == two.label
             and (one.asked == two.asked != "" or one.identity == two.identity)

@@ -82,14 +82,15 @@ class RunDir:
     ) -> RunRecord:
         """Record what is about to be done, before doing it; returns the record."""
         (self.root / FAILURES_NAME).unlink(missing_ok=True)
-        tables = {MANIFEST_NAME: manifest.table.take(rows), UNITS_NAME: _units_table(plan)}
+        tables = {MANIFEST_NAME: manifest.whole_table.take(rows), UNITS_NAME: _units_table(plan)}
         digests = {}
         for name, table in tables.items():
             content = _parquet_bytes(table)
             digests[name] = bytes_digest(content)
             write_atomic(self.root / name, _writing(content))
         spec = spec.model_copy(update={"files": digests})
-        document = sealed(json.loads(spec.model_dump_json()))
+        unsaid = {"imported"} if spec.imported is None else None
+        document = sealed(json.loads(spec.model_dump_json(exclude=unsaid)))
         text = json.dumps(document, indent=2, ensure_ascii=False)
         write_text(self.root / SPEC_NAME, text + "\n")
         return RunRecord(self.root, spec, tables[MANIFEST_NAME], tables[UNITS_NAME])

@@ -16,7 +16,7 @@ import torch
 from safetensors.torch import load_file, save
 from torch import Tensor
 
-from bench.datasets.sources.image_bytes import parquet_row
+from bench.datasets.sources.image_bytes import is_embedded
 from bench.store.provenance import versions
 from bench.support.files import write_atomic, write_text
 from bench.support.progress import Progress
@@ -65,7 +65,7 @@ def write_split(plan: TrainingPlan, path: Path) -> None:
     Data in Parquet have no file an image to name, so there is none for them.
     """
     table = plan.manifest.table
-    if any(parquet_row(locator) for locator in table["locator"].to_pylist()[:1]):
+    if any(is_embedded(locator) for locator in table["locator"].to_pylist()[:1]):
         return
     uses = np.full(len(table), "", dtype=object)
     uses[plan.split.train] = "train"

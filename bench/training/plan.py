@@ -18,6 +18,7 @@ from bench.training.options import TrainOptions, TrainRequest
 from bench.training.settings import Settings
 from detectors.card import InputSpec
 from detectors.errors import DetectorError
+from detectors.inputs.spec import sides
 from detectors.network import Architecture
 from detectors.pretrained import imagenet_state, read_start, start_from
 
@@ -101,7 +102,7 @@ def plan_training(request: TrainRequest, progress: Progress) -> TrainingPlan:
         name = options.name or f"{arch.name.rpartition('/')[2]}.{manifest.name}"
         split = split_rows(manifest, settings)
         torch.manual_seed(settings.seed)
-        network = arch.network(settings.outputs, spec.size)
+        network = arch.network(settings.outputs, spec.network_input)
         started_from = _start(network, arch, request, progress)
     except DetectorError as error:
         raise BenchError(f"{settings.detector}: {error}") from error
@@ -116,7 +117,14 @@ def _canvas(arch: Architecture, settings: Settings) -> InputSpec:
         raise BenchError(
             f"{arch.name} takes images of any size: give one with --size to train in batches"
         )
-    return arch.input.model_copy(update={"size": size, "fit": fit})
+    if arch.input.views != "one":
+        raise BenchError(f"{arch.name} scores views of an image, which cannot be trained here")
+    changed = arch.input.model_dump() | {"size": size, "fit": fit}
+    if (size, fit) != (arch.input.size, arch.input.fit):
+        # A rectangle is cut from the smallest image that covers it, whatever its shape.
+        covers = fit == "shortest-crop" and not isinstance(size, int)
+        changed["resize_to"] = max(sides(size)) if covers else None
+    return InputSpec(**changed)
 
 
 def _start(

@@ -16,6 +16,9 @@ Precision = Literal["fp32", "bf16", "fp16"]
 Fit = Literal["resize", "shortest-crop", "crop"]
 
 
+_Side = Annotated[int, Field(ge=8, le=4096)]
+
+
 class _Strict(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -25,7 +28,7 @@ class Settings(_Strict):
 
     Attributes:
         detector: Name of the architecture.
-        size: Side of the canvas in px; ``None`` takes the architecture's own.
+        size: Side of the canvas in px, or height and width; ``None`` takes the architecture's own.
         fit: How images become the canvas; ``None`` takes the architecture's own.
         outputs: Outputs of the head: 1 (one logit) or 2 (softmax over real, fake).
         optimizer: Usual name of the optimiser.
@@ -58,7 +61,7 @@ class Settings(_Strict):
     """
 
     detector: str
-    size: int | None = Field(default=None, ge=8, le=4096)
+    size: _Side | tuple[_Side, _Side] | None = None
     fit: Fit | None = None
     outputs: Literal[1, 2] = 1
     optimizer: Literal["adam", "adamw", "sgd"] = "adam"

@@ -4,52 +4,20 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
+from detectors.card import Output
 from detectors.errors import DetectorError
+from detectors.options import FLAGS, LoadOptions
+
+__all__ = ["FLAGS", "Adapter", "FindArchitecture", "LoadOptions", "Output"]
 
 if TYPE_CHECKING:
     from detectors.base import Detector
-    from detectors.card import FakeLogit
     from detectors.network import Architecture
 
 # From an architecture's name to what the lists have under it.
 FindArchitecture = Callable[[str], "Architecture | type[Detector]"]
-
-
-@dataclass(frozen=True, slots=True)
-class LoadOptions:
-    """What a user may say beside a detector's name.
-
-    Attributes:
-        weights: A weights file; ``None`` for those that belong to the name.
-        fake_logit: Label direction of a head whose weights come without a card.
-        allow_untrained: Build the detector with random weights where it has none.
-    """
-
-    weights: Path | None = None
-    fake_logit: FakeLogit | None = None
-    allow_untrained: bool = False
-
-    def refuse(self, name: str, *, weights: str = "", fake_logit: str = "") -> None:
-        """Refuse an option that would have no effect.
-
-        Args:
-            name: The detector as typed.
-            weights: Why a weights file has none; empty where it has one.
-            fake_logit: Why a label direction has none; empty where it has one.
-
-        Raises:
-            DetectorError: If such an option is given.
-        """
-        if weights and self.weights is not None:
-            raise DetectorError(f"--weights {self.weights} has no effect on {name}: {weights}")
-        if fake_logit and self.fake_logit is not None:
-            raise DetectorError(
-                f"--fake-logit {self.fake_logit} has no effect on {name}: {fake_logit}"
-            )
 
 
 class Adapter(ABC):

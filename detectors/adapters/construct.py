@@ -7,12 +7,14 @@ from typing import Any
 
 from detectors import zoo
 from detectors.adapters.base import LoadOptions
+from detectors.adapters.card_check import check_card
 from detectors.base import Detector
 from detectors.card import WeightsRef
-from detectors.card_check import check_card
 from detectors.errors import DetectorError, ForeignCodeError, described
 from detectors.global_state import kept, seed_all
 from detectors.network import Architecture, load_network, untrained
+from detectors.publication.load import load_method
+from detectors.publication.method import Method
 from detectors.weights import WeightsError, file_sha256, split_part
 
 
@@ -30,6 +32,8 @@ def construct(made_from: Any, name: str, options: LoadOptions) -> Detector:
     file, part = split_part(options.weights) if options.weights is not None else (None, "")
     if file is not None and not file.is_file():
         raise WeightsError(f"no weights file at {file}: check the path")
+    if not isinstance(made_from, Method):
+        options.refuse(name, backbone="it has no backbone apart from its weights")
     if isinstance(made_from, Architecture):
         return _filled(made_from, name, options)
     if part:
@@ -59,20 +63,37 @@ def construct(made_from: Any, name: str, options: LoadOptions) -> Detector:
 def _filled(architecture: Architecture, name: str, options: LoadOptions) -> Detector:
     weights = options.weights or zoo.find(name)
     if weights is None:
-        options.refuse(name, fake_logit="it has no trained weights whose head could be read")
+        options.refuse_but(name, why="it has no trained weights whose head could be read")
         return untrained(architecture, allow=options.allow_untrained)
-    return load_network(architecture, weights, fake_logit=options.fake_logit)
+    if isinstance(architecture, Method):
+        options.refuse_but(
+            name,
+            "weights",
+            "fake_logit",
+            "input",
+            "backbone",
+            why="a published method says itself what its head and its input are",
+        )
+        return load_method(architecture, weights, options)
+    options.refuse_but(
+        name,
+        "weights",
+        "fake_logit",
+        "input",
+        why="an architecture's head gives logits, and its card or --fake-logit says which means fake",
+    )
+    return load_network(
+        architecture, weights, fake_logit=options.fake_logit, input_rule=options.input
+    )
 
 
 def _arguments(made_from: Any, name: str, options: LoadOptions) -> dict[str, Any]:
     """The options that the user's code takes, by parameter name; one that it does not take is refused."""
-    offered = {"weights": options.weights, "fake_logit": options.fake_logit}
-    arguments = {key: value for key, value in offered.items() if value is not None}
+    arguments = options.given
     if not arguments:
         return {}
     if not callable(made_from):
-        reason = "it is a finished object and takes no options"
-        options.refuse(name, weights=reason, fake_logit=reason)
+        options.refuse_but(name, why="it is a finished object and takes no options")
     parameters = inspect.signature(made_from).parameters
     takes_all = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
     for key in arguments:

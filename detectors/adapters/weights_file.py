@@ -53,7 +53,12 @@ class WeightsFile(Adapter):
             raise WeightsError(
                 f"{card_path} names {architecture.__name__}, which brings its own code"
             )
-        return load_network(architecture, path, fake_logit=options.fake_logit)
+        options.refuse_but(
+            name, "fake_logit", "input", why="its card says what its input and its outputs are"
+        )
+        return load_network(
+            architecture, path, fake_logit=options.fake_logit, input_rule=options.input
+        )
 
 
 ADAPTERS = {WeightsFile.pattern: WeightsFile()}

@@ -55,9 +55,9 @@ DETECTORS: dict[str, Architecture] = {
     "dalle2-art-cnn": Architecture(
         name="dalle2-art-cnn",
         build=Dalle2ArtCNN,
-        # The study squeezes to 245 x 255; the nearest square leaves the same 7 x 7 map. No normalisation.
+        # No normalisation. Which of the two sides is the height is not said: arrays are written so.
         input=InputSpec(
-            size=250,
+            size=(245, 255),
             fit="resize",
             interpolation="bilinear",
             mean=(0.0, 0.0, 0.0),

@@ -6,9 +6,12 @@ from detectors.errors import WeightsError
 from detectors.weights.load import (
     file_sha256,
     load_strict,
+    read_named,
     read_state,
     read_state_for,
+    read_tensor,
     rename,
+    state_for,
     why_unusable,
 )
 from detectors.weights.parts import split_part
@@ -17,9 +20,12 @@ __all__ = [
     "WeightsError",
     "file_sha256",
     "load_strict",
+    "read_named",
     "read_state",
     "read_state_for",
+    "read_tensor",
     "rename",
     "split_part",
+    "state_for",
     "why_unusable",
 ]

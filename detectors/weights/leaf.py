@@ -17,10 +17,12 @@ class Leaf:
     Attributes:
         shape: Sizes of its dimensions.
         read: Function that gives the tensor, on the CPU.
+        dtype: Its kind of number, as torch calls it; "" where nobody has looked.
     """
 
     shape: tuple[int, ...]
     read: Callable[[], Tensor]
+    dtype: str = ""
 
     @property
     def size(self) -> int:

@@ -16,10 +16,11 @@ import torch
 from torch import Tensor, nn
 
 from detectors.errors import WeightsError
-from detectors.weights.leaf import Tree
+from detectors.weights.leaf import Leaf, Tree
+from detectors.weights.listing.file_kind import file_kind, not_weights, regular_size
 from detectors.weights.parts import Part, choose, only
 from detectors.weights.safetensors_file import read_safetensors
-from detectors.weights.torch_file import read_torch
+from detectors.weights.torch_file import read_single, read_torch
 
 # What weights may be stored as; a network computes in float32.
 _FLOATS = (torch.float32, torch.float16, torch.bfloat16, torch.float64)
@@ -52,6 +53,27 @@ def read_state(
     return _read(only(_open(path, sha256, max_bytes), part=part, path=path))
 
 
+def read_named(path: Path, *, max_bytes: int = 8 << 30) -> dict[str, Tensor]:
+    """Read the tensors of a file under the very names they have in it, without running code.
+
+    Args:
+        path: A ``.safetensors`` file or torch checkpoint.
+        max_bytes: The most a file may take in memory that cannot be read in place.
+
+    Returns:
+        Tensors by name, on the CPU; what stands in a container (``state_dict``) only where nothing stands
+        outside of it.
+
+    Raises:
+        WeightsError: As :func:`read_state`.
+    """
+    tree = _open(path, "", max_bytes)
+    leaves = {name: leaf for name, leaf in tree.items() if isinstance(leaf, Leaf)}
+    if not leaves:
+        return read_state(path, max_bytes=max_bytes)
+    return {name: leaf.read() for name, leaf in leaves.items()}
+
+
 def read_state_for(
     network: nn.Module,
     path: Path,
@@ -76,6 +98,35 @@ def read_state_for(
     Raises:
         WeightsError: As :func:`read_state`.
     """
+    values = sum(value.numel() for value in network.state_dict().values())
+    # Weights, their average, gradients and two moments, all in float64, are 40 bytes a value.
+    tree = _open(path, sha256, 64 * values + (64 << 20))
+    return state_for(network, tree, path, part=part, key_map=key_map)
+
+
+def state_for(
+    network: nn.Module,
+    tree: Tree,
+    path: Path,
+    *,
+    part: str = "",
+    key_map: Mapping[str, str] | None = None,
+) -> dict[str, Tensor]:
+    """Read the weights that fit a network from tensors that are listed already.
+
+    Args:
+        network: Says which keys are looked for.
+        tree: The tensors of a file.
+        path: The file, for messages.
+        part: Which of several sets of weights; empty where there is one.
+        key_map: Prefixes of the file's keys and what replaces them.
+
+    Returns:
+        As :func:`read_state_for`.
+
+    Raises:
+        WeightsError: As :func:`read_state`.
+    """
     target = network.state_dict()
     renaming = key_map or {}
     values = sum(value.numel() for value in target.values())
@@ -83,33 +134,42 @@ def read_state_for(
     def fits(candidate: Part) -> bool:
         if len(candidate.leaves) != len(target):
             return False
-        return {_renamed(key, renaming) for key in candidate.leaves} == target.keys()
+        return {renamed(key, renaming) for key in candidate.leaves} == target.keys()
 
-    # Weights, their average, gradients and two moments, all in float64, are 40 bytes a value.
-    tree = _open(path, sha256, 64 * values + (64 << 20))
     chosen = choose(tree, fits, size=values, part=part, path=path)
     chosen = only(tree, part=part, path=path) if chosen is None else chosen
     for key, leaf in chosen.leaves.items():
-        expected = target.get(_renamed(key, renaming))
+        expected = target.get(renamed(key, renaming))
         if expected is not None and expected.shape != leaf.shape:
             raise _misshapen(path.name, key, leaf.shape, expected.shape)
     return rename(_read(chosen), renaming)
 
 
+def read_tensor(path: Path, max_bytes: int) -> Tensor:
+    """Read the one tensor of a file that holds nothing else, without running code.
+
+    Args:
+        path: A file that ``torch.save`` wrote.
+        max_bytes: The most it may take in memory where it cannot be read in place.
+
+    Raises:
+        WeightsError: If the file is missing, of another kind, damaged or too large.
+    """
+    return read_single(path, regular_size(path), max_bytes)
+
+
 def _open(path: Path, sha256: str, max_bytes: int) -> Tree:
-    if not path.is_file():
-        raise WeightsError(f"no weights file at {path}: check the path")
-    size = path.stat().st_size
-    if size == 0:
-        raise WeightsError(f"{path} is empty: fetch it again")
+    size, kind = regular_size(path), file_kind(path)
     _refuse_text(path)
     if sha256 and (actual := file_sha256(path)) != sha256:
         raise WeightsError(
             f"{path} has sha256 {actual[:12]}, expected {sha256[:12]}: it is damaged or another "
             "file; fetch it again"
         )
-    if path.suffix.lower() == ".safetensors":
+    if kind.form == "safetensors" or path.suffix.lower() == ".safetensors":
         return read_safetensors(path, size)
+    if kind.form == "other" and kind.is_certain:
+        raise not_weights(path, kind)
     return read_torch(path, size, max_bytes)
 
 
@@ -128,16 +188,22 @@ def _refuse_text(path: Path) -> None:
 
 def rename(state: Mapping[str, Tensor], key_map: Mapping[str, str]) -> dict[str, Tensor]:
     """Replace key prefixes as the card states; the longest matching prefix wins."""
-    renamed: dict[str, Tensor] = {}
+    result: dict[str, Tensor] = {}
     for key, value in state.items():
-        new = _renamed(key, key_map)
-        if new in renamed:
+        new = renamed(key, key_map)
+        if new in result:
             raise WeightsError(f"the key map sends two keys to {new!r}: mend the card's key_map")
-        renamed[new] = value
-    return renamed
+        result[new] = value
+    return result
 
 
-def _renamed(key: str, key_map: Mapping[str, str]) -> str:
+def renamed(key: str, key_map: Mapping[str, str]) -> str:
+    """Replace the longest prefix of a key that a key map knows.
+
+    Example:
+        >>> renamed("vit.head.bias", {"vit.": "", "vit.head.": "fc."})
+        'fc.bias'
+    """
     prefix = max((p for p in key_map if key.startswith(p)), key=len, default=None)
     return key if prefix is None else key_map[prefix] + key[len(prefix) :]
 

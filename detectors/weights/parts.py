@@ -27,6 +27,11 @@ WRAPPERS = (
     "backbone.",
 )
 
+# Wrappers around modules inside a network, wherever they stand in a key: compiled, sharded, recomputed.
+_INNER_WRAPPERS = frozenset(
+    {"_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module", "_forward_module"}
+)
+
 _SEPARATOR = "::"
 # `exp_avg` is a moment of Adam's, not an average of weights.
 _AVERAGED = re.compile(
@@ -89,21 +94,21 @@ def choose(
     Raises:
         WeightsError: If several different ones fit, or averaged weights stand beside.
     """
-    candidates = [candidate for candidate in _candidates(tree) if fits(candidate)]
+    fitting = [candidate for candidate in candidates(tree) if fits(candidate)]
     if part:
-        named = _named(candidates, part)
-        if candidates and not named:
+        named = _named(fitting, part)
+        if fitting and not named:
             raise WeightsError(
                 f"{path} has no weights for this network under {part!r}: there is "
-                f"{_names(c.name for c in candidates)}"
+                f"{_names(c.name for c in fitting)}"
             )
-        candidates = named
-    candidates = _distinct(candidates)
-    if len(candidates) > 1:
-        raise ask(path, [candidate.name for candidate in candidates])
-    if not candidates:
+        fitting = named
+    fitting = distinct(fitting)
+    if len(fitting) > 1:
+        raise ask(path, [candidate.name for candidate in fitting])
+    if not fitting:
         return None
-    chosen = candidates[0]
+    chosen = fitting[0]
     averaged = "" if part else _averaged_beside(tree, chosen, size)
     if averaged:
         raise ask(path, [chosen.name, averaged])
@@ -116,20 +121,40 @@ def only(tree: Tree, *, part: str, path: Path) -> Part:
     Raises:
         WeightsError: If there is none, or raw and averaged weights stand beside each other.
     """
-    nodes = [node for node in _nodes(tree) if not _OPTIMIZER.search(node.name)]
-    sets = [unwrapped(half) for node in nodes for half in _halves(node)]
+    sets = weight_sets(tree)
     if part:
         sets = _named(sets, part)
     if not sets:
         names = _names([*tree][:8])
         where = f"under {part!r}" if part else f"(there is {names}; looked under {CONTAINERS})"
         raise WeightsError(f"{path} holds no state dict {where}")
-    sets.sort(key=lambda s: _rank(s.name))
     first = sets[0]
-    twins = _distinct([s for s in sets if s.leaves.keys() == first.leaves.keys()])
+    twins = distinct([s for s in sets if s.leaves.keys() == first.leaves.keys()])
     if len(twins) > 1:
         raise ask(path, [twin.name for twin in twins])
     return first
+
+
+def weight_sets(tree: Tree) -> list[Part]:
+    """List every set of weights of a file without its wrappers, the one that is looked for first in front."""
+    nodes = [node for node in _nodes(tree) if not _OPTIMIZER.search(node.name)]
+    sets = [unwrapped(half) for node in nodes for half in _halves(node)]
+    return sorted(sets, key=lambda part: _rank(part.name))
+
+
+def training_state(tree: Tree) -> list[Part]:
+    """List what a training keeps in tensors beside the weights: an optimizer's moments, random states."""
+    return [node for node in _nodes(tree) if _OPTIMIZER.search(node.name)]
+
+
+def is_averaged(name: str) -> bool:
+    """Tell whether a set of weights is called an average of others, such as ``model_ema``.
+
+    Example:
+        >>> is_averaged("state_dict_ema"), is_averaged("optimizer.exp_avg")
+        (True, False)
+    """
+    return _AVERAGED.search(name) is not None
 
 
 def _named(parts: Sequence[Part], name: str) -> list[Part]:
@@ -208,9 +233,10 @@ def _halves(node: Part) -> list[Part]:
     return twins if held == len(node.leaves) else [node]
 
 
-def _candidates(tree: Tree) -> Iterator[Part]:
+def candidates(tree: Tree) -> Iterator[Part]:
     """Every set of tensors that share a mapping and a prefix, if nothing of a network stands beside it."""
-    for node in _nodes(tree):
+    nodes = [node for each in _nodes(tree) for node in (each, *_without_inner_wrappers(each))]
+    for node in nodes:
         groups: dict[str, dict[str, Leaf]] = defaultdict(dict)
         for key, leaf in node.leaves.items():
             steps = key.split(".")
@@ -225,8 +251,18 @@ def _candidates(tree: Tree) -> Iterator[Part]:
                 yield Part(_join(node.name, prefix), leaves)
 
 
-def _distinct(parts: Sequence[Part]) -> list[Part]:
-    """Keep the first of parts that hold the same values."""
+def _without_inner_wrappers(node: Part) -> list[Part]:
+    """The same tensors without the names of wrappers inside the network; none where there are no such."""
+    stripped = {
+        ".".join(step for step in key.split(".") if step not in _INNER_WRAPPERS): leaf
+        for key, leaf in node.leaves.items()
+    }
+    is_other = stripped.keys() != node.leaves.keys() and len(stripped) == len(node.leaves)
+    return [Part(node.name, stripped)] if is_other else []
+
+
+def distinct(parts: Sequence[Part]) -> list[Part]:
+    """Keep the first of all parts that hold the same values."""
     distinct: list[Part] = []
     for part in parts:
         if not any(_same(part, other) for other in distinct):
@@ -248,7 +284,7 @@ def _equal(one: Leaf, other: Leaf) -> bool:
         return False
     try:
         return bool(torch.equal(one.read(), other.read()))
-    except RuntimeError:  # tensors that hold no plain values: they are refused when loaded
+    except (RuntimeError, WeightsError):  # no plain values: they are refused when loaded
         return False
 
 

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from detectors.errors import WeightsError
 from detectors.weights.leaf import Leaf, Tree
+from detectors.weights.listing.contents import read_contents
 
 # Mappings below mappings that are looked into; no training script nests deeper.
 _DEEPEST = 8
@@ -31,6 +32,32 @@ def read_torch(path: Path, size: int, max_bytes: int) -> Tree:
     Raises:
         WeightsError: If it is damaged, too large, of another kind, or only code could restore it.
     """
+    loaded = _loaded(path, size, max_bytes)
+    if not isinstance(loaded, Mapping):
+        raise WeightsError(
+            f"{path} holds a {type(loaded).__name__}, not a state dict: {_SAVE_AGAIN}"
+        )
+    return _tree(loaded, _DEEPEST)
+
+
+def read_single(path: Path, size: int, max_bytes: int) -> Tensor:
+    """Read the one tensor of a file that holds nothing else.
+
+    Args:
+        path: A file that ``torch.save`` wrote, or that claims so.
+        size: Its size in bytes.
+        max_bytes: The most a file may take in memory that cannot be read in place.
+
+    Raises:
+        WeightsError: As :func:`read_torch`, or if it holds anything but a tensor.
+    """
+    loaded = _loaded(path, size, max_bytes)
+    if not isinstance(loaded, Tensor):
+        raise WeightsError(f"{path} holds a {type(loaded).__name__}, not a tensor: fetch it again")
+    return loaded
+
+
+def _loaded(path: Path, size: int, max_bytes: int) -> object:
     in_place = _checked_zip(path, max_bytes)
     if not in_place and size > max_bytes:
         raise _too_large(path, size, max_bytes)
@@ -38,16 +65,24 @@ def read_torch(path: Path, size: int, max_bytes: int) -> Tree:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # torch's advice to those who write checkpoints
             # Explicit: an environment variable disarms torch's default, never the argument.
-            loaded = torch.load(path, map_location="cpu", weights_only=True, mmap=in_place)
+            loaded: object = torch.load(path, map_location="cpu", weights_only=True, mmap=in_place)
     except Exception as error:  # torch raises half a dozen kinds, one of them without a message
+        listed = _listed(path)
+        if listed is not None:
+            return listed
         raise WeightsError(
             f"{path} cannot be read as plain weights ({_reason(path, error)}): {_SAVE_AGAIN}"
         ) from error
-    if not isinstance(loaded, Mapping):
-        raise WeightsError(
-            f"{path} holds a {type(loaded).__name__}, not a state dict: {_SAVE_AGAIN}"
-        )
-    return _tree(loaded, _DEEPEST)
+    return loaded
+
+
+def _listed(path: Path) -> Tree | None:
+    """List the tensors of plain weights that torch's own reader does not know, such as later pickles."""
+    try:
+        contents = read_contents(path)
+    except WeightsError:
+        return None
+    return None if contents.foreign else contents.tree
 
 
 def _checked_zip(path: Path, max_bytes: int) -> bool:
@@ -97,13 +132,18 @@ def _reason(path: Path, error: Exception) -> str:
     names |= set(re.findall(r"GLOBAL ([\w.]+)", str(error)))
     if names:
         shown = ", ".join(sorted(names)[:4]) + (", ..." if len(names) > 4 else "")
-        return f"it holds {shown}, which only code in the file could restore, and none is run"
+        return (
+            f"it holds {shown}, which only code in the file could restore, and none is run; "
+            "`bench weights convert` takes its tensors alone"
+        )
     return _one_line(error)
 
 
 def _one_line(error: Exception) -> str:
     """The first line of a message, without the escape codes of a terminal."""
     text = re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", str(error))
+    # Torch's advice to load without its guard is none to pass on; what it stumbled over is.
+    text = text.rpartition("WeightsUnpickler error:")[2]
     lines = "".join(c if c.isprintable() or c == "\n" else " " for c in text).strip().splitlines()
     return lines[0][:160] if lines else type(error).__name__
 
@@ -112,7 +152,8 @@ def _tree(value: Mapping[object, object], depth: int) -> Tree:
     tree: dict[str, Leaf | Tree] = {}
     for key, item in value.items():
         if isinstance(item, Tensor):
-            tree[str(key)] = Leaf(tuple(item.shape), partial(_itself, item))
+            dtype = str(item.dtype).removeprefix("torch.")
+            tree[str(key)] = Leaf(tuple(item.shape), partial(_itself, item), dtype)
             continue
         members = dict(enumerate(item)) if isinstance(item, list | tuple) else item
         if isinstance(members, Mapping) and depth > 1 and (inner := _tree(members, depth - 1)):

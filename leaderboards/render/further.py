@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from leaderboards.render.text import UNDEFINED, escape, rate, table, with_interval
-from leaderboards.statistics.catalogue import headline_metrics, metrics_in
+from leaderboards.statistics.catalogue import Table, headline_metrics, metrics_in
 from leaderboards.tables.cells import CLEAN
 from leaderboards.tables.extras import Extras
 from leaderboards.tables.means import macro_mean, main_rows
@@ -20,14 +20,20 @@ def further(rows: pd.DataFrame, extras: Extras | None) -> list[str]:
     if clean.empty:
         return []
     lines = [] if extras is None else _summary(clean, extras)
-    points = metrics_in("working points")
+    lines += _macro_means(clean, "verdicts", "Verdicts by class, clean")
+    lines += _macro_means(clean, "working points", "Working points and calibration, clean")
+    return lines + ([] if extras is None else [*_sources(extras), *_periods(extras)])
+
+
+def _macro_means(clean: pd.DataFrame, members: Table, title: str) -> list[str]:
+    """Write one line a detector: unweighted means over its slices of the metrics of a table."""
+    metrics = metrics_in(members)
     body = []
     for detector, cells in clean.groupby("detector", sort=False):
-        means = {point.name: macro_mean(main_rows(cells), point.name) for point in points}
-        body.append([escape(str(detector)), *(point.show(means[point.name]) for point in points)])
-    lines += ["## Working points and calibration, clean", ""]
-    lines += table(["Detector", *(point.title for point in points)], body)
-    return lines + ([] if extras is None else _sources(extras))
+        rows = main_rows(cells)
+        means = (metric.show(macro_mean(rows, metric.name)) for metric in metrics)
+        body.append([escape(str(detector)), *means])
+    return [f"## {title}", "", *table(["Detector", *(m.title for m in metrics)], body)]
 
 
 def equalised_section(extras: Extras | None, equaliser: str) -> list[str]:
@@ -117,6 +123,31 @@ def _source_auc(extras: Extras) -> list[str]:
         "",
         *table(["Real source", "Images", *map(escape, detectors)], list(body.values())),
     ]
+
+
+def _periods(extras: Extras) -> list[str]:
+    """Lay out accuracy and AUC over time, and the AUC of each detector's next period."""
+    if extras.periods is None:
+        return []
+    lines: list[str] = []
+    for axis, rows in extras.periods.groupby("axis", sort=False):
+        body = [
+            [
+                escape(row["detector"]), escape(row["period"]), escape(row["generators"] or "all"),
+                str(row["n_real"]), str(row["n_fake"]), rate(row["accuracy"]),
+                with_interval(row["auc"], row["auc_lo"], row["auc_hi"]),
+                "next period" if row["next"] else str(row["seen"]),
+            ]
+            for row in rows.to_dict("records")
+        ]  # fmt: skip
+        header = ["Detector", "Period", "Generators", "Real", "Fake", "Accuracy", "AUC", "Seen"]
+        lines += [f"## Over time: {axis}, clean", "", *table(header, body, left=3)]
+    if extras.periods["next"].any():
+        lines += [
+            "Next period: the generators released after the last that the detector was trained on.",
+            "",
+        ]
+    return lines
 
 
 ORACLE = "ORACLE threshold"

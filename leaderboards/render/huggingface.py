@@ -58,9 +58,16 @@ def evaluation_results(
         "dataset": {"id": dataset_id, "task_id": notes.suite},
         "value": round(100 * value, 3),
         "notes": f"mean AUC in percent over {slices} of {notes.dataset}, clean, {notes.n_images} images, "
-        f"detector {detector}, detector-bench {notes.tool_version}" + _warned(notes, detector),
+        f"detector {detector}, detector-bench {notes.tool_version}"
+        + _data(notes)
+        + _warned(notes, detector),
     }
     return f"- {_yaml(entry)}\n"
+
+
+def _data(notes: BoardNotes) -> str:
+    """Say whose data it is and under what licence, as the end of a sentence; "" where nobody says."""
+    return "".join(f"; {line.rstrip('.')}" for line in notes.data_card[:2])
 
 
 def model_index(rows: pd.DataFrame, notes: BoardNotes, detector: str, dataset_id: str) -> str:

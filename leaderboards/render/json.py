@@ -31,11 +31,14 @@ def render_json(rows: pd.DataFrame, notes: BoardNotes, extras: Extras | None = N
     if extras is not None:
         document["ranks"] = dict(extras.ranks)
         document["pooled"] = _records(extras.pooled, exact=("threshold",))
+        document["equalised"] = _records(extras.equalised)
         document["real_sources"] = _records(extras.sources)
         for name in ("equalised", "source_auc"):
             frame: pd.DataFrame = getattr(extras, name)
             if len(frame):
                 document[name] = _records(frame)
+        if extras.periods is not None:
+            document["periods"] = _records(extras.periods)
     return json.dumps(document, indent=2, ensure_ascii=True, allow_nan=False) + "\n"
 
 

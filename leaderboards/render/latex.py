@@ -85,7 +85,8 @@ def render_latex(
         texts.append(rf"\textbf{{{mean}}}" if detector in best else mean)
         body.append(rf"{escape_latex(detector)} & {' & '.join(texts)} \\")
     titles = [escape_latex(slice_name(*cut)) for cut in cuts]
-    return "\n".join(_document(rows, notes, metric, titles, body)) + "\n"
+    data = [f"% {visible(line)}" for line in notes.data_card]
+    return "\n".join([*_document(rows, notes, metric, titles, body), *data]) + "\n"
 
 
 METRIC_FORMATS = {"latex": render_latex}

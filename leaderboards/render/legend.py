@@ -27,11 +27,15 @@ _READING = (
     "Rank: 1 + the number of detectors whose headline AUC is significantly higher (paired on the same "
     "images, Holm-adjusted at 5%); those that no test tells apart share a rank. Macro: unweighted mean "
     "over slices; micro: every image once.",
-    "TPR at 1% and 5% FPR: fakes found where at most that share of reals is called fake (n/a with too few "
-    "reals to set the rate). EER: where both error rates meet. Brier score and expected calibration error "
-    "(15 bins) read sigmoid(logit) as a probability, whatever the threshold.",
-    "n/a is undefined, not zero: AUC, average precision, precision, F1 and balanced accuracy need "
-    "both classes; precision needs an image called fake.",
+    "Real and fake accuracy: the share of each class that is called right (R.Acc and F.Acc of papers, whose "
+    "Acc is their mean, here balanced accuracy). MCC: correlation of verdict and label, 0 where all verdicts "
+    "are alike.",
+    "TPR at 1% and 5% FPR, and Pd at 10% FAR: fakes found where at most that share of reals is called fake "
+    "(n/a with too few reals to set the rate: 100, 20, 10). EER: where both error rates meet. Brier score, "
+    "expected calibration error (15 bins) and balanced NLL (classes weighted alike, in nats; ln 2 = 0.693 "
+    "is no information) read sigmoid(logit) as a probability, whatever the threshold.",
+    "n/a is undefined, not zero: AUC, average precision, precision, F1, MCC, balanced accuracy and NLL "
+    "need both classes; precision needs an image called fake.",
 )
 
 
@@ -40,7 +44,7 @@ def legend(rows: pd.DataFrame, notes: BoardNotes) -> list[str]:
     lines = ["## Notes", "", *(f"- {line}" for line in _READING)]
     lines += [f"- {line}" for line in _nameless(rows, notes)]
     lines += [f"- {line}" for line in _protocol(notes)]
-    lines += [f"- {escape_line(line)}" for line in notes.extra]
+    lines += [f"- {escape_line(line)}" for line in (*notes.extra, *notes.data_card)]
     lines += ["", "### Detectors", "", *_detectors(rows, notes)]
     lines += ["### Slices", "", *_slices(rows, notes)]
     if notes.conditions:

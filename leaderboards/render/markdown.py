@@ -11,6 +11,7 @@ import pandas as pd
 from leaderboards.render.further import equalised_section, further, labelled_oracle
 from leaderboards.render.legend import legend
 from leaderboards.render.robustness import attack_tables, severity_section
+from leaderboards.render.shortcuts import shortcut_rows
 from leaderboards.render.text import UNDEFINED, escape, rate, table, with_interval
 from leaderboards.statistics.catalogue import Metric, headline_metrics
 from leaderboards.tables.cells import CLEAN
@@ -40,6 +41,7 @@ def render_markdown(rows: pd.DataFrame, notes: BoardNotes, extras: Extras | None
     lines = [f"# Leaderboard: {escape(notes.dataset)}, suite {escape(notes.suite)}", ""]
     lines += caution_lines(notes.warnings)
     lines += _headline(rows)
+    lines += shortcut_rows(notes.shortcuts)
     lines += equalised_section(extras, notes.equaliser)
     for kind in CUT_KINDS:
         lines += _by_slice(rows, kind)

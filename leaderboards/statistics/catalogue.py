@@ -21,7 +21,7 @@ from leaderboards.statistics.paired import Influence, auc_influence, share_influ
 from leaderboards.statistics.thresholds import called_fake
 
 Block = Literal["sizes", "core", "further"]
-Table = Literal["working points", "model index"]
+Table = Literal["verdicts", "working points", "model index"]
 # (labels (n,), logits (n,), threshold) -> the estimate and each image's contribution to its error.
 InfluenceFunction = Callable[[NDArray[np.int64], NDArray[Any], float], Influence]
 
@@ -134,7 +134,7 @@ CATALOGUE: tuple[Metric, ...] = (
     Metric(
         name="balanced_accuracy", title="Balanced accuracy",
         formula="(TP / n_fake + TN / n_real) / 2", measure=measures.balanced_accuracy,
-        interval=True, block="core", interval_block="further",
+        interval=True, block="core", interval_block="further", tables=("verdicts",),
         influence=_share_of("balanced_accuracy"), statistic=bootstrap.weighted_balanced_accuracy,
     ),
     Metric(
@@ -208,6 +208,39 @@ CATALOGUE: tuple[Metric, ...] = (
         formula="sum over bins of |sum of (sigmoid(logit) - label)| / n",
         measure=measures.calibration_error, larger_is_better=False, needs_threshold=False,
         tables=("working points",),
+    ),
+    # The classes' recalls once more, under the names that papers since 2025 print (R.Acc, F.Acc).
+    Metric(
+        name="real_accuracy", title="Real accuracy", formula="TN / n_real",
+        measure=measures.real_recall, interval=True, tables=("verdicts",),
+        influence=_share_of("real_recall"), statistic=bootstrap.weighted_real_recall,
+    ),
+    Metric(
+        name="fake_accuracy", title="Fake accuracy", formula="TP / n_fake",
+        measure=measures.fake_recall, interval=True, tables=("verdicts",),
+        influence=_share_of("fake_recall"), statistic=bootstrap.weighted_recall,
+    ),
+    Metric(
+        name="mcc", title="MCC", short="MCC",
+        formula="(TP TN - FP FN) / sqrt((TP + FP) (TP + FN) (TN + FP) (TN + FN))",
+        measure=measures.matthews_correlation, bounds=(-1.0, 1.0), tables=("verdicts",),
+    ),
+    Metric(
+        name="pd_at_10_far", title="Pd at 10% FAR", short="Pd at 10% FAR",
+        formula="TPR at the least threshold of FPR <= 0.1",
+        measure=measures.pd_at_10_far, interval=True, needs_threshold=False,
+        tables=("working points",), statistic=bootstrap.weighted_tpr_at(0.1),
+    ),
+    Metric(
+        name="balanced_nll", title="Balanced NLL", short="balanced NLL",
+        formula="(mean over fakes of ln(1 + e^-logit) + mean over reals of ln(1 + e^logit)) / 2",
+        measure=measures.balanced_nll, bounds=(0.0, math.inf), larger_is_better=False,
+        needs_threshold=False, tables=("working points",),
+    ),
+    Metric(
+        name="balanced_ece", title="Balanced ECE", short="balanced ECE",
+        formula="sum over bins of |sum of (sigmoid(logit) - label) / (2 n_class)|",
+        measure=measures.balanced_calibration_error, larger_is_better=False, needs_threshold=False,
     ),
 )  # fmt: skip
 

@@ -251,6 +251,62 @@ def calibration_error(cell: CellScores) -> Estimate:
     return _without_interval(operating.calibration_error(cell.fake, cell.logits))
 
 
+def pd_at_10_far(cell: CellScores) -> Estimate:
+    """Share of fakes found where at most 10% of reals are called fake; see ``operating.tpr_at_fpr``.
+
+    Forensics calls these the probability of detection (Pd) and the false-alarm rate (FAR).
+
+    Example:
+        >>> labels, logits = [0] * 10 + [1, 1], [*range(10), 7.5, 8.5]
+        >>> pd_at_10_far(CellScores.of(labels, logits)).value
+        0.5
+    """
+    return operating.tpr_at_fpr(cell.groups, 0.1)
+
+
+def matthews_correlation(cell: CellScores) -> Estimate:
+    """Correlation of verdict and label: ``(TP TN - FP FN) / sqrt of the four margins' product``.
+
+    The margins are TP + FP, TP + FN, TN + FP and TN + FN. Undefined with a single class; 0 where all
+    verdicts are alike, as in scikit-learn.
+
+    Example:
+        >>> round(matthews_correlation(CellScores.of([0, 0, 1, 1], [-1.0, 0.5, 2.0, 3.0])).value, 4)
+        0.5774
+
+    Source:
+        Matthews (1975), Biochimica et Biophysica Acta 405, 442-451; Chicco and Jurman (2020), BMC Genomics
+        21:6, for the limit 0.
+    """
+    if not cell.has_both:
+        return UNDEFINED
+    called = (cell.tp + cell.fp) * (cell.tn + cell.fn)
+    # Whole numbers of any size: products of four counts would overflow 64 bits.
+    margins = called * cell.n_fake * cell.n_real
+    covariance = cell.tp * cell.tn - cell.fp * cell.fn
+    return _without_interval(covariance / math.sqrt(margins) if margins else 0.0)
+
+
+def balanced_nll(cell: CellScores) -> Estimate:
+    """Negative log-likelihood of ``sigmoid(logit)``, classes weighted alike; see ``operating.balanced_nll``.
+
+    Example:
+        >>> round(balanced_nll(CellScores.of([0, 1, 1], [0.0, 0.0, 0.0])).value, 4)
+        0.6931
+    """
+    return _without_interval(operating.balanced_nll(cell.fake, cell.logits))
+
+
+def balanced_calibration_error(cell: CellScores) -> Estimate:
+    """Calibration error with classes weighted alike; see ``operating.balanced_calibration_error``.
+
+    Example:
+        >>> balanced_calibration_error(CellScores.of([0, 1, 1], [0.0, 0.0, 0.0])).value
+        0.0
+    """
+    return _without_interval(operating.balanced_calibration_error(cell.fake, cell.logits))
+
+
 def count(number: Callable[[CellScores], int]) -> Measure:
     """Make a measure of a number of images, which has no interval.
 

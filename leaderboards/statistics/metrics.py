@@ -16,13 +16,14 @@ class Metrics:
     """The metrics of one cell; positive = AI-generated, rates in [0, 1], undefined = nan.
 
     With a single class, whatever compares the classes is undefined: ``balanced_accuracy``,
-    ``precision``, ``f1``, ``auc``, ``ap``. ``precision`` is also undefined where nothing is called
-    fake. ``recall`` is ``fake_recall`` under the name the field uses. ``*_lo`` and ``*_hi`` are 95%
-    intervals: Wilson's for rates, DeLong's on the logit scale for the area under the ROC curve
-    (``intervals.auc_interval`` says what happens at perfect separation). Working points, ``eer``,
-    ``partial_auc``, ``brier`` and ``ece`` are those of ``operating``; the last two read the sigmoid of
-    the logit as a probability, whatever the threshold. Formulas are in ``catalogue.CATALOGUE``, whose
-    columns these fields are.
+    ``precision``, ``f1``, ``auc``, ``ap``, ``mcc``. ``precision`` is also undefined where nothing is
+    called fake. ``recall`` is ``fake_recall`` under the name the field uses; ``real_accuracy`` and
+    ``fake_accuracy`` are ``real_recall`` and ``fake_recall`` under those of recent papers. ``*_lo`` and
+    ``*_hi`` are 95% intervals: Wilson's for rates, DeLong's on the logit scale for the area under the ROC
+    curve (``intervals.auc_interval`` says what happens at perfect separation). Working points, ``eer``,
+    ``partial_auc``, ``brier``, ``ece``, ``balanced_nll`` and ``balanced_ece`` are those of ``operating``;
+    the last four read the sigmoid of the logit as a probability, whatever the threshold. Formulas are in
+    ``catalogue.CATALOGUE``, whose columns these fields are.
     """
 
     n_real: int
@@ -66,6 +67,18 @@ class Metrics:
     partial_auc: float
     brier: float
     ece: float
+    real_accuracy: float
+    real_accuracy_lo: float
+    real_accuracy_hi: float
+    fake_accuracy: float
+    fake_accuracy_lo: float
+    fake_accuracy_hi: float
+    mcc: float
+    pd_at_10_far: float
+    pd_at_10_far_lo: float
+    pd_at_10_far_hi: float
+    balanced_nll: float
+    balanced_ece: float
 
     def as_dict(self) -> dict[str, int | float]:
         """Map each field's name to its value, in the order of declaration."""

@@ -199,6 +199,77 @@ def calibration_error(fake: NDArray[np.bool_], logits: NDArray[Any]) -> float:
     return float(np.abs(gap).sum() / fake.size)
 
 
+def balanced_nll(fake: NDArray[np.bool_], logits: NDArray[Any]) -> float:
+    """Compute the negative log-likelihood of ``sigmoid(logit)``, both classes weighted alike, in nats.
+
+    ``(mean over fakes of ln(1 + e^-logit) + mean over reals of ln(1 + e^logit)) / 2``: ln 2 for a detector
+    that always says one half, whatever the share of fakes. Divided by ln 2 it is speaker recognition's
+    Cllr.
+
+    Args:
+        fake: (n,) bool, true for fakes.
+        logits: (n,) finite floating point.
+
+    Returns:
+        At least 0, without an upper bound; nan with a single class.
+
+    Example:
+        >>> fake = np.array([False, False, True, True])
+        >>> round(balanced_nll(fake, np.array([-5.9374785, -4.441922, 4.430519, 3.8499813])), 7)
+        0.0118086
+
+    Source:
+        Bruemmer and du Preez (2006), Computer Speech and Language 20, 230-275; the example is a published
+        figure of B-Free (Guillaro and others, 2025, CVPR).
+    """
+    reals, fakes = _sorted_by_class(fake, logits)
+    if not reals.size or not fakes.size:
+        return NAN
+    return float((np.logaddexp(0, -fakes).mean() + np.logaddexp(0, reals).mean()) / 2)
+
+
+def balanced_calibration_error(fake: NDArray[np.bool_], logits: NDArray[Any]) -> float:
+    """Compute the expected calibration error as if there were as many reals as fakes.
+
+    ``sum over bins of |sum of w (sigmoid(logit) - label)|`` in 15 bins of equal width, each image with
+    the weight w = 1 / (2 n_class).
+
+    Args:
+        fake: (n,) bool, true for fakes.
+        logits: (n,) finite floating point.
+
+    Returns:
+        In [0, 1]; nan with a single class.
+
+    Example:
+        >>> fake = np.array([False, False, True, True])
+        >>> round(balanced_calibration_error(fake, np.array([-5.9374785, -4.441922, 4.430519, 3.8499813])), 7)
+        0.0117182
+
+    Source:
+        As ``calibration_error``; the example is a published figure of B-Free (Guillaro and others, 2025,
+        CVPR).
+    """
+    reals, fakes = _sorted_by_class(fake, logits)
+    if not reals.size or not fakes.size:
+        return NAN
+    gap = np.zeros(ECE_BINS)
+    for scores, label in ((reals, 0), (fakes, 1)):
+        probability = expit(scores)
+        bins = np.minimum((probability * ECE_BINS).astype(np.int64), ECE_BINS - 1)
+        sums = np.bincount(bins, weights=probability - label, minlength=ECE_BINS)
+        gap += sums / (2 * scores.size)
+    return float(np.abs(gap).sum())
+
+
+def _sorted_by_class(
+    fake: NDArray[np.bool_], logits: NDArray[Any]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The logits of reals and of fakes, sorted: a sum over them does not hang on the order of images."""
+    z = np.asarray(logits, dtype=np.float64)
+    return np.sort(z[~fake]), np.sort(z[fake])
+
+
 def mean_of_two(a: Interval, b: Interval, values: tuple[float, float]) -> Interval:
     """Compute the interval of the mean of two independent rates from the interval of each.
 

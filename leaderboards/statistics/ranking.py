@@ -159,3 +159,24 @@ def join_codes(one: NDArray[np.int64], other: NDArray[np.int64]) -> NDArray[np.i
     links = coo_array((np.ones(one.size, dtype=bool), (one, n_one + other)), shape=(n, n))
     _, component = connected_components(links, directed=False)
     return np.asarray(component[one], dtype=np.int64)
+
+
+def tied_pairs(labels: NDArray[Any], logits: NDArray[np.float32]) -> float:
+    """Give the share of pairs of a real and an AI-generated image with equal scores; 0 where there is none.
+
+    Args:
+        labels: (n,) 1 = AI-generated.
+        logits: (n,) scores; nan is left out.
+
+    Example:
+        >>> tied_pairs(np.array([0, 0, 1, 1]), np.array([1, 2, 2, 3], dtype=np.float32))
+        0.25
+    """
+    finite = np.isfinite(logits)
+    reals, fakes = (logits[finite & (labels == label)] for label in (0, 1))
+    if not reals.size or not fakes.size:
+        return 0.0
+    values, counts = np.unique(reals, return_counts=True)
+    places = np.searchsorted(values, fakes).clip(max=len(values) - 1)
+    n_ties = int(counts[places][values[places] == fakes].sum())
+    return n_ties / (int(reals.size) * int(fakes.size))

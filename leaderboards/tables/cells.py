@@ -95,11 +95,14 @@ class SeenBy:
             nothing, such as "unknown", leaves every other generator open: it is seen or "unknown".
         domains: Names of domains in the training data.
         known: False where the card does not say; every cell is then "unknown".
+        strangers: Generators of the data set that nobody knows, in the data set's spelling: none of them
+            is "unseen". See ``generator_names.strangers``.
     """
 
     generators: frozenset[str] = frozenset()
     domains: frozenset[str] = frozenset()
     known: bool = True
+    strangers: frozenset[str] = frozenset()
 
 
 _UNKNOWN = SeenBy(known=False)
@@ -283,16 +286,16 @@ def _median(values: NDArray[Any] | None, rows: NDArray[np.int64]) -> float:
 def seen_state(cut: Slice, seen: SeenBy) -> str:
     """Tell whether a detector was trained on a slice: "seen", "unseen", "mixed" or "unknown".
 
-    Names are compared as ``generator_names`` does. Where a name says nothing, nobody knows: the slice
-    is "unknown", and neither seen nor unseen.
+    Names are compared as ``generator_names`` does. Where a name says nothing, or nobody knows it, the slice
+    is "unknown", and neither seen nor unseen. A cut by a free column is judged by its generators.
     """
     if not seen.known:
         return "unknown"
-    if cut.generator == POOLED == cut.domain:
+    if cut.column or cut.generator == POOLED == cut.domain:
         return _pooled_state(cut, seen)
     answers = []
     if cut.generator != POOLED:
-        answers.append(is_among(cut.generator, seen.generators))
+        answers.append(_is_generator_seen(cut.generator, seen))
     if cut.domain != POOLED:
         answers.append(_is_domain_seen(cut.domain, seen))
     if any(answers):
@@ -301,12 +304,17 @@ def seen_state(cut: Slice, seen: SeenBy) -> str:
 
 
 def _pooled_state(cut: Slice, seen: SeenBy) -> str:
-    answers = [is_among(name, seen.generators) for name in cut.generators]
+    answers = [_is_generator_seen(name, seen) for name in cut.generators]
     if answers and all(answers):
         return "seen"
     if any(answers) or any(_is_domain_seen(name, seen) for name in cut.domains):
         return "mixed"
     return "unknown" if None in answers else "unseen"
+
+
+def _is_generator_seen(name: str, seen: SeenBy) -> bool | None:
+    answer = is_among(name, seen.generators)
+    return None if answer is False and name in seen.strangers else answer
 
 
 def _is_domain_seen(domain: str, seen: SeenBy) -> bool | None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from leaderboards.statistics.intervals import wilson
 from leaderboards.statistics.paired import (
@@ -23,10 +24,10 @@ from leaderboards.statistics.paired import (
 from leaderboards.statistics.significance import holm, rank_groups
 from leaderboards.statistics.thresholds import called_fake
 from leaderboards.tables.cells import CLEAN, ScoreColumn, SeenBy, cell_rows
-from leaderboards.tables.equalised import EQUALISED_COLUMNS, equalised
+from leaderboards.tables.further.equalised import EQUALISED_COLUMNS, equalised
+from leaderboards.tables.further.source_auc import SOURCE_AUC_COLUMNS, source_auc
 from leaderboards.tables.means import main_rows, mean_basis
 from leaderboards.tables.slicing import Slice, pool
-from leaderboards.tables.source_auc import SOURCE_AUC_COLUMNS, source_auc
 
 SOURCE_COLUMNS = (
     "detector", "source", "control", "n", "false_positives", "fpr", "fpr_lo", "fpr_hi",
@@ -47,6 +48,8 @@ class Extras:
             chain, and the paired difference with its 95% interval, of the headline's mean (slice "")
             and of every slice; empty where nothing is equalised.
         source_auc: Columns ``SOURCE_AUC_COLUMNS``: AUC against each real source; empty where there is one.
+        periods: Detection over time, as ``further.periods.over_time`` gives it; None where nothing tells of
+            time.
     """
 
     pooled: pd.DataFrame
@@ -58,6 +61,7 @@ class Extras:
     source_auc: pd.DataFrame = field(
         default_factory=lambda: pd.DataFrame(columns=list(SOURCE_AUC_COLUMNS))
     )
+    periods: pd.DataFrame | None = None
 
 
 def extras(
@@ -92,6 +96,15 @@ def extras(
     )
 
 
+def _clusters(samples: pd.DataFrame) -> NDArray[np.int64] | None:
+    """Code images of one group, or of equal bytes, alike."""
+    groups, contents = (
+        list(samples[name]) if name in samples.columns else [""] * len(samples)
+        for name in ("group", "sha256")
+    )
+    return cluster_codes(groups, contents)
+
+
 def headline_influence(
     samples: pd.DataFrame, cuts: Sequence[Slice], column: ScoreColumn, rows: pd.DataFrame
 ) -> Influence | None:
@@ -121,11 +134,7 @@ def _ranks(
 ) -> dict[str, int]:
     names = list(dict.fromkeys(rows["detector"]))
     ranked = [name for name in names if name in means]
-    groups, contents = (
-        list(samples[name]) if name in samples.columns else [""] * len(samples)
-        for name in ("group", "sha256")
-    )
-    clusters = cluster_codes(groups, contents)
+    clusters = _clusters(samples)
     pairs = [(i, j) for i in range(len(ranked)) for j in range(i)]
     tests = [difference(means[ranked[i]], means[ranked[j]], clusters) for i, j in pairs]
     p = np.ones((len(ranked), len(ranked)))

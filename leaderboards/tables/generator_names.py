@@ -25,7 +25,7 @@ _NAMELESS: Final = _set_of(
     "multiple fake fakes fakeimage fakeimages 1fake ai aiimage aiimages aigc aigenerated "
     "generated generatedimage generatedimages generator generators generative synthetic "
     "synthetics syntheticimage syntheticimages synthesized synthesised unknowngenerator "
-    "unknownmodel model models"
+    "unknownmodel model models aiart aigeneratedart aigeneratedimage aigeneratedimages"
 )
 
 # Families with versions, by the letters that stand before the version.
@@ -48,6 +48,7 @@ _SPELLINGS: Final = {
     "deepfloyd": "deepfloydif deepfloydifxl deepfloydifixl deepfloydifixl10",
     "flux 1 dev": "fluxdev flux1d fluxd",
     "flux 1 pro": "fluxpro",
+    "flux 11 pro": "fluxpro11",
     "flux 1 schnell": "fluxschnell flux1s fluxs",
     "gaugan": "spade",
     "glide": "imagenetglide glide10027 glide5027 glide10010",
@@ -56,8 +57,10 @@ _SPELLINGS: Final = {
     "imle": "implicitmaximumlikelihood",
     "latentdiffusion": "ldm ldm100 ldm200 ldm200cfg latentdiffusionmodel ldmtext2imlarge256",
     "midjourney": "imagenetmidjourney",
+    "kandinsky 22": "kandinsky22decoder",
     "nanobanana": "gemini25flashimage",
-    "pixart alpha": "pixartalpha pixart\u03b1",
+    "pixart alpha": "pixartalpha pixart\u03b1 pixartxl21024ms pixartxl2512x512",
+    "playground 25": "playground251024pxaesthetic",
     "pixart sigma": "pixartsigma pixart\u03c3",
     "progan": "pggan proggan progressivegan progressivegrowingofgans",
     "san": "secondorderattention",
@@ -76,6 +79,18 @@ _SPELLINGS: Final = {
     "wukong": "imagenetai0424wukong",
     "wuerstchen": "wurstchen",
 }  # fmt: skip
+
+# Generators that are known and have one spelling only, once case, blanks and hyphens are dropped.
+_PLAIN: Final = _set_of(
+    "attgan began blendgan blendface bria chatgpt cogview controlnet cosxl cramergan cyclegan ddgan ddim "
+    "deepfake diffusion diffusiongan dreambooth dreamstudio e4s edm facedancer faceswap fastgan fsgan "
+    "gansformer gemini gigagan giraffe grok hififace hunyuandit infomaxgan instantid instructpix2pix "
+    "inswapper januspro kolors leonardoai lsgan lumina maskgit mmdgan neuraltextures nightcafe "
+    "omnigen photomaker pndm "
+    "projectedgan qwenimage realesrgan relgan rqvae sagan sana sdedit seededit simswap sngan span ssd1b "
+    "stablecascade starganv2 styleganxl stylegant stylenerf styleswin tamingtransformer unidiffuser vae "
+    "vaegan vdvae vitgan vqgan vqvae wgan wgangp zimage"
+)
 
 # Versions that people use for all that begin with them: nobody published an "SD 1.0".
 _SERIES: Final = frozenset({("sd", "1")})
@@ -107,11 +122,12 @@ def parse_name(name: str) -> GeneratorName | None:
         >>> parse_name("Midjourney v6.1")
         GeneratorName(family='midjourney', version='61', variant='')
     """
-    plain = _plain(name)
+    plain = _plain(name).removesuffix("diffusers")
     if not re.search(r"[^\W_]", plain) or plain.replace(".", "") in _NAMELESS:
         return None
     # "owner/model": the owner matters only where the model is none of the known ones.
     model = _plain(name.rstrip("/\\").replace("\\", "/").rpartition("/")[2])
+    model = model.removesuffix("diffusers")
     return _of_table(plain) or _of_table(model) or GeneratorName(_without_v(plain))
 
 
@@ -158,6 +174,28 @@ def _by_spelling() -> Mapping[str, GeneratorName]:
 
 
 _BY_SPELLING: Final = _by_spelling()
+_LISTED: Final = frozenset(
+    [*_FAMILIES.values(), *(name.family for name in _BY_SPELLING.values()), *_PLAIN]
+)
+_BEGINNINGS: Final = (
+    "stablediffusion", "sdxl", "flux", "midjourney", "dalle", "stylegan", "pixart", "kandinsky", "imagen3",
+    "imagen4", "ideogram", "playground", "hunyuan", "seedream", "nanobanana", "gptimage",
+    "deepfloyd", "biggan",
+)  # fmt: skip
+
+
+def is_listed(name: str) -> bool:
+    """Tell whether a name is that of a generator which the list of aliases knows.
+
+    Example:
+        >>> is_listed("sdv4"), is_listed("Midjourney v6"), is_listed("gen_0"), is_listed("fake")
+        (True, True, False, False)
+    """
+    generator = parse_name(name)
+    if generator is None:
+        return False
+    # "sdxl-lightning" is none of the spellings, and a generator all the same.
+    return generator.family in _LISTED or generator.family.startswith(_BEGINNINGS)
 
 
 def is_among(name: str, names: Iterable[str]) -> bool | None:
@@ -211,6 +249,34 @@ def _may_be_one(one: GeneratorName, other: GeneratorName) -> bool:
     is_series = (vague.family, vague.version) in _SERIES
     is_open = not vague.version or (is_series and exact.version.startswith(vague.version))
     return is_open and not vague.variant
+
+
+def strangers(names: Iterable[str], card: Iterable[str], cards: Iterable[str]) -> frozenset[str]:
+    """List the generators of a data set of which a detector's card cannot say whether it saw them.
+
+    Nobody knows what a name stands for that is on no list and on no card: it may be another name of a
+    generator that the detector was trained on. Where the card and the data set speak the same language,
+    another name is another generator: the card knows such a name of the data set, or the data set names
+    every generator of the card.
+
+    Args:
+        names: Generators of the data set.
+        card: Generators on the detector's card.
+        cards: Generators on the cards of all detectors at hand.
+
+    Example:
+        >>> strangers(["gen_0", "glide"], ["SD 1.4"], ["SD 1.4"])
+        frozenset({'gen_0'})
+        >>> strangers(["gen_0", "sdv4"], ["SD 1.4"], ["SD 1.4"])
+        frozenset()
+    """
+    everyone, trained, known = frozenset(names), frozenset(card), frozenset(cards)
+    odd = {name for name in everyone if parse_name(name) is not None and not is_listed(name)}
+    if any(is_among(name, trained) for name in odd):
+        return frozenset()
+    if trained and all(is_among(name, everyone) for name in trained):
+        return frozenset()
+    return frozenset(name for name in odd if not is_among(name, known))
 
 
 def is_same_domain(one: str, other: str) -> bool:

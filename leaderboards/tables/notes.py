@@ -51,6 +51,36 @@ class LeftOut:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ShortcutRow:
+    """How well some facts of the files tell real from fake, without a picture being looked at.
+
+    Attributes:
+        name: What is looked at: ``metadata``, ``bytes per pixel``, ``border`` or ``colour``.
+        auc: Area under the ROC curve, out of fold; None where undefined.
+        lo: Lower end of its 95% interval.
+        hi: Upper end of its 95% interval.
+        warns: Whether the lower bound passes the level of warning, over all or for one generator.
+        n_real: Number of real images behind it.
+        n_fake: Number of AI-generated images behind it.
+        generator: Generator that is told apart best; "" where there is none.
+        generator_auc: Its area under the ROC curve.
+        accuracy: Mean over generators of the balanced accuracy of a classifier that saw no image of that
+            generator; None where there are fewer than two.
+    """
+
+    name: str
+    auc: float | None
+    lo: float | None
+    hi: float | None
+    warns: bool
+    n_real: int
+    n_fake: int
+    generator: str = ""
+    generator_auc: float | None = None
+    accuracy: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BoardNotes:
     """The protocol behind a board. Nothing here may depend on the clock or on where files lie.
 
@@ -67,6 +97,7 @@ class BoardNotes:
             indexed, or when they were decoded.
         left_out: The same by class, generator and domain.
         cautions: Why the numbers must not be taken at face value; a limited run is not among them.
+        shortcuts: How well the files alone tell real from fake; empty where that was not asked.
         seed: Seed of random starts and of noise.
         precision: Arithmetic of the detectors, for example "fp32".
         device: Kind of device, for example "cpu".
@@ -80,6 +111,8 @@ class BoardNotes:
         attacks: Attack condition as spelt to what boards compare of it.
         checks: The honesty checks of every attack.
         extra: Further lines, one remark each.
+        data_card: Whose work the data set is: reference, licence and citation, in that order; empty where
+            nobody says.
     """
 
     suite: str
@@ -93,6 +126,7 @@ class BoardNotes:
     bad_images: int = 0
     left_out: tuple[LeftOut, ...] = ()
     cautions: tuple[Caution, ...] = ()
+    shortcuts: tuple[ShortcutRow, ...] = ()
     seed: int = 0
     precision: str = "fp32"
     device: str = "cpu"
@@ -106,6 +140,7 @@ class BoardNotes:
     attacks: Mapping[str, AttackFacts] = field(default_factory=dict)
     checks: tuple[Check, ...] = ()
     extra: tuple[str, ...] = ()
+    data_card: tuple[str, ...] = ()
 
     @property
     def warnings(self) -> tuple[Caution, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -14,6 +14,10 @@ Axis = Literal["generator", "domain"]
 
 POOLED = "all"
 NO_DOMAIN = "(no domain)"
+NO_VALUE = "(none)"
+# What a data set's own further columns are called in the samples, before their name.
+FREE = "free:"
+MOST_VALUES = 100
 SAMPLE_COLUMNS = ("sample_id", "label", "generator", "domain")
 
 
@@ -23,11 +27,12 @@ class Slice:
 
     Attributes:
         generator: The generator of the fakes, or "all".
-        domain: The domain of the images, or "all".
+        domain: The domain of the images, or "all"; of a cut by a free column ``column=value``.
         real_rows: (n_real,) int64 positions in the samples frame, ascending.
         fake_rows: (n_fake,) int64 positions, ascending.
         generators: Names of the generators among the fakes, sorted.
         domains: Names of the domains among all images, sorted; empty where the data name none.
+        column: The free column that it is cut by; "" for generators and domains.
     """
 
     generator: str
@@ -36,6 +41,7 @@ class Slice:
     fake_rows: NDArray[np.int64]
     generators: tuple[str, ...]
     domains: tuple[str, ...]
+    column: str = ""
 
     @property
     def rows(self) -> NDArray[np.int64]:
@@ -129,6 +135,50 @@ def slices(
     return pieces
 
 
+def column_slices(
+    samples: pd.DataFrame,
+    pairing: Mapping[str, Sequence[str]],
+    column: str,
+    *,
+    matched: bool = False,
+) -> list[Slice]:
+    """Cut the samples by a column that the data set has beside ours.
+
+    Args:
+        samples: As for ``slices``, with the column under ``FREE`` and its name.
+        pairing: As for ``slices``.
+        column: Its name, such as "category".
+        matched: As for ``slices``.
+
+    Returns:
+        One slice for each value that a fake has: all fakes of it, with the reals of that value; where no
+        real has a value, as with release dates, with the reals that these fakes are compared with.
+
+    Raises:
+        ValueError: There is no such column, or it has more than ``MOST_VALUES`` values.
+    """
+    if FREE + column not in samples.columns:
+        raise ValueError(f"samples lack the column {column!r}")
+    cut, values = _Cut.of(samples, matched=matched), _Coded.of(samples[FREE + column])
+    sources = [source for paired in pairing.values() for source in paired]
+    everything = cut.fake | cut.generator.mask(sources)
+    names = values.among(np.flatnonzero(everything & cut.fake))
+    if len(names) > MOST_VALUES:
+        raise ValueError(f"the column {column!r} has {len(names)} values, too many to cut by")
+    of_reals = set(values.among(np.flatnonzero(everything & ~cut.fake))) - {""}
+    pieces = []
+    for value in names:
+        fakes = everything & cut.fake & values.mask([value])
+        generators = cut.generator.among(np.flatnonzero(fakes))
+        paired = [source for generator in generators for source in pairing.get(generator, ())]
+        chosen = values.mask([value]) if of_reals else cut.generator.mask(paired)
+        piece = cut.piece(
+            POOLED, f"{column}={value or NO_VALUE}", fakes | (chosen & everything & ~cut.fake)
+        )
+        pieces.append(replace(piece, column=column))
+    return pieces
+
+
 def pool(samples: pd.DataFrame, cuts: Sequence[Slice]) -> Slice:
     """Put slices together: every image that is in any of them, once.
 
@@ -141,6 +191,28 @@ def pool(samples: pd.DataFrame, cuts: Sequence[Slice]) -> Slice:
         chosen[piece.rows] = True
     cut = _Cut.of(samples)
     return cut.by_domain(POOLED, chosen, split=False)[0]
+
+
+def pool_of(
+    samples: pd.DataFrame,
+    pairing: Mapping[str, Sequence[str]],
+    *,
+    generators: Sequence[str] | None = None,
+    rows: NDArray[np.bool_] | None = None,
+) -> Slice:
+    """Pool some generators with the reals they are compared with, each image once.
+
+    Args:
+        samples: As for ``slices``.
+        pairing: As for ``slices``.
+        generators: Those whose fakes count; all by default.
+        rows: (n,) which images count; all by default.
+    """
+    cut = _Cut.of(samples)
+    names = list(pairing) if generators is None else list(generators)
+    sources = [source for name in names for source in pairing.get(name, ())]
+    chosen = (cut.fake & cut.generator.mask(names)) | (~cut.fake & cut.generator.mask(sources))
+    return cut.piece(POOLED, POOLED, chosen if rows is None else chosen & rows)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -177,15 +249,16 @@ class _Cut:
 
     def by_domain(self, generator: str, chosen: NDArray[np.bool_], *, split: bool) -> list[Slice]:
         if not (split and any(self.domain.names)):
-            return [self._slice(generator, POOLED, chosen)]
+            return [self.piece(generator, POOLED, chosen)]
         # With a generator given, a domain it has no fakes in is no cell of that generator.
         holders = chosen if generator == POOLED else chosen & self.fake
         return [
-            self._slice(generator, domain or NO_DOMAIN, chosen & self.domain.mask([domain]))
+            self.piece(generator, domain or NO_DOMAIN, chosen & self.domain.mask([domain]))
             for domain in self.domain.among(np.flatnonzero(holders))
         ]
 
-    def _slice(self, generator: str, domain: str, chosen: NDArray[np.bool_]) -> Slice:
+    def piece(self, generator: str, domain: str, chosen: NDArray[np.bool_]) -> Slice:
+        """Make a slice of the chosen images, each once where generators are pooled."""
         if generator == POOLED:
             chosen = self._each_once(chosen)
         if self.group is not None:

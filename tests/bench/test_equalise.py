@@ -18,7 +18,7 @@ from bench.protocol.suite import Suite
 from bench.results.scores import load_run
 from tests.conftest import picture
 
-CHAIN = "resize(size=32)+jpeg(quality=90)"
+CHAIN = "resize(size=32,back=false)+jpeg(quality=90)"
 CONDITIONS = ["clean", "jpeg(quality=50)", "fgsm(eps=4/255)"]
 
 
@@ -123,9 +123,10 @@ def test_raw_is_no_condition_that_a_drop_is_averaged_over(confounded, toy, tmp_p
 @pytest.mark.parametrize(
     ("chain", "words"),
     [
-        ("fgsm(eps=1/255)", "corruptions only"),
+        ("fgsm(eps=1/255)", "not of attacks"),
         ("clean", "changes nothing"),
         ("raw", "leave it out"),
+        ("resize(size=32,back=true)", "leave it out"),
         ("jpg(quality=90)", "jpeg"),
     ],
 )
@@ -149,6 +150,30 @@ def test_another_chain_is_another_request_and_config_toml_repeats_it(
     assert cli("run", "--config", tmp_path / "out" / "config.toml", "--quiet")[0] == 0
     assert (tmp_path / "out" / "leaderboard.csv").read_bytes() == first
     assert cli(*ask, "--pairing", "theirs", "--out", "o")[0] == 2
+
+
+def test_scores_of_an_equalised_run_come_back_as_the_same_board(cli, confounded, toy, tmp_path):
+    ask = [
+        "--suite",
+        "smoke",
+        "--data",
+        confounded,
+        "--equalise",
+        CHAIN,
+        "--pairing",
+        "shared",
+        "-q",
+    ]
+    assert cli("run", "-d", toy(), *ask, "--out", "out")[0] == 0
+    assert cli("scores", "export", "out", "-o", "scores.csv")[0] == 0
+    assert cli("scores", "import", "scores.csv", *ask, "--out", "back")[0] == 0
+    ours, back = (
+        list(csv.DictReader((tmp_path / name / "leaderboard.csv").open()))
+        for name in ("out", "back")
+    )
+    for name in ("condition", "auc", "accuracy", "n_real", "attack_success"):
+        assert [row[name] for row in back] == [row[name] for row in ours]
+    assert "AUC raw" in (tmp_path / "back" / "leaderboard.md").read_text()
 
 
 def test_shared_reals_stand_against_every_generator(confounded, toy, tmp_path):

@@ -395,3 +395,54 @@ def test_two_files_of_one_name_are_two_detectors(tree, own, tmp_path):
 def test_a_batch_is_never_larger_than_a_chunk(tree, tmp_path):
     run = bench.run("genimage-cnn", suite=SUITE, data=tree, out=tmp_path / "out", batch_size=10**9)
     assert '"batch_size": 256' in (run.folder / "run.json").read_text()
+
+
+ELSEWHERE = {
+    "a service": "import urllib.request\n",
+    "another program": "import subprocess\n",
+    "a program by the system": "def ask(): return os.popen('true')\n",
+    "a compiled library": "import ctypes\n",
+    "a library with models of its own": "import hypothesis\n",
+    "an import inside a function": "def ask():\n    import socket\n    return socket\n",
+}
+
+
+@pytest.mark.parametrize("what", ELSEWHERE)
+def test_an_answer_from_elsewhere_is_told_and_asked_for(own, what):
+    source = ELSEWHERE[what]
+    detector = guarded(resolve(DetectorRequest(own(source + "class Own(Base): ...\n"))))
+    assert detector.identify().unknown[0].startswith("what ")
+    for way in ("def identity(self): return 'v1'", "files = [__file__]", "net = torch.nn.ReLU()"):
+        said = guarded(resolve(DetectorRequest(own(f"{source}class Own(Base):\n    {way}\n"))))
+        assert not said.identify().unknown, way
+
+
+def test_an_answer_from_elsewhere_is_never_used_again(tree, own, tmp_path):
+    detector = own("import urllib.request\nclass Own(Base): ...\n")
+    for _ in range(2):
+        run = bench.run(detector, suite=SUITE, data=tree, out=tmp_path / "out")
+        assert run.counts.scored == 96
+    assert "what urllib answers" in run.board.to_markdown()
+    assert "name the files behind it" in run.board.to_markdown()
+
+
+def test_arithmetic_alone_needs_no_word(own):
+    for source in ("import numpy.fft, scipy.ndimage, math, json\n", "from PIL import Image\n"):
+        plain = guarded(resolve(DetectorRequest(own(source + "class Own(Base): ...\n"))))
+        assert not plain.identify().unknown
+
+
+@pytest.mark.parametrize(
+    ("signature", "given", "says"),
+    [
+        ("self", "weights", "takes no parameter 'weights'"),
+        ("self, weights=None", "fake_logit", "takes no parameter 'fake_logit'"),
+        ("self, path=None", "weights", "takes no parameter 'weights'"),
+    ],
+)
+def test_an_option_that_a_class_does_not_take_is_an_error(own, tmp_path, signature, given, says):
+    (tmp_path / "w.bin").write_bytes(b"1")
+    options = {"weights": tmp_path / "w.bin"} if given == "weights" else {"fake_logit": "z"}
+    name = own(f"class Own(Base):\n    def __init__({signature}): ...\n")
+    with pytest.raises(BenchError, match=says):
+        resolve(DetectorRequest(name, **options))

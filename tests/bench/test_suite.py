@@ -35,7 +35,9 @@ def test_the_registry_lists_exactly_the_shipped_suites():
     ("text", "says"),
     [
         ("name='x'\nslices=['generator']\nconditions=['jpg']", "did you mean 'jpeg'"),
-        ("name='x'\nslices=['camera']\nconditions=['clean']", "slices.0"),
+        ("name='x'\nslices=['generators']\nconditions=['clean']", "slices.0"),
+        ("name='x'\nslices=['generator*camera']\nconditions=['clean']", "slices.0"),
+        ("name='x'\nslices=['camera', 'camera']\nconditions=['clean']", "slices"),
         ("name='x'\nslices=['generator']\nconditions=['clean']\ncolour=1", "colour"),
         ("name='x'\nslices=['generator']\nconditions=['jpeg', 'jpeg(quality=75)']", "stands twice"),
         ("name='x'\nslices=['generator']\nconditions=[]", "conditions"),

@@ -100,7 +100,7 @@ def forward(given: argparse.Namespace, root: Path) -> None:
                 (
                     detector,
                     networks.submit(
-                        detector, canvases[name], auto_batch(detector.card.input.size, CPU)
+                        detector, canvases[name], auto_batch(detector.card.input.canvas, CPU)
                     ),
                 )
                 for name, detector in loaded.items()

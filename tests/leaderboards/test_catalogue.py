@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import json
+import runpy
 from dataclasses import fields
+from pathlib import Path
 
 import pytest
 
@@ -47,6 +49,14 @@ def test_a_metric_added_in_one_place_is_in_every_file(pocket, pairing, pocket_co
     cell = json.loads(board.to_json())["cells"][0]
     assert cell["youden"] == pytest.approx(value, abs=1e-6)
     assert "| Youden's J" in board.to_markdown()
+
+
+def test_the_page_of_metrics_is_the_catalogue_s():
+    docs = Path(__file__).parents[2] / "docs"
+    page = runpy.run_path(str(docs / "generate_metrics.py"))["render"]()
+    assert (docs / "metrics.md").read_text(encoding="utf-8") == page
+    rows = [line for line in page.splitlines() if line.startswith("| `")]
+    assert len(rows) == len(CATALOGUE)
 
 
 def test_lists_of_metrics_derive_from_the_records():

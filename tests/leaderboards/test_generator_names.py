@@ -1,12 +1,13 @@
 """Which spellings name one generator, which do not, and which name none."""
 
 from itertools import combinations
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from leaderboards import Board, BoardNotes, SeenBy, cell_rows, slices
-from leaderboards.tables.generator_names import is_among, parse_name
+from leaderboards.tables.generator_names import is_among, is_listed, parse_name, strangers
 
 ONE_GENERATOR = [
     ["sd14", "SD1.4", "SD 1.4", "sdv4", "sd-v1-4", "stable_diffusion_v_1_4", "Stable Diffusion 1.4",
@@ -43,7 +44,25 @@ NAMELESS = ["", " ", "?", "unknown", "Unknown", "UNKNOWN generator", "fake", "FA
             "AI-generated", "synthetic", "none", "N/A", "nan", "other", "generated_images"]  # fmt: skip
 
 
-@pytest.mark.parametrize("spellings", ONE_GENERATOR, ids=lambda names: names[0])
+MORE_SPELLINGS = [
+    ["sd14", "sdv14", "sd_v1_4", "SD v1.4", "stable-diffusion-1-4", "StableDiffusion14", "sd1_4"],
+    ["SDXL", "sd_xl_base_1.0", "sdxl-base-1.0", "Stable Diffusion XL 1.0", "SD-XL v1.0"],
+    ["sd3-medium", "stabilityai/stable-diffusion-3-medium-diffusers", "SD 3 medium"],
+    ["SD3.5-large", "stable-diffusion-3.5-large", "sd35_large"],
+    ["FLUX.1 [dev]", "black-forest-labs/FLUX.1-dev", "flux_1_dev", "Flux1.dev"],
+    ["FLUX1.1-pro", "flux-pro-1.1", "flux_1_1_pro"],
+    ["Midjourney-v5", "mjv5", "MJ-v5", "midjourneyv5"],
+    ["mjv6", "midjourney_v6", "Midjourney v6.0", "MJ 6"],
+    ["openai/dall-e-3", "DALLE3", "Dall-E 3"],
+    ["ADM", "guided", "Guided Diffusion", "ablated diffusion model"],
+    ["LDM", "latent_diffusion", "ldm-200-cfg"],
+    ["GauGAN", "spade", "Gau-GAN"],
+    ["PixArt-alpha", "PixArt-alpha/PixArt-XL-2-1024-MS", "pixart_alpha"],
+    ["playground-v2.5", "playgroundai/playground-v2.5-1024px-aesthetic"],
+]
+
+
+@pytest.mark.parametrize("spellings", ONE_GENERATOR + MORE_SPELLINGS, ids=lambda names: names[0])
 def test_spellings_of_one_generator_are_one_generator(spellings):
     for name in spellings:
         assert is_among(name, [spellings[0]]) is True, name
@@ -183,3 +202,54 @@ def test_thousands_of_names_are_compared_quickly():
     names = [f"owner{i}/model-{i}" for i in range(4000)]
     trained = frozenset(names[::2])
     assert [is_among(name, trained) for name in names] == [True, False] * 2000
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [("sd14", "sd15"), ("SDXL", "sdxl-turbo"), ("sd3", "sd35"), ("mjv5", "mjv6"), ("dalle2", "dalle3"),
+     ("flux-dev", "flux-schnell"), ("StyleGAN", "StyleGAN2"), ("LDM", "sd14"), ("VQDM", "vqgan"),
+     ("guided", "glide"), ("DALL-E 2", "dalle-mini"), ("PixArt-alpha", "PixArt-sigma"), ("BigGAN", "ProGAN")],
+)  # fmt: skip
+def test_neighbours_are_never_merged(one, other):
+    assert is_among(one, [other]) is False
+    assert is_among(other, [one]) is False
+
+
+def test_names_of_the_zoo_and_of_published_sets_are_listed():
+    import json
+
+    import detectors.zoo
+
+    names = {"ADM", "BigGAN", "glide", "Midjourney", "VQDM", "wukong", "cyclegan", "stargan", "crn", "imle",
+             "seeingdark", "san", "deepfake", "whichfaceisreal", "dalle", "ldm_200", "guided",
+             "SDXL-Lightning", "Ideogram", "Firefly", "imagen-3"}  # fmt: skip
+    for path in Path(detectors.zoo.__file__).parent.glob("*.json"):
+        names |= set(json.loads(path.read_text())["training_data"]["generators"])
+    assert {name for name in names if not is_listed(name)} == set()
+    assert not any(map(is_listed, ["gen_0", "mymodel", "a", "fake", "1_fake", "ai", "", "setA"]))
+
+
+@pytest.mark.parametrize(
+    ("data", "card", "cards", "expected"),
+    [
+        (["gen_0", "gen_1"], ["SD1.4"], ["SD1.4"], {"gen_0", "gen_1"}),  # a data set nobody knows
+        (["gen_0", "glide"], ["SD1.4"], ["SD1.4"], {"gen_0"}),
+        (["gen_0", "gen_1"], ["gen_0"], ["gen_0"], set()),  # the card speaks of this data set
+        (["ours", "sdv4"], ["SD 1.4"], ["SD 1.4"], set()),  # so does the data set of the card's generators
+        (["ours", "sdv4"], ["SD 1.4", "glide"], ["SD 1.4", "glide"], {"ours"}),
+        (["ours", "glide"], ["SD 1.4"], ["SD 1.4", "Ours"], set()),  # another card knows the name
+        (["fake", ""], ["SD 1.4"], ["SD 1.4"], set()),  # nameless already
+    ],
+)  # fmt: skip
+def test_a_name_that_no_card_knows_is_a_stranger(data, card, cards, expected):
+    assert strangers(data, card, cards) == expected
+
+
+def test_strangers_are_unknown_on_the_board(named):
+    seen = SeenBy(frozenset(["SD1.4"]), strangers=frozenset(["gen_0"]))
+    rows = named(seen, names=("gen_0", "glide", "sd14"))
+    assert dict(zip(rows["generator"], rows["seen"], strict=True)) == {
+        "gen_0": "unknown", "glide": "unseen", "sd14": "seen",
+    }  # fmt: skip
+    pooled = named(seen, by=(), names=("gen_0", "glide"))
+    assert list(pooled["seen"]) == ["unknown"]

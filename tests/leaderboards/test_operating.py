@@ -8,7 +8,14 @@ import numpy as np
 import pytest
 from scipy.optimize import brentq
 from scipy.special import expit
-from sklearn.metrics import brier_score_loss, roc_auc_score, roc_curve
+from sklearn.metrics import (
+    brier_score_loss,
+    log_loss,
+    matthews_corrcoef,
+    recall_score,
+    roc_auc_score,
+    roc_curve,
+)
 
 from leaderboards import evaluate
 
@@ -25,7 +32,11 @@ def test_working_points_equal_scikit_learn(decimals):
         labels, logits = cell(seed, decimals=decimals)
         m = evaluate(labels, logits)
         fpr, tpr, _ = roc_curve(labels, logits, drop_intermediate=False)
-        for target, found in ((0.01, m.tpr_at_1_fpr), (0.05, m.tpr_at_5_fpr)):
+        for target, found in (
+            (0.01, m.tpr_at_1_fpr),
+            (0.05, m.tpr_at_5_fpr),
+            (0.1, m.pd_at_10_far),
+        ):
             assert found == pytest.approx(tpr[fpr <= target + 1e-12].max())
         crossing = brentq(lambda x: x - (1 - np.interp(x, fpr, tpr)), 0, 1)  # noqa: B023
         if decimals == 6:  # with many ties np.interp is not the polyline
@@ -52,13 +63,70 @@ def test_calibration_error_by_hand():
     assert evaluate(np.array([0, 1]), np.array([40.0, -40.0])).brier == pytest.approx(1)
 
 
+@pytest.mark.parametrize("threshold", [0.0, 0.7, -9.0, 9.0])
+def test_verdicts_by_class_equal_scikit_learn(threshold):
+    for seed in range(5):
+        labels, logits = cell(seed, decimals=1)
+        m, called = evaluate(labels, logits, threshold), logits > threshold
+        assert m.mcc == pytest.approx(matthews_corrcoef(labels, called))
+        assert m.real_accuracy == pytest.approx(recall_score(labels, called, pos_label=0))
+        assert m.fake_accuracy == pytest.approx(recall_score(labels, called))
+        assert m.balanced_accuracy == pytest.approx((m.real_accuracy + m.fake_accuracy) / 2)
+        assert (m.real_accuracy_lo, m.fake_accuracy_hi) == (m.real_recall_lo, m.fake_recall_hi)
+
+
+def test_mcc_of_a_million_images_does_not_overflow():
+    labels = np.repeat([0, 1], 500_000)
+    assert evaluate(labels, labels * 2.0 - 1).mcc == 1
+    assert evaluate(labels, 1 - labels * 2.0).mcc == -1
+
+
+def test_balanced_nll_equals_scikit_learn_s_weighted_log_loss():
+    for seed in range(5):
+        labels, logits = cell(seed, n_real=300, n_fake=40)
+        weights = np.where(labels == 1, 1 / 40, 1 / 300)
+        expected = log_loss(labels, expit(logits), sample_weight=weights)
+        assert evaluate(labels, logits).balanced_nll == pytest.approx(expected)
+    certain = evaluate(np.array([0, 1]), np.array([2000.0, -2000.0]))
+    assert certain.balanced_nll == pytest.approx(2000)
+
+
+def test_balanced_figures_equal_the_published_ones():
+    m = evaluate(np.array([0, 0, 1, 1]), np.array([-5.9374785, -4.441922, 4.430519, 3.8499813]))
+    assert m.balanced_nll == pytest.approx(0.0118086, abs=5e-8)
+    assert m.balanced_ece == pytest.approx(0.0117182, abs=5e-8)
+
+
+def test_balanced_calibration_error_weighs_classes_alike():
+    labels, logits = cell(3, n_real=200, n_fake=200)
+    m = evaluate(labels, logits)
+    assert m.balanced_ece == pytest.approx(m.ece)
+    # Nine copies of every real change nothing.
+    copies = np.where(labels == 0, 9, 1)
+    many = evaluate(np.repeat(labels, copies), np.repeat(logits, copies))
+    assert many.balanced_ece == pytest.approx(m.balanced_ece)
+    assert many.balanced_nll == pytest.approx(m.balanced_nll)
+    assert many.ece != pytest.approx(m.ece, abs=0.01)
+
+
+def test_pd_at_10_far_says_how_much_few_reals_can_tell():
+    assert math.isnan(evaluate(*cell(0, 9, 30)).pd_at_10_far)
+    few, enough = evaluate(*cell(0, 21, 79)), evaluate(*cell(0, 40, 79))
+    assert 0 < few.pd_at_10_far < 1
+    assert math.isnan(few.pd_at_10_far_lo)  # all 21 may lie below the true threshold
+    assert 0 <= enough.pd_at_10_far_lo < enough.pd_at_10_far < enough.pd_at_10_far_hi
+
+
 def test_what_is_undefined_is_nan():
     few = evaluate(*cell(0, 19, 30))
     assert math.isnan(few.tpr_at_1_fpr)
     assert math.isnan(few.tpr_at_5_fpr)
     assert not math.isnan(evaluate(*cell(0, 20, 30)).tpr_at_5_fpr)
     one_class = evaluate(np.zeros(200, dtype=int), np.linspace(-1, 1, 200))
-    for name in ("tpr_at_1_fpr", "eer", "partial_auc", "f1_lo", "balanced_accuracy_lo"):
+    for name in (
+        "tpr_at_1_fpr", "eer", "partial_auc", "f1_lo", "balanced_accuracy_lo", "mcc", "fake_accuracy",
+        "pd_at_10_far", "balanced_nll", "balanced_ece",
+    ):  # fmt: skip
         assert math.isnan(getattr(one_class, name)), name
 
 

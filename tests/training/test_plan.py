@@ -47,3 +47,16 @@ def test_names_become_folders_and_files_any_system_takes(cifake, tmp_path):
 def test_one_device_cannot_be_several(cifake):
     with pytest.raises(BenchError, match="--devices 2 has no effect beside --device cuda:1"):
         plan_training(request(cifake, devices=2, device="cuda:1"), Silent())
+
+
+def test_a_rectangle_is_a_canvas_like_any_other(cifake):
+    settings = Settings(detector="dalle2-art-cnn", init="scratch", limit=20)
+    options = TrainOptions(data=str(cifake))
+    plan = plan_training(TrainRequest(settings, options), Silent())
+    assert plan.spec.describe() == "resize to 245 x 255 px (bilinear)"  # as the study says
+    cut = settings.model_copy(update={"size": (32, 48), "fit": "shortest-crop"})
+    plan = plan_training(TrainRequest(cut, options), Silent())
+    assert plan.spec.describe() == "short side to 48 px (bilinear), centre crop 32 x 48 px"
+    square = settings.model_copy(update={"detector": "cifake-cnn", "size": (40, 48)})
+    with pytest.raises(BenchError, match="squares, not for 40 x 48 px"):
+        plan_training(TrainRequest(square, options), Silent())

@@ -265,3 +265,30 @@ def test_without_the_extra_the_error_names_it(cifake, monkeypatch):
             ["train", "-d", "genimage-cnn", "--from-scratch", "--data", str(cifake)],
             catch_exceptions=False,
         )
+
+
+@pytest.mark.parametrize("augment", [(), ("--augment", "jpeg(30..100)@0.5")])
+def test_a_detector_is_trained_on_rectangles_and_scores_them(cifake, tmp_path, augment):
+    out = tmp_path / "out"
+    words = ("--from-scratch", "--size", "32x48", "--epochs", "1", *augment)
+    words = [word for word in WORDS if word not in ("--epochs", "2")] + list(words)
+    command = [
+        "train",
+        "--detector",
+        "dalle2-art-cnn",
+        "--data",
+        str(cifake),
+        "--out",
+        str(out),
+        *words,
+    ]
+    done = CliRunner().invoke(app, command, catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    card = json.loads((out / "dalle2-art-cnn.cifake.json").read_text())
+    assert card["input"]["size"] == [32, 48]
+    detector = resolve(DetectorRequest(str(out / "dalle2-art-cnn.cifake.safetensors")))
+    canvas = detector.fit(np.zeros((64, 64, 3), np.uint8))
+    assert canvas.shape == (3, 32, 48)
+    assert detector.to(torch.device("cpu")).checked_logits(torch.zeros(2, 3, 32, 48)).shape == (2,)
+    refused = CliRunner().invoke(app, [*command, "--size", "32x"], catch_exceptions=True)
+    assert refused.exit_code != 0

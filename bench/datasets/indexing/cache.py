@@ -6,8 +6,7 @@ import contextlib
 import hashlib
 import json
 import logging
-import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -21,7 +20,9 @@ import pyarrow.compute as pc
 from bench.datasets.digest import FORMAT_VERSION, string_bytes
 from bench.datasets.manifest import Manifest
 from bench.datasets.manifest_format import read_saved
+from bench.datasets.places import default_cache_dir
 from bench.datasets.policy import RULES_VERSION
+from bench.datasets.sources.image_bytes import containers
 from bench.datasets.sources.tree import Tree
 from bench.errors import DataError, OutputError
 from bench.support.files import sweep, write_text
@@ -54,8 +55,14 @@ class Slot:
         """
         return _manifests(cache_dir) / f"{_data_set_hash(self.tree, options)}.parts"
 
-    def get(self) -> Manifest | None:
-        """Read the manifest kept here; None where there is none, or what it lists has changed."""
+    def get(self, *, refresh: bool = False) -> Manifest | None:
+        """Read the manifest kept here; None where there is none, or what it lists has changed.
+
+        Args:
+            refresh: note that all that is kept of this data set, under whatever options, is out of date.
+        """
+        if refresh:
+            self._refresh()
         if not self.path.is_file() or self._is_older_than_refresh():
             return None
         try:
@@ -67,8 +74,9 @@ class Slot:
         outside = _state_outside(self.tree, manifest.table["locator"])
         return manifest if saved.head["extra"].get("outside") == outside else None
 
-    def refresh(self) -> None:
+    def _refresh(self) -> None:
         """Note that all that is kept of this data set, under whatever options, is to be read again."""
+        # Before anything is read: what is kept after this moment is younger.
         with contextlib.suppress(OutputError):  # what cannot be kept cannot be out of date either
             write_text(self._refreshed, "")
 
@@ -100,15 +108,26 @@ class Slot:
                     path.unlink()
 
 
-def slot(tree: Tree, options: Mapping[str, Any], cache_dir: Path | None) -> Slot:
+def slot(
+    tree: Tree, options: Mapping[str, Any], cache_dir: Path | None, beside: Sequence[Tree] = ()
+) -> Slot:
     """Name the place for a tree under some options.
 
     Args:
         tree: what lies there.
         options: those that change what is indexed.
         cache_dir: folder of the cache; the user's by default.
+        beside: what lies at other places whose images belong to the data set.
     """
     state = hashlib.sha256()
+    for each in (tree, *beside):
+        _update(state, each)
+    name = f"{_data_set_hash(tree, options)}-{state.hexdigest()[: 2 * _DIGITS]}.parquet"
+    return Slot(_manifests(cache_dir) / name, tree)
+
+
+def _update(state: hashlib._Hash, tree: Tree) -> None:
+    """Take names, sizes and times of a tree's files into a hash."""
     for files in tree.listing:
         state.update(json.dumps([files.folder, len(files)]).encode())
         state.update(pc.binary_length(files.names).to_numpy().astype("<i4").tobytes())
@@ -116,17 +135,6 @@ def slot(tree: Tree, options: Mapping[str, Any], cache_dir: Path | None) -> Slot
         state.update(files.sizes.astype("<i8").tobytes() + files.times.astype("<i8").tobytes())
     for path, reason in tree.unreadable:
         state.update(json.dumps([path, reason]).encode())
-    name = f"{_data_set_hash(tree, options)}-{state.hexdigest()[: 2 * _DIGITS]}.parquet"
-    return Slot(_manifests(cache_dir) / name, tree)
-
-
-def default_cache_dir() -> Path:
-    """Name the user's cache: ``$BENCH_CACHE``, ``$XDG_CACHE_HOME/bench`` or ``~/.cache/bench``."""
-    if bench_cache := os.environ.get("BENCH_CACHE"):
-        return Path(bench_cache).expanduser()
-    if user_cache := os.environ.get("XDG_CACHE_HOME"):
-        return Path(user_cache).expanduser() / "bench"
-    return Path("~/.cache/bench").expanduser()
 
 
 def _manifests(cache_dir: Path | None) -> Path:
@@ -137,15 +145,15 @@ def _data_set_hash(tree: Tree, options: Mapping[str, Any]) -> str:
     """Hash which data set it is and how it is read, but not its state."""
     readers = [PIL.__version__, version("simplejpeg")]
     versions = [FORMAT_VERSION, RULES_VERSION, __version__, *readers]
-    identity = json.dumps([versions, str(tree.root), tree.single, options], sort_keys=True)
+    place = tree.single or tree.archive
+    identity = json.dumps([versions, str(tree.root), place, options], sort_keys=True)
     return hashlib.sha256(identity.encode()).hexdigest()[:_DIGITS]
 
 
 def _state_outside(tree: Tree, locators: pa.ChunkedArray) -> str:
     """Hash size and time of files a table lists that are not in the scan; "" for none."""
     outside = locators.filter(pc.invert(_in_scan(tree, locators)))
-    files = pc.replace_substring_regex(outside, r"#\d+$", "")
-    outside = outside.filter(pc.invert(_in_scan(tree, files)))
+    outside = outside.filter(pc.invert(_in_scan(tree, containers(outside))))
     state = hashlib.sha256()
     for locator in sorted(outside.to_pylist()):
         try:

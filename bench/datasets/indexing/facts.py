@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from bench.datasets.indexing.reader import BadImage, ImageFacts, Reader
+from bench.datasets.sources.image_bytes import containers
 from bench.datasets.sources.tree import Tree
 from bench.errors import OutputError
 from bench.support.files import write_atomic
@@ -137,8 +138,7 @@ def _file_stats(tree: Tree, locators: pa.ChunkedArray) -> _FileStats:
     times = np.concatenate([*(f.times for f in tree.listing), np.array([-1])])
     rows = pc.index_in(locators, value_set=paths)
     if rows.null_count:
-        files = pc.replace_substring_regex(locators, r"#\d+$", "")
-        rows = pc.coalesce(rows, pc.index_in(files, value_set=paths))
+        rows = pc.coalesce(rows, pc.index_in(containers(locators), value_set=paths))
     not_in_scan = len(sizes) - 1
     return _FileStats(sizes, times).take(_filled(rows, not_in_scan))
 

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-import itertools
 import logging
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from bench.datasets.indexing.cache import slot
+from bench.datasets.indexing.entries import gather_entries, with_reals
 from bench.datasets.indexing.facts import Parts, gather
 from bench.datasets.indexing.reader import Progress, Reader
-from bench.datasets.indexing.recognise import Recognised, describe_folders, recognise
+from bench.datasets.indexing.reals import real_entries, scan_reals
+from bench.datasets.indexing.recognise import Recognised, recognise
 from bench.datasets.layouts import builtin_layouts
 from bench.datasets.layouts.base import Entry, Layout
-from bench.datasets.manifest import Manifest, no_such_split, share_memory
+from bench.datasets.manifest import FREE, Manifest, share_memory
 from bench.datasets.policy import DEFAULT, DecodePolicy
 from bench.datasets.record import FAKE, LOST_SCHEMA, REAL, SCHEMA
 from bench.datasets.sources.scan import scan
@@ -28,13 +29,7 @@ from bench.errors import DataError
 
 _log = logging.getLogger(__name__)
 
-_BATCH: Final = 8192
 _MOST_THREADS: Final = 16
-_COLUMNS: Final = (
-    "sample_id", "locator", "label", "generator", "domain", "split", "group", "belongs", "control",
-)  # fmt: skip
-_TYPES: Final = {"label": pa.int8(), "control": pa.bool_()}
-_ENTRIES: Final = pa.schema([(name, _TYPES.get(name, pa.string())) for name in _COLUMNS])
 
 
 def index(
@@ -50,6 +45,8 @@ def index(
     refresh: bool = False,
     policy: DecodePolicy = DEFAULT,
     layouts: Mapping[str, Layout] | None = None,
+    columns: Mapping[str, str] | None = None,
+    reals: Sequence[Path] = (),
 ) -> Manifest:
     """Index a data set: which images there are, what each is, and which cannot be used.
 
@@ -70,52 +67,58 @@ def index(
         refresh: read all images again, whatever the cache holds.
         policy: which formats and sizes are allowed.
         layouts: those to choose from; the built-in ones by default.
+        columns: which columns of tables are which; see `layouts.columns.parse_columns`.
+        reals: places of further real images, shared by all generators.
 
     Raises:
         DataError: no such path; no layout or several fit; a generator without reals.
         NothingSelectedError: the split is not there.
     """
-    tree = scan(Path(path))
+    splits = (split,) if isinstance(split, str) else split
+    tree, places = scan(Path(path)).asked(columns or {}, splits), scan_reals(reals)
     layouts = builtin_layouts() if layouts is None else layouts
-    splits = [split] if isinstance(split, str) else split
     reading = {"hash": hash, "policy": asdict(policy)}
     options = {
         "layout": layout,
-        "split": None if splits is None else sorted(splits),
+        "split": splits and sorted(splits),
         "known": sorted(layouts),
         "name": name,
+        "columns": tree.columns,
+        "reals": [str(place.place) for place in places],
         **reading,
     }
-    cached = slot(tree, options, cache_dir)
-    manifest = None if refresh else cached.get()
+    cached = slot(tree, options, cache_dir, places)
+    manifest = cached.get(refresh=refresh)
     if manifest is None:
-        recognised = recognise(tree, layout, layouts)
+        recognised = recognise(tree, layout, layouts, reals_elsewhere=bool(places))
         parts = Parts(cached.parts_folder(reading, cache_dir))
         if refresh:
-            cached.refresh()
             parts.remove()
-        threads = workers or min(_MOST_THREADS, 2 * (os.cpu_count() or 1))
-        reader = Reader(tree.root, policy, whole=hash, workers=threads, progress=progress)
-        manifest = _index(tree, recognised, splits=splits, name=name, reader=reader, parts=parts)
+        reader = Reader(tree.root, policy, hash, workers or _threads(), progress)
+        entries = gather_entries(tree, recognised.layout)
+        entries = with_reals(entries, real_entries(places, layouts), tree)
+        manifest = _index(tree, recognised, entries, name=name, reader=reader, parts=parts)
         cached.put(manifest)
         parts.remove()
-    # Hand the memory of intermediate columns back: of a million images some 200 MB.
-    pa.default_memory_pool().release_unused()
+    pa.default_memory_pool().release_unused()  # of a million images some 200 MB
     return manifest
+
+
+def _threads() -> int:
+    return min(_MOST_THREADS, 2 * (os.cpu_count() or 1))
 
 
 def _index(
     tree: Tree,
     recognised: Recognised,
+    entries: pa.Table,
     *,
-    splits: Sequence[str] | None,
     name: str | None,
     reader: Reader,
     parts: Parts,
 ) -> Manifest:
     """Put a manifest together from what the layout says of each image and what reading it gave."""
     layout, match = recognised
-    entries = _of_splits(_entries(tree, layout), splits, tree)
     facts = gather(tree, entries["locator"], reader, parts)
     good, bad = pc.is_null(facts["reason"]), LOST_SCHEMA.empty_table()
     if not pc.all(good).as_py():
@@ -132,50 +135,24 @@ def _index(
     columns = {n: entries[n] for n in SCHEMA.names if n in entries.column_names}
     columns |= {n: facts[n] for n in SCHEMA.names if n not in columns}
     return Manifest.build(
-        name=name or match.dataset or Path(tree.single).stem or tree.root.name,
+        name=name or match.dataset or tree.name,
         layout=layout.name,
-        recognised=match.description,
+        recognised=match.description + _read_in_place(tree),
         root=tree.root,
         table=pa.table({n: columns[n] for n in SCHEMA.names}),
         pairing=pairing,
         bad=bad,
+        free=entries.select([n for n in entries.column_names if n.startswith(FREE)]),
     )
 
 
-def _entries(tree: Tree, layout: Layout) -> pa.Table:
-    """Collect the layout's entries in columns: only one batch of them is objects at a time.
-
-    Raises:
-        DataError: there is none.
-    """
-    batches = []
-    entries = iter(layout.entries(tree))
-    while batch := list(itertools.islice(entries, _BATCH)):
-        columns: dict[str, list[Any]] = {n: [getattr(e, n) for e in batch] for n in _COLUMNS}
-        columns["group"] = [entry.group or entry.sample_id for entry in batch]
-        batches.append(pa.RecordBatch.from_pydict(columns, schema=_ENTRIES))
-    if not batches:
-        raise DataError(
-            f"the layout {layout.name} ({layout.summary}) finds no image in "
-            f"{tree.root / tree.single}: {describe_folders(tree)}"
-        )
-    return share_memory(pa.Table.from_batches(batches).combine_chunks())
-
-
-def _of_splits(entries: pa.Table, splits: Sequence[str] | None, tree: Tree) -> pa.Table:
-    """Keep the entries of some splits: images of the others are never opened.
-
-    Raises:
-        NothingSelectedError: none is there; names those there are.
-    """
-    present = sorted(pc.unique(entries["split"]).to_pylist())
-    if splits is None or present == [""]:
-        return entries
-    selected = entries.filter(pc.is_in(entries["split"], value_set=pa.array(splits, pa.string())))
-    if not len(selected):
-        where = tree.root / tree.single
-        raise no_such_split(str(where), splits[0] if splits else "", present)
-    return selected
+def _read_in_place(tree: Tree) -> str:
+    """Say which archives were read in place; "" for none."""
+    archives = sorted({member.archive for member in tree.archived.values()})
+    if not archives:
+        return ""
+    more = f" and {len(archives) - 1} more" if len(archives) > 1 else ""
+    return f" (read in place from the archive {archives[0]}{more})"
 
 
 class _Kind(NamedTuple):
@@ -206,7 +183,7 @@ def _with_rows(bad: pa.Table, more: Sequence[tuple[str, str]]) -> pa.Table:
 def _none_readable(tree: Tree, bad: pa.Table) -> str:
     path, reason = bad["path"][0].as_py(), bad["reason"][0].as_py()
     return (
-        f"{tree.root / tree.single}: none of {len(bad)} images can be read; the first, {path!r}: "
+        f"{tree.place}: none of {len(bad)} images can be read; the first, {path!r}: "
         f"{reason} (paths are relative to {tree.root})"
     )
 
@@ -215,7 +192,7 @@ def _check_comparable(
     tree: Tree, kinds: Sequence[_Kind], pairing: Mapping[str, Sequence[str]]
 ) -> None:
     """Refuse data in which a generator has nothing real to be compared with."""
-    where = tree.root / tree.single
+    where = tree.place
     fakes: dict[str, int] = {}
     for entry, images in kinds:
         if entry.label == FAKE:
@@ -233,6 +210,6 @@ def _check_comparable(
             others = f" (real sources found: {', '.join(sorted(sources))})" if sources else ""
             raise DataError(
                 f"{where}: generator {generator!r} has {count} fake images and no real ones to be "
-                f"compared with{others}: add them, or list both in a CSV with the columns "
-                "path,label,generator"
+                f"compared with{others}: add them, name where they lie with --reals PATH, or list both in a "
+                "CSV with the columns path,label,generator"
             )

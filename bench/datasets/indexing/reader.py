@@ -11,9 +11,9 @@ from typing import Final
 
 from bench.datasets.policy import BadImageError, DecodePolicy
 from bench.datasets.sources.header import Header, read_header
-from bench.datasets.sources.image_bytes import open_bytes, parquet_row
+from bench.datasets.sources.image_bytes import is_embedded, open_bytes, parquet_row
+from bench.datasets.sources.names import is_image_name, suffix
 from bench.datasets.sources.regular_file import open_regular
-from bench.datasets.sources.tree import is_image_name, suffix
 
 Progress = Callable[[int, int], None]
 
@@ -67,14 +67,14 @@ class Reader:
 
     def read(self, locator: str) -> ImageFacts | BadImage:
         """Read one image, or say why it cannot be used."""
-        in_parquet = parquet_row(locator) is not None
+        embedded = is_embedded(locator)
         try:
-            if self.whole or in_parquet:
+            if self.whole or embedded:
                 return self._read_bytes(locator)
             return self._read_header(locator)
         except BadImageError as error:
             reason = str(error)
-        if in_parquet or is_image_name(locator):
+        if embedded or is_image_name(locator):
             return BadImage(reason)
         return BadImage(f"{reason} (suffix {suffix(locator) or 'none'})")
 

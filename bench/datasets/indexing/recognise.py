@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Final, NamedTuple
 
+from bench.datasets.indexing.pointing import place_above, place_below
 from bench.datasets.layouts.base import FolderLayout, Layout, Match
+from bench.datasets.layouts.generators import Generators
 from bench.datasets.layouts.generic import Generic
 from bench.datasets.layouts.siblings import Siblings
-from bench.datasets.layouts.words import LABEL_EXAMPLES, label_of
+from bench.datasets.layouts.words import LABEL_EXAMPLES
 from bench.datasets.record import FAKE
 from bench.datasets.sources.tree import Folder, Tree
 from bench.errors import DataError, nearest
@@ -23,13 +25,17 @@ class Recognised(NamedTuple):
     match: Match
 
 
-def recognise(tree: Tree, name: str, layouts: Mapping[str, Layout]) -> Recognised:
+def recognise(
+    tree: Tree, name: str, layouts: Mapping[str, Layout], *, reals_elsewhere: bool = False
+) -> Recognised:
     """Choose the layout named, or the single most specific one that reads all of the tree.
 
     Args:
         tree: what lies there.
         name: a layout's name, or ``auto``.
         layouts: those to choose from, by name.
+        reals_elsewhere: whether the user names real images beside the tree: folders that say nothing
+            then hold AI-generated ones.
 
     Raises:
         DataError: an unknown name; nothing there; no layout, or more than one, reads the tree.
@@ -40,13 +46,12 @@ def recognise(tree: Tree, name: str, layouts: Mapping[str, Layout]) -> Recognise
         return Recognised(layouts[name], Match(0, f"{layouts[name].summary} (as stated)"))
     if not len(tree):
         raise DataError(f"{tree.root} is empty: it holds no image and no table of images")
-    candidates = [
-        Recognised(layout, match)
-        for layout in layouts.values()
-        if (match := layout.match(tree)) is not None
-    ]
+    candidates = matching(tree, layouts)
+    if not candidates and reals_elsewhere and tree.image_folders:
+        fakes = Generators()
+        candidates = [Recognised(fakes, Match(0, fakes.summary))]
     if not candidates:
-        raise DataError(_nothing_reads(tree, layouts.values()))
+        raise DataError(_nothing_reads(tree, layouts))
     best = max(candidate.match.specificity for candidate in candidates)
     winners = [candidate for candidate in candidates if candidate.match.specificity == best]
     if len(winners) > 1:
@@ -57,6 +62,19 @@ def recognise(tree: Tree, name: str, layouts: Mapping[str, Layout]) -> Recognise
     return winners[0]
 
 
+def matching(tree: Tree, layouts: Mapping[str, Layout]) -> list[Recognised]:
+    """List the layouts that read all of a tree.
+
+    Raises:
+        DataError: a table that cannot be read.
+    """
+    return [
+        Recognised(layout, match)
+        for layout in layouts.values()
+        if (match := layout.match(tree)) is not None
+    ]
+
+
 def describe_folders(tree: Tree) -> str:
     """Name the folders that hold images, with counts, as a clause for messages."""
     counts = sorted(tree.image_folders.items())
@@ -65,32 +83,37 @@ def describe_folders(tree: Tree) -> str:
     return f"found images in {listing}{more}" if counts else "found no image"
 
 
-def _nothing_reads(tree: Tree, layouts: Iterable[Layout]) -> str:
+def _nothing_reads(tree: Tree, layouts: Mapping[str, Layout]) -> str:
     """Say why no layout reads the tree, and the way out."""
-    where = tree.root / tree.single
+    where = tree.place
     tables = ", ".join(file.path for file in tree.tables[:3])
     if not tree.image_folders:
         hint = f"; it holds the tables {tables}: point at one of them" if tables else ""
+        if tree.unreadable and not tables:
+            path, reason = tree.unreadable[0]
+            hint = f"; it holds {path}, {reason}"
         kind = "is no image table" if tree.single else "holds no image"
         return f"{where} {kind} that bench can read{hint}"
     problem = f"no layout reads {where}: {describe_folders(tree)}"
     table = f" (or point at {tables})" if tables else ""
     list_them = f"list the images in a CSV with the columns path,label,generator{table}"
-    if tree.root.name and label_of(tree.root.name) is not None:
-        return f"{problem}; that folder holds one class only: point at the folder above it"
+    if place := place_above(tree.root):
+        return f"{problem}; {place}"
     if _only_real_is_named(tree):
         return (
             f"{problem}; if every folder beside the real one is a generator, state --layout siblings; "
             f"else {list_them}"
         )
-    if leftover := _leftover(tree, layouts):
+    if leftover := _leftover(tree, layouts.values()):
         return (
             f"{problem}; {leftover} in no folder that says real or fake: move them, {list_them}, or "
             "state --layout NAME, which leaves them out and says so"
         )
+    if place := place_below(tree):
+        return f"{problem}; {place}, or {list_them}"
     return (
         f"{problem}; folders should say {LABEL_EXAMPLES}: state --layout NAME (see `bench ls layouts`), "
-        f"or {list_them}"
+        f"name the real images with --reals PATH if all of these are AI-generated, or {list_them}"
     )
 
 

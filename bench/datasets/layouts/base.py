@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 from bench.datasets.record import FAKE, REAL
@@ -122,6 +122,7 @@ class Entry:
         group: source photograph or prompt; "" for the image itself.
         belongs: for reals, the one generator they are compared with; "" = shared by all.
         control: for reals: compared with no generator; only how often it is called fake is shown.
+        free: what else the data set says of the image, by name: kept, and no part of its identity.
     """
 
     sample_id: str
@@ -133,19 +134,21 @@ class Entry:
     group: str = ""
     belongs: str = ""
     control: bool = False
+    free: Mapping[str, str] = field(default_factory=dict)
 
 
 class Layout(ABC):
     """One way in which data sets lie on disk.
 
     ``automatic = False`` keeps a layout for users who name it; ``card`` says whose data set it is,
-    where it is that of one.
+    where it is that of one; ``reads_columns`` says that it minds what users say of columns.
     """
 
     name: ClassVar[str]
     summary: ClassVar[str]
     automatic: ClassVar[bool] = True
     card: ClassVar[DataCard | None] = None
+    reads_columns: ClassVar[bool] = False
 
     @abstractmethod
     def match(self, tree: Tree) -> Match | None:

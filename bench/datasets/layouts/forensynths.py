@@ -15,6 +15,7 @@ from bench.datasets.layouts.base import UNKNOWN, DataCard, Folder, FolderLayout,
 from bench.datasets.layouts.folder_names import find_label
 from bench.datasets.layouts.words import split_of
 from bench.datasets.record import FAKE, REAL
+from leaderboards.tables.generator_names import is_listed
 
 
 def _set_of(words: str) -> frozenset[str]:
@@ -88,6 +89,7 @@ def read_numbered(tree: Tree) -> dict[Folder, Numbered]:
         if path is not None and not path.children:
             folders[folder] = Numbered(path.label, path.parents, split="")
     folders = _take_leading_split(folders)
+    folders = _drop_collection(folders)
     folders = _take_split_below_generator(folders)
     folders = {folder: read for folder, read in folders.items() if len(read.names) <= 2}
     return _name_progan(folders)
@@ -103,6 +105,17 @@ def _take_leading_split(folders: Mapping[Folder, Numbered]) -> dict[Folder, Numb
         else read
         for folder, read in folders.items()
     }
+
+
+def _drop_collection(folders: Mapping[Folder, Numbered]) -> dict[Folder, Numbered]:
+    """Drop one folder above all generators (``FakeBench/SDXL/1_fake``): it names none itself."""
+    firsts = {read.names[0] if len(read.names) > 1 else "" for read in folders.values()}
+    collection = next(iter(firsts), "")
+    if len(firsts) != 1 or not collection or is_listed(collection):
+        return dict(folders)
+    if not any(is_listed(read.names[1]) for read in folders.values()):
+        return dict(folders)
+    return {folder: replace(read, names=read.names[1:]) for folder, read in folders.items()}
 
 
 def _take_split_below_generator(folders: Mapping[Folder, Numbered]) -> dict[Folder, Numbered]:

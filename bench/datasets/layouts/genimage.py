@@ -71,7 +71,7 @@ class GenImage(FolderLayout):
             split = split_of(path.parents[-1])
             if split is None:
                 continue
-            generator = _generator(path.parents[:-1], tree.root.name)
+            generator = _generator(path.parents[:-1], tree.name)
             places[folder] = Place.of_generator(path.label, generator, split=split, source="nature")
         return places
 

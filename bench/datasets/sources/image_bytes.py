@@ -1,4 +1,4 @@
-"""The bytes behind a locator: a file below the root, or a row of a Parquet file."""
+"""The bytes behind a locator: a file below the root, a row of a Parquet file, a member of an archive."""
 
 from __future__ import annotations
 
@@ -10,15 +10,17 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from bench.datasets.policy import BadImageError
+from bench.datasets.sources.archive import archive_member, read_member
 from bench.datasets.sources.parquet_file import image_column, parquet_errors
-from bench.datasets.sources.regular_file import read_image_file
+from bench.datasets.sources.regular_file import OpenFiles, read_image_file
 from bench.errors import DataError
 
 _ROW: Final = re.compile(r"(.+\.parquet)#(\d+)", re.IGNORECASE | re.DOTALL)
-_OPEN_FILES: Final = 8
+_IN_ARCHIVE: Final = r"(?is)^(.+?\.(?:zip|tar|tar\.gz|tgz))::.*$"
 _GROUPS_A_FILE: Final = 2
 
 
@@ -79,27 +81,25 @@ class _ParquetImages:
             return self._groups[group]
 
 
-class _OpenParquet:
-    """The few Parquet files read last; a file that changed on disk is opened anew."""
-
-    def __init__(self) -> None:
-        self._files: OrderedDict[tuple[str, int, int], _ParquetImages] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def read(self, path: Path, row: int) -> bytes:
-        stat = path.stat()
-        key = (str(path), stat.st_size, stat.st_mtime_ns)
-        with self._lock:
-            if key not in self._files:
-                self._files[key] = _ParquetImages(path)
-                while len(self._files) > _OPEN_FILES:
-                    self._files.popitem(last=False)
-            self._files.move_to_end(key)
-            images = self._files[key]
-        return images.read(row)
+_open_parquet: Final = OpenFiles(_ParquetImages)
 
 
-_open_parquet = _OpenParquet()
+def is_embedded(locator: str) -> bool:
+    """Whether an image lies inside a file of many: a row of a Parquet file, a member of an archive."""
+    return parquet_row(locator) is not None or archive_member(locator) is not None
+
+
+def containers(locators: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Name the file on disk that each locator leads to.
+
+    Args:
+        locators: (n,) strings.
+
+    Returns:
+        (n,) strings: paths relative to the root.
+    """
+    files = pc.replace_substring_regex(locators, r"#\d+$", "")
+    return pc.replace_substring_regex(files, _IN_ARCHIVE, r"\1")
 
 
 def open_bytes(root: Path, locator: str) -> bytes:
@@ -107,17 +107,19 @@ def open_bytes(root: Path, locator: str) -> bytes:
 
     Args:
         root: folder that the locator is relative to.
-        locator: a path relative to the root, or ``file.parquet#row``.
+        locator: a path relative to the root, ``file.parquet#row`` or ``archive.zip::name``.
 
     Raises:
         BadImageError: the file cannot be read, is no regular file or is far too large, or the row holds
             no bytes.
     """
-    in_parquet = parquet_row(locator)
+    in_parquet, in_archive = parquet_row(locator), archive_member(locator)
     try:
+        if in_archive is not None:
+            return read_member(root / in_archive.archive, in_archive.name)
         if in_parquet is None:
             return read_image_file(root / locator)
-        return _open_parquet.read(root / in_parquet.path, in_parquet.row)
+        return _open_parquet.get(root / in_parquet.path).read(in_parquet.row)
     except FileNotFoundError:
         raise BadImageError("no such file") from None
     except OSError as error:

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from bench.datasets.sources.header import in_words
 from bench.errors import DataError
 
-_IMAGE_COLUMNS: Final = ("image", "img", "image_bytes", "bytes", "data")
+_IMAGE_COLUMNS: Final = ("image", "img", "image_bytes", "bytes", "data", "image_data")
 
 
 @contextmanager

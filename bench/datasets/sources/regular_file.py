@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import BinaryIO, Final, Generic, TypeVar
 
 from bench.datasets.policy import BadImageError
 from bench.datasets.sources.header import open_image
@@ -17,6 +19,9 @@ _READ_AT_ONCE: Final = 64 << 20
 # What an image may take beside its pixels, and for each pixel, uncompressed in 16 bits a channel.
 _METADATA: Final = 256 << 20
 _BYTES_A_PIXEL: Final = 16
+_OPEN_FILES: Final = 8
+
+Opened = TypeVar("Opened")
 
 
 @contextmanager
@@ -44,12 +49,51 @@ def read_image_file(path: Path) -> bytes:
         OSError: it cannot be read.
     """
     with open_regular(path) as stream:
-        size = os.fstat(stream.fileno()).st_size
-        if size > _READ_AT_ONCE:
-            width, height = open_image(stream).size
-            if size > width * height * _BYTES_A_PIXEL + _METADATA:
-                raise BadImageError(
-                    f"a file of {size / 2**30:.1f} GiB, more than {width} x {height} pixels can need"
-                )
-            stream.seek(0)
-        return stream.read()
+        return read_image(stream, os.fstat(stream.fileno()).st_size)
+
+
+def read_image(stream: BinaryIO, size: int) -> bytes:
+    """Read an encoded image from a stream that can be sought; of a large one the header is read first.
+
+    Args:
+        stream: at its beginning.
+        size: bytes it holds.
+
+    Raises:
+        BadImageError: no image, or far larger than its pixels need.
+        OSError: it cannot be read.
+    """
+    if size > _READ_AT_ONCE:
+        width, height = open_image(stream).size
+        if size > width * height * _BYTES_A_PIXEL + _METADATA:
+            raise BadImageError(
+                f"a file of {size / 2**30:.1f} GiB, more than {width} x {height} pixels can need"
+            )
+        stream.seek(0)
+    return stream.read()
+
+
+class OpenFiles(Generic[Opened]):
+    """Keep the few files that were read last open, by path, size and time; safe in threads and forks."""
+
+    def __init__(self, open_file: Callable[[Path], Opened]) -> None:
+        self._open_file = open_file
+        self._files: OrderedDict[tuple[int, str, int, int], Opened] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, path: Path) -> Opened:
+        """Give a file, opened now or before.
+
+        Raises:
+            OSError: There is none.
+        """
+        stat = path.stat()
+        # A child of this process would share the position in a file that its parent opened.
+        key = (os.getpid(), str(path), stat.st_size, stat.st_mtime_ns)
+        with self._lock:
+            if key not in self._files:
+                self._files[key] = self._open_file(path)
+                while len(self._files) > _OPEN_FILES:
+                    self._files.popitem(last=False)
+            self._files.move_to_end(key)
+            return self._files[key]

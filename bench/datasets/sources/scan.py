@@ -14,12 +14,20 @@ from pathlib import Path
 from stat import S_ISDIR
 from typing import Final, NamedTuple
 
+from bench.datasets.sources.archive import archive_member
+from bench.datasets.sources.archived import with_archives
 from bench.datasets.sources.image_bytes import parquet_row
-from bench.datasets.sources.tree import Files, FilesBuilder, Tree, is_image_name, is_table_name
+from bench.datasets.sources.names import (
+    is_archive_name,
+    is_hidden,
+    is_image_name,
+    is_other_archive_name,
+    is_table_name,
+)
+from bench.datasets.sources.tree import Files, FilesBuilder, Tree
 from bench.errors import DataError
 from bench.support.user_file import special_kind
 
-_LITTER: Final = frozenset({"__macosx", "thumbs.db", "desktop.ini", "__pycache__"})
 _MAX_DEPTH: Final = 64
 _THREADS: Final = 4  # over a network each listing waits for an answer
 
@@ -45,7 +53,7 @@ def scan(path: Path) -> Tree:
         if contents.files:
             listing.append(contents.files)
     listing.sort(key=lambda files: files.folder)
-    return Tree(path.resolve(), tuple(listing), tuple(sorted(unreadable)))
+    return with_archives(Tree(path.resolve(), tuple(listing), tuple(sorted(unreadable))))
 
 
 class _FolderId(NamedTuple):
@@ -115,7 +123,7 @@ def _list_folder(visit: _Visit) -> _Contents:
     try:
         with os.scandir(visit.path) as entries:
             for entry in entries:
-                if entry.name.startswith(".") or entry.name.lower() in _LITTER:
+                if is_hidden(entry.name):
                     continue
                 match _examine(entry, visit):
                     case _File() as file:
@@ -149,8 +157,9 @@ def _examine(entry: os.DirEntry[str], visit: _Visit) -> _File | _Visit | _Unread
         return (
             _Unreadable(relative, f"{kind}, not a regular file") if _is_data(entry.name) else None
         )
-    if parquet_row(relative) is not None:
-        return _Unreadable(relative, "a name that reads as a row of a Parquet file")
+    if parquet_row(relative) is not None or archive_member(relative) is not None:
+        inside = "a row of a Parquet file" if parquet_row(relative) else "a file in an archive"
+        return _Unreadable(relative, f"a name that reads as {inside}")
     return _File(entry.name, stat.st_size, stat.st_mtime_ns)
 
 
@@ -187,7 +196,14 @@ def _single_file(path: Path) -> Tree:
     stat = path.stat()
     files = FilesBuilder("")
     files.add(path.name, stat.st_size, stat.st_mtime_ns)
-    return Tree(path.parent.resolve(), (files.build(),), single=path.name)
+    listing, root = (files.build(),), path.parent.resolve()
+    if is_archive_name(path.name):
+        return with_archives(Tree(root, listing, archive=path.name))
+    if is_other_archive_name(path.name):
+        raise DataError(
+            f"{path} is an archive, or a part of one, of a kind that is not read in place: unpack it"
+        )
+    return Tree(root, listing, single=path.name)
 
 
 def _nearby(path: Path) -> str:

@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 
 import pyarrow.parquet as pq
 
+from bench.datasets.sources.names import suffix
 from bench.datasets.sources.parquet_file import parquet_errors, read_schema
-from bench.datasets.sources.tree import suffix
 from bench.errors import DataError
 from bench.support.user_file import MOST_TABLE, read_bytes, why
 
@@ -39,8 +39,14 @@ class Table:
     records: Iterator[Record]
 
 
-def read_table(path: Path) -> Table:
+def read_table(path: Path, data: bytes | None = None, *, separators: str = ",") -> Table:
     """Read a table by its suffix: ``.parquet``, ``.jsonl``, or CSV for any other.
+
+    Args:
+        path: the file, or what messages call it.
+        data: its bytes, where they lie in an archive.
+        separators: what may stand between the values of a CSV; the one that cuts its first line into the
+            most names is taken.
 
     Raises:
         DataError: it cannot be read; names the file and, where there is one, the line.
@@ -48,8 +54,8 @@ def read_table(path: Path) -> Table:
     kind = suffix(path.name)
     if kind == ".parquet":
         return _read_parquet(path)
-    text = _read_text(path)
-    return _read_jsonl(path, text) if kind == ".jsonl" else _read_csv(path, text)
+    text = _read_text(path, data)
+    return _read_jsonl(path, text) if kind == ".jsonl" else _read_csv(path, text, separators)
 
 
 def refuse_repeated(columns: Iterable[str], where: str) -> None:
@@ -85,8 +91,10 @@ def _read_parquet(path: Path) -> Table:
     return Table(table.column_names, (Record(f"row {i}", values) for i, values in rows))
 
 
-def _read_text(path: Path) -> str:
+def _read_text(path: Path, data: bytes | None) -> str:
     try:
+        if data is not None:
+            return data.decode("utf-8-sig").replace("\r\n", "\n")
         return read_bytes(path, MOST_TABLE).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise DataError(f"{path} is not UTF-8 text ({error.reason}): save it as UTF-8") from error
@@ -94,16 +102,20 @@ def _read_text(path: Path) -> str:
         raise DataError(f"{path} cannot be read ({why(error)})") from error
 
 
-def _read_csv(path: Path, text: str) -> Table:
-    columns = _csv_columns(path, text)
-    return Table(columns, _csv_records(path, text, columns))
-
-
-def _csv_columns(path: Path, text: str) -> list[str]:
+def _read_csv(path: Path, text: str, separators: str) -> Table:
     try:
-        header = next(csv.reader(io.StringIO(text), strict=True), [])
+        headers = {
+            separator: next(csv.reader(io.StringIO(text), strict=True, delimiter=separator), [])
+            for separator in separators
+        }
     except csv.Error as error:
         raise DataError(f"{path}, line 1: {error}") from error
+    separator = max(separators, key=lambda each: len(headers[each]))
+    columns = _csv_columns(path, headers[separator])
+    return Table(columns, _csv_records(path, text, columns, separator))
+
+
+def _csv_columns(path: Path, header: Sequence[str]) -> list[str]:
     columns = [name.strip() for name in header]
     if not columns:
         raise DataError(f"{path} is empty: its first line names the columns path,label,generator")
@@ -113,12 +125,12 @@ def _csv_columns(path: Path, text: str) -> list[str]:
     return columns
 
 
-def _csv_records(path: Path, text: str, columns: Sequence[str]) -> Iterator[Record]:
+def _csv_records(path: Path, text: str, columns: Sequence[str], separator: str) -> Iterator[Record]:
     # Lines are those an editor counts, not rows: blank lines hold no row, and a quoted value may
     # run over several. A row is named by the line it ends on, which is what the reader knows of it.
     # A row that cannot be read, such as one whose quote never closes, is named by the line it
     # begins on: the reader gives up far below, perhaps at the end of the file.
-    reader = csv.reader(io.StringIO(text), strict=True)
+    reader = csv.reader(io.StringIO(text), strict=True, delimiter=separator)
     next(reader)
     last_line = reader.line_num
     try:

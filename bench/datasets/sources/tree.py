@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Final, overload
@@ -15,28 +15,16 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from bench.datasets.policy import BadImageError
+from bench.datasets.sources.archive import Member, read_member, read_member_table
 from bench.datasets.sources.header import Header, read_header
+from bench.datasets.sources.names import SIDECARS, is_image_name, is_table_name, stem, suffix
 from bench.datasets.sources.regular_file import open_regular
+from bench.errors import DataError
 
+__all__ = [
+    "FileStat", "Files", "FilesBuilder", "Folder", "Tree", "is_image_name", "is_table_name", "suffix",
+]  # fmt: skip
 
-def _set_of(words: str) -> frozenset[str]:
-    return frozenset(words.split())
-
-
-# Suffixes that announce an image. Those no policy opens are here too: such a file is listed as
-# bad with the reason, where an unknown suffix might go unnoticed.
-IMAGE_SUFFIXES: Final = _set_of(
-    ".jpg .jpeg .jpe .jfif .png .apng .webp .bmp .gif .tif .tiff .avif .heic .heif .jxl .jp2 .ppm "
-    ".pgm"
-)
-TABLE_SUFFIXES: Final = frozenset({".csv", ".jsonl", ".parquet"})
-
-# What lies beside images and is meant as no image: not worth a line among the bad ones.
-_SIDECARS: Final = TABLE_SUFFIXES | _set_of(
-    ".txt .json .tsv .md .rst .xml .yaml .yml .toml .html .htm .npy .npz .pt .pth .pkl .log .py "
-    ".sh .pdf .db .ini .cfg .zip .gz .tar .tgz .7z .rar .sha256 .md5 .lock .svg .xmp .aae .ipynb "
-    ".mat .h5 .lmdb .arrow .safetensors"
-)
 _BATCH: Final = 8192
 
 Folder = tuple[str, ...]
@@ -160,15 +148,43 @@ class Tree:
         listing: every folder with files that are not hidden, sorted by path.
         unreadable: (path, reason) of what could not be listed.
         single: the file's name where the user pointed at one file, else "".
+        archive: the file's name where the user pointed at one archive, else "".
+        loose: files of the listing that lie in no archive, where others do.
+        archived: folder of the listing -> the archive it lies in, and its name there; files of a folder
+            that several archives fill have entries of their own.
+        columns: what the user says of the columns of tables; see `layouts.columns`.
+        splits: the only splits that are asked for; None for all.
     """
 
     root: Path
     listing: tuple[Files, ...]
     unreadable: tuple[tuple[str, str], ...] = ()
     single: str = ""
+    archive: str = ""
+    loose: frozenset[str] = frozenset()
+    archived: Mapping[str, Member] = field(default_factory=dict)
+    columns: Mapping[str, str] = field(default_factory=dict)
+    splits: tuple[str, ...] | None = None
+
+    def asked(self, columns: Mapping[str, str], splits: Sequence[str] | None) -> Tree:
+        """Give the same with what the user says of columns, and the splits that are asked for."""
+        return replace(
+            self, columns=dict(columns), splits=splits if splits is None else tuple(splits)
+        )
 
     def __len__(self) -> int:
         return sum(len(files) for files in self.listing)
+
+    @property
+    def place(self) -> Path:
+        """What the user pointed at."""
+        return self.root / (self.single or self.archive)
+
+    @property
+    def name(self) -> str:
+        """Name of the folder, or of the file or archive without its suffix."""
+        name = self.single or self.archive
+        return stem(name) if name else self.root.name
 
     @property
     def files(self) -> Iterator[FileStat]:
@@ -180,7 +196,7 @@ class Tree:
         """Folder parts -> files directly in it that may be images (any suffix but a sidecar's)."""
         folders: dict[Folder, Files] = {}
         for files in self.listing:
-            candidates = files.where(lambda name: suffix(name) not in _SIDECARS)
+            candidates = files.where(lambda name: suffix(name) not in SIDECARS)
             if candidates:
                 folders[PurePosixPath(files.folder).parts] = candidates
         return folders
@@ -197,30 +213,43 @@ class Tree:
         tables = (files.where(is_table_name) for files in self.listing)
         return tuple(sorted(itertools.chain.from_iterable(tables), key=lambda file: file.path))
 
+    def locator(self, path: str) -> str:
+        """Say where the bytes of a file are: its path, or the archive it lies in and its name there."""
+        member = self._member(path)
+        return path if member is None else f"{member.archive}::{member.name}"
+
+    def table_bytes(self, path: str) -> bytes | None:
+        """Read a table that lies in an archive; None for one that lies in a folder.
+
+        Raises:
+            DataError: It cannot be read.
+        """
+        member = self._member(path)
+        if member is None:
+            return None
+        try:
+            return read_member_table(self.root / member.archive, member.name)
+        except (OSError, BadImageError) as error:
+            raise DataError(f"{self.root / member.archive}: {member.name}: {error}") from error
+
+    def _member(self, path: str) -> Member | None:
+        if not self.archived or path in self.loose:
+            return None
+        if path in self.archived:
+            return self.archived[path]
+        folder, _, name = path.rpartition("/")
+        if folder not in self.archived:
+            return None
+        archive, inside = self.archived[folder]
+        return Member(archive, f"{inside}/{name}" if inside else name)
+
     def peek(self, path: str) -> Header | None:
         """Read the header of one file; None where it is no image."""
+        member = self._member(path)
         try:
+            if member is not None:
+                return read_header(read_member(self.root / member.archive, member.name))
             with open_regular(self.root / path) as stream:
                 return read_header(stream)
         except (OSError, BadImageError):
             return None
-
-
-def suffix(path: str) -> str:
-    """Give the last suffix of a path in lower case, with its dot; "" for none.
-
-    As pathlib has it, without a path object for every file of a data set.
-    """
-    name = path.rpartition("/")[2]
-    dot = name.rfind(".")
-    return name[dot:].lower() if 0 < dot < len(name) - 1 else ""
-
-
-def is_image_name(path: str) -> bool:
-    """Whether the suffix announces an image."""
-    return suffix(path) in IMAGE_SUFFIXES
-
-
-def is_table_name(path: str) -> bool:
-    """Whether the suffix announces a CSV, JSONL or Parquet table."""
-    return suffix(path) in TABLE_SUFFIXES

@@ -172,7 +172,7 @@ def _difference(run: RunDir, asked: RunSpec) -> str:
 
 def _differences(there: RunSpec, here: RunSpec) -> Iterator[str]:
     for key in there.differences(here):
-        before, now = there.request[key], here.request[key]
+        before, now = there.request.get(key, False), here.request.get(key, False)
         if key == "detectors":
             yield _of_detectors(before, now)
         else:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from bench.errors import BenchError
+from bench.inference.detector import DetectorRequest
 from bench.protocol.suite import Suite, load_suite
 from bench.runs.request import RunRequest
 from bench.store.rundir import COMMAND_NAME, CONFIG_NAME, SUITE_NAME
@@ -62,8 +63,12 @@ def _flags(request: RunRequest) -> dict[str, Any]:
         "detector": [detector.name for detector in detectors],
         "weights": [f"{d.name}={d.weights}" for d in detectors if d.weights is not None],
         "fake-logit": fake_logits.pop() if len(fake_logits) == 1 else None,
+        **_foreign(detectors),
+        "offline": any(detector.offline for detector in detectors),
         "data": _absolute_if_file(request.data),
         "layout": request.layout,
+        "columns": ",".join(f"{ours}={theirs}" for ours, theirs in request.columns.items()) or None,
+        "reals": [str(place.resolve()) for place in request.reals],
         "split": "all" if request.split == "" else request.split,
         "out": _absolute(request.out),
         "store": _absolute(request.store),
@@ -78,6 +83,8 @@ def _flags(request: RunRequest) -> dict[str, Any]:
         "allow-untrained": request.allow_untrained,
         "isolate": request.isolate,
         "timeout": request.timeout,
+        "no-audit": not request.audit,
+        "drop-duplicates": request.drop_duplicates,
         "cache": _absolute(request.cache),
         "cluster": _absolute_if_file(request.cluster),
         "tls-ca": _absolute(request.tls.ca),
@@ -89,6 +96,15 @@ def _flags(request: RunRequest) -> dict[str, Any]:
         for flag, value in flags.items()
         if value is not None and value is not False and value != []
     }
+
+
+def _foreign(detectors: Sequence[DetectorRequest]) -> dict[str, list[str]]:
+    """Flags that say what a network without a card is, each with the detector it belongs to."""
+    flags: dict[str, list[str]] = {}
+    for detector in detectors:
+        for flag, value in detector.foreign.items():
+            flags.setdefault(flag.removeprefix("--"), []).append(f"{detector.name}={value}")
+    return flags
 
 
 def _absolute(path: Path | None) -> str | None:

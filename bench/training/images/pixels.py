@@ -80,9 +80,9 @@ class Fitted:
     """Canvases in a mapped file: for trainings whose augmentations need no source image."""
 
     def __init__(self, path: Path, spec: InputSpec) -> None:
-        side = spec.size
-        assert side is not None
-        self._all = np.memmap(path, dtype=np.uint8, mode="r").reshape(-1, 3, side, side)
+        canvas = spec.canvas
+        assert canvas is not None
+        self._all = np.memmap(path, dtype=np.uint8, mode="r").reshape(-1, 3, *canvas)
 
     def image(self, position: int) -> Image:
         """Read the canvas at a position as (h, w, 3) uint8, since the source is not kept."""
@@ -151,8 +151,8 @@ def open_pixels(
 def _bytes(records: list[ImageRecord], spec: InputSpec, *, fitted: bool) -> int:
     """Bytes of all pixels, fitted or as decoded."""
     if fitted:
-        side = spec.size or 0
-        return len(records) * 3 * side * side
+        height, width = spec.canvas or (0, 0)
+        return len(records) * 3 * height * width
     return sum(3 * record.height * record.width for record in records)
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.audit.leaks import bundles, shared
 from bench.datasets import FAKE, Manifest
 from bench.errors import BenchError, NothingSelectedError
 
@@ -99,8 +100,8 @@ def _make_split(columns: _Columns, selected: Mask, settings: Settings) -> Split:
     everything = np.arange(len(selected), dtype=np.int64)
     train, val, test = _deal(columns, everything, settings.shares, settings.seed)
     if settings.unseen_to_test:
-        bundles = _bundles(columns, everything)
-        unseen = ~np.isin(bundles, bundles[selected])
+        together = columns.bundles(everything)
+        unseen = ~np.isin(together, together[selected])
         train, val = train[~unseen[train]], val[~unseen[val]]
         test = np.union1d(test, everything[unseen])
     shares = ", ".join(f"{share:g}" for share in settings.shares)
@@ -122,6 +123,10 @@ class _Columns:
         self.generator, self.domain = column("generator"), column("domain")
         self.split, self.group = column("split"), column("group")
         self.sha256, self.sample = column("sha256"), column("sample_id")
+
+    def bundles(self, rows: Rows) -> Rows:
+        """A number for every row, equal for rows of one group or of the same bytes."""
+        return bundles([self.group[rows].tolist(), self.sha256[rows].tolist()])
 
 
 def _select(manifest: Manifest, columns: _Columns, settings: Settings) -> Mask:
@@ -159,9 +164,8 @@ def _without_leaks(
     remarks: list[str] = []
     leaked_anywhere = np.zeros(len(train), dtype=bool)
     for name, rows in others.items():
-        same_group = np.isin(columns.group[train], list(set(columns.group[rows])))
-        known_bytes = [digest for digest in set(columns.sha256[rows]) if digest]
-        leaked = same_group | np.isin(columns.sha256[train], known_bytes)
+        same_group = shared(columns.group[train], columns.group[rows])
+        leaked = same_group | shared(columns.sha256[train], columns.sha256[rows])
         if not leaked.any():
             continue
         first = columns.sample[train[int(np.flatnonzero(leaked)[0])]]
@@ -181,9 +185,9 @@ def _without_leaks(
 
 def _deal(columns: _Columns, rows: Rows, shares: Sequence[float], seed: int) -> list[Rows]:
     """Deal whole groups into parts, in every stratum (which labels and generators a group holds) alike."""
-    bundles = _bundles(columns, rows)
+    together = columns.bundles(rows)
     members: dict[int, list[int]] = {}
-    for row, bundle in zip(rows.tolist(), bundles.tolist(), strict=True):
+    for row, bundle in zip(rows.tolist(), together.tolist(), strict=True):
         members.setdefault(bundle, []).append(row)
     strata: dict[tuple[str, ...], list[int]] = {}
     for bundle, inside in members.items():
@@ -208,22 +212,3 @@ def _sizes(count: int, shares: Sequence[float]) -> list[int]:
         if share > 0 and not sizes[part] and sizes[largest] > 1:
             sizes[part], sizes[largest] = 1, sizes[largest] - 1
     return sizes
-
-
-def _bundles(columns: _Columns, rows: Rows) -> Rows:
-    """A number for every row, equal for rows of one group or of the same bytes (union-find)."""
-    parent = list(range(len(rows)))
-
-    def root(node: int) -> int:
-        while parent[node] != node:
-            parent[node] = parent[parent[node]]
-            node = parent[node]
-        return node
-
-    for column in (columns.group, columns.sha256):
-        first: dict[str, int] = {}
-        for node, row in enumerate(rows.tolist()):
-            value = column[row]
-            if value:
-                parent[root(node)] = root(first.setdefault(value, node))
-    return np.array([root(node) for node in range(len(rows))], dtype=np.int64)

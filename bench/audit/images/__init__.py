@@ -1,0 +1,1 @@
+"""What one image says of itself: its file, the software that wrote it, its pixels."""

@@ -1,0 +1,124 @@
+"""TAR archives as plain bytes: a compressed one is unpacked into the cache once, to be read anywhere.
+
+Reading one member of a compressed archive means unpacking all before it. Images do not compress, so
+the copy is about as large as the archive; one that grows far beyond it is refused.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import os
+import shutil
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, Final
+
+from bench.datasets.places import default_cache_dir
+from bench.datasets.sources.names import suffix
+from bench.support.files import write_atomic
+
+_BLOCK: Final = 1 << 20
+# A bomb grows a thousandfold; uncompressed pictures of one colour come near, so small ones may.
+_GROWTH: Final = 64
+_SMALL: Final = 1 << 30
+
+
+class TarDamagedError(Exception):
+    """A compressed archive that cannot be unpacked; the message is the reason in words."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlainTar:
+    """The bytes of a TAR archive, read by position: threads and forks do not disturb one another.
+
+    Attributes:
+        descriptor: of the open file; closed with the object.
+    """
+
+    descriptor: int
+
+    def __del__(self) -> None:
+        os.close(self.descriptor)
+
+    def read(self, start: int, size: int) -> bytes:
+        """Read bytes from a position on; fewer at the end."""
+        return os.pread(self.descriptor, size, start)
+
+    def stream(self) -> BinaryIO:
+        """Open the whole of it as a stream of its own."""
+        return os.fdopen(os.dup(self.descriptor), "rb")
+
+    def opener(self, start: int, size: int) -> Callable[[], BinaryIO]:
+        """Give a function that opens one member; a large one is read piece by piece."""
+        return lambda: io.BufferedReader(_Window(self, start, size))
+
+
+class _Window(io.RawIOBase):
+    """A part of a file as a stream."""
+
+    def __init__(self, tar: PlainTar, start: int, size: int) -> None:
+        self._tar, self._start, self._size, self._at = tar, start, size, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        self._at = max(0, offset + (0, self._at, self._size)[whence])
+        return self._at
+
+    def tell(self) -> int:
+        return self._at
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        wanted = min(len(buffer), max(0, self._size - self._at))
+        data = self._tar.read(self._start + self._at, wanted)
+        buffer[: len(data)] = data
+        self._at += len(data)
+        return len(data)
+
+
+def open_plain(path: Path) -> PlainTar:
+    """Open a TAR archive, compressed or not.
+
+    Raises:
+        TarDamagedError: It cannot be unpacked: damaged, cut short, or far larger than it looks.
+        OutputError: The cache cannot be written.
+        OSError: It cannot be opened.
+    """
+    plain = path if suffix(path.name) == ".tar" else _unpacked(path)
+    return PlainTar(os.open(plain, os.O_RDONLY))
+
+
+def _unpacked(path: Path) -> Path:
+    state = path.stat()
+    identity = f"{path.resolve()}\n{state.st_size}\n{state.st_mtime_ns}"
+    name = hashlib.sha256(identity.encode()).hexdigest()[:32]
+    plain = default_cache_dir() / "archives" / f"{name}.tar"
+    if not plain.is_file():
+        write_atomic(plain, lambda stream: _unpack(path, state.st_size, stream))
+    return plain
+
+
+def _unpack(path: Path, size: int, target: BinaryIO) -> None:
+    limit = max(_SMALL, _GROWTH * size)
+    written = 0
+    try:
+        with gzip.open(path) as source:
+            while block := source.read(_BLOCK):
+                written += len(block)
+                if written > limit:
+                    raise TarDamagedError(
+                        f"{size:,} bytes grow to more than {limit:,}: unpack it yourself if that is right"
+                    )
+                if shutil.disk_usage(target.fileno()).free < 2 * _BLOCK:
+                    raise TarDamagedError("the cache has no room for it: set BENCH_CACHE elsewhere")
+                target.write(block)
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise TarDamagedError(str(error)) from error

@@ -1,0 +1,1 @@
+"""Networks exported to ONNX: run by onnxruntime, forward only; gradients only where they are proven right."""

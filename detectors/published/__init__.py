@@ -1,0 +1,1 @@
+"""Detectors as their papers published them, one file a method; their weights are not shipped."""
