@@ -9,9 +9,10 @@ from __future__ import annotations
 from leaderboards.board import CSV_NAME, MARKDOWN_NAME, SEVERITY_NAME, Board
 from leaderboards.statistics.intervals import Delong, Interval, auc_interval, delong, wilson
 from leaderboards.statistics.metrics import Metrics, evaluate
-from leaderboards.tables.cells import CLEAN, COLUMNS, ScoreColumn, SeenBy, Status, cell_rows
+from leaderboards.tables.cells import CLEAN, COLUMNS, ScoreColumn, Status, cell_rows
 from leaderboards.tables.extras import Extras, extras
 from leaderboards.tables.notes import BoardNotes
+from leaderboards.tables.seen import SeenBy
 from leaderboards.tables.slicing import NO_DOMAIN, POOLED, Axis, Slice, slices
 
 __all__ = [

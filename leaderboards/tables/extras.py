@@ -23,10 +23,11 @@ from leaderboards.statistics.paired import (
 )
 from leaderboards.statistics.significance import holm, rank_groups
 from leaderboards.statistics.thresholds import called_fake
-from leaderboards.tables.cells import CLEAN, ScoreColumn, SeenBy, cell_rows
+from leaderboards.tables.cells import CLEAN, ScoreColumn, cell_rows
 from leaderboards.tables.further.equalised import EQUALISED_COLUMNS, equalised
 from leaderboards.tables.further.source_auc import SOURCE_AUC_COLUMNS, source_auc
 from leaderboards.tables.means import main_rows, mean_basis
+from leaderboards.tables.seen import SeenBy
 from leaderboards.tables.slicing import Slice, pool
 
 SOURCE_COLUMNS = (

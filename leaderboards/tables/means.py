@@ -13,7 +13,8 @@ import numpy as np
 import pandas as pd
 
 from leaderboards.statistics.catalogue import headline_metrics
-from leaderboards.tables.cells import CLEAN, RAW, SeenBy, seen_state
+from leaderboards.tables.cells import CLEAN, RAW
+from leaderboards.tables.seen import SeenBy, seen_state
 from leaderboards.tables.slicing import POOLED, Slice
 
 CutKind = Literal["generator", "generator and domain", "domain", "pooled"]

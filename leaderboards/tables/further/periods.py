@@ -12,8 +12,9 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
-from leaderboards.tables.cells import CLEAN, ScoreColumn, SeenBy, cell_rows
+from leaderboards.tables.cells import CLEAN, ScoreColumn, cell_rows
 from leaderboards.tables.generator_names import is_among
+from leaderboards.tables.seen import SeenBy
 from leaderboards.tables.slicing import FREE, Slice, pool_of
 
 WINDOW: Final = 4  # generators a window
