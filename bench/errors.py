@@ -15,6 +15,7 @@ EXIT_INCONCLUSIVE = 11
 EXIT_INCOMPLETE = 12
 EXIT_INTERNAL = 70
 EXIT_INTERRUPTED = 130
+EXIT_TERMINATED = 143
 
 
 class BenchError(Exception):
@@ -43,6 +44,10 @@ class IncompleteError(BenchError):
 
 class DataError(BenchError):
     """A data set that is missing, ambiguous, damaged, or changed since it was indexed."""
+
+
+class DetectorFailedError(BenchError):
+    """A detector's own code that failed where it was imported, built or moved; others can go on."""
 
 
 class OutputError(BenchError):

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bench.errors import BenchError, nearest
 from bench.support import literals
+from detectors.errors import described
 
 if TYPE_CHECKING:
     from attacks.base import Attack
@@ -186,9 +187,11 @@ def offered(point: EntryPoint, literal: str) -> Mapping[str, Any]:
         value = point.load()
         if isinstance(value, ModuleType):
             value = getattr(value, literal)
-    except Exception as error:  # a broken plug-in must name itself, whatever it raises
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # a broken plug-in must name itself, whatever it raises
         raise BenchError(
-            f"plug-in {point.name!r} ({point.value}) cannot be imported ({error}): "
+            f"plug-in {point.name!r} ({point.value}) cannot be imported ({described(error)}): "
             "mend or uninstall it"
         ) from error
     return value if isinstance(value, Mapping) else {point.name: value}

@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from detectors.errors import DetectorError
 from detectors.inputs.spec import IMAGENET_MEAN, IMAGENET_STD, InputSpec
@@ -28,6 +28,8 @@ __all__ = [
 
 FakeLogit = Literal["z", "-z", "z1-z0", "z0-z1"]
 Output = Literal["logit", "probability"]
+
+_MOST_BYTES = 16 << 20  # of a card
 
 
 class _Frozen(BaseModel):
@@ -130,6 +132,14 @@ class DetectorCard(_Frozen):
             " of log-odds of its probabilities" if self.output == "probability" else ""
         )
 
+    @field_validator("training")
+    @classmethod
+    def _finite(cls, value: dict[str, object]) -> dict[str, object]:
+        for name, fact in value.items():
+            if isinstance(fact, float) and not abs(fact) < float("inf"):
+                raise ValueError(f"{name} is {fact}: give a finite number")
+        return value
+
     @property
     def outputs(self) -> int:
         """Number of outputs that the head must have for ``fake_logit`` to make sense."""
@@ -148,9 +158,14 @@ def read_card(path: Path) -> DetectorCard:
         DetectorError: If it is missing or does not fit the schema; names the key at fault.
     """
     try:
+        # Neither a pipe, which would wait for ever, nor a file that no memory holds.
+        if path.exists() and (not path.is_file() or path.stat().st_size > _MOST_BYTES):
+            raise DetectorError(f"card {path}: no regular file, or far too large for a card")
         return DetectorCard.model_validate_json(path.read_bytes())
     except FileNotFoundError:
         raise DetectorError(f"no card at {path}") from None
+    except OSError as error:
+        raise DetectorError(f"card {path}: cannot be read ({error.strerror})") from error
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "the file"

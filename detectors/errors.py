@@ -10,6 +10,10 @@ class DetectorError(ValueError):
     """A detector that cannot be built or breaks its contract; the message says the way out."""
 
 
+class ForeignCodeError(DetectorError):
+    """Somebody's own code that failed while it was imported, built or asked; the message says how."""
+
+
 class WeightsError(DetectorError):
     """A weights file that cannot be used; the message says why and what to do."""
 
@@ -41,6 +45,6 @@ def described(error: BaseException) -> str:
     kind = type(error).__name__
     try:
         text = " ".join(str(error).split())[:300]
-    except Exception:  # an exception's own code may raise anything
+    except BaseException:  # an exception's own code may raise anything
         text = ""
     return f"{kind}: {text}" if text else kind

@@ -13,6 +13,7 @@ from bench.cli.examples import examples
 from bench.cli.output import Bar, put, put_json, say, table
 from bench.cli.values import check_choice
 from bench.errors import BenchError
+from bench.support.plain import one_line
 
 if TYPE_CHECKING:
     from bench.datasets import Manifest
@@ -126,18 +127,18 @@ def _put_json(manifest: Manifest, card: DataCard | None) -> None:
 
 def _put_text(manifest: Manifest, known: KnownCard | None) -> None:
     bad = manifest.bad.to_pylist()
-    put(f"recognised: {manifest.recognised} (layout {manifest.layout})")
+    put(one_line(f"recognised: {manifest.recognised} (layout {manifest.layout})"))
     if known is not None:
         whose = "the data set is that of" if known.is_own else "the layout is that of"
-        put(f"{whose}: {known.card.reference}; licence: {known.card.licence}")
+        put(one_line(f"{whose}: {known.card.reference}; licence: {known.card.licence}"))
     put(f"images: {len(manifest)}, left out: {len(bad)}, digest {manifest.digest[:12]}\n")
     counts = manifest.counts()
     counts = counts.assign(label=["fake" if label == 1 else "real" for label in counts["label"]])
     put(table([{str(k): v for k, v in row.items()} for row in counts.to_dict("records")]))
     for name, sources in manifest.pairing.items():
-        put(f"paired: {name} with {', '.join(sources)}")
+        put(one_line(f"paired: {name} with {', '.join(sources)}"))
     if manifest.free_names:
-        put(f"further columns, for slices: {', '.join(manifest.free_names)}")
+        put(one_line(f"further columns, for slices: {', '.join(manifest.free_names)}"))
     for row in bad[:MOST_SHOWN]:
         say(f"left out: {row['path']}: {row['reason']}")
     if len(bad) > MOST_SHOWN:
@@ -249,4 +250,4 @@ def pairs_command(
     for name, lone in (("photographs", pairs.lone_real), ("variations", pairs.lone_fake)):
         if lone and not quiet:
             say(f"left out: {len(lone)} {name} without a partner, the first {lone[0]!r}")
-    put(f"{pairs.pairs} pairs, {len(pairs.rows)} images; {out} lists {total}")
+    put(one_line(f"{pairs.pairs} pairs, {len(pairs.rows)} images; {out} lists {total}"))

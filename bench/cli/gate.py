@@ -11,7 +11,7 @@ import typer
 from bench.cli import options
 from bench.cli.effect import choose_format
 from bench.cli.examples import examples
-from bench.cli.output import put, say
+from bench.cli.output import put, say, say_command
 from bench.cli.values import check_choice
 from bench.errors import BenchError
 
@@ -86,7 +86,7 @@ def command(
         result = gating.gate(candidate, baseline, gating.load_rules(rules, overrides, minimum))
     except BenchError as error:
         if github:
-            say(gate_report.github_error(str(error)))
+            say_command(gate_report.github_error(str(error)))
         raise
     for caution in result.cautions:
         say(caution.sentence)
@@ -102,6 +102,6 @@ def command(
     if github:
         gate_report.write_step_summary(result)
         for line in gate_report.github_errors(result):
-            say(line)
+            say_command(line)
     say(f"gate: {result.decision}")
     raise typer.Exit(result.exit_code)

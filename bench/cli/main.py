@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
 import sys
+from collections.abc import Callable
 
 import typer
 
@@ -27,16 +30,19 @@ from bench.cli import (
     weights,
 )
 from bench.cli.effect import Command
-from bench.cli.output import say
-from bench.errors import EXIT_INTERNAL, BenchError
+from bench.cli.output import say, writable_output
+from bench.errors import EXIT_INTERNAL, EXIT_USAGE, BenchError
 from bench.version import __version__
 
 EPILOG = (
     "Exit codes: 0 ok; 2 usage or bad input; 5 nothing selected; 10 regression; "
     "11 inconclusive or no baseline; 12 some cells have no result, or "
     "one class lost clearly more images than the other; "
-    "70 internal error; 130 interrupted."
+    "70 internal error; 130 interrupted; 143 terminated."
 )
+
+# A system's ways to say that nothing more can be written.
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
 
 app = typer.Typer(
     name="bench",
@@ -87,19 +93,50 @@ def root(
 def main() -> None:
     """Run the command line; every way out has its exit code."""
     try:
-        app()
+        code = _code_of(app)
+        with writable_output():
+            sys.stdout.flush()
     except BenchError as error:
         say(f"error: {error}")
-        sys.exit(error.exit_code)
+        code = error.exit_code
     except BrokenPipeError:  # `bench ... | head` is no error of ours
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
+        code = 0
     except Exception as error:
-        if os.environ.get("BENCH_DEBUG"):
-            import traceback
+        code = _unforeseen(error)
+    _detach_unwritable()
+    sys.exit(code)
 
-            traceback.print_exc()
-        say(
-            f"internal error: {type(error).__name__}: {error} (BENCH_DEBUG=1 shows where; please report it)"
-        )
-        sys.exit(EXIT_INTERNAL)
+
+def _code_of(command: Callable[[], object]) -> int | str | None:
+    """Run a command that ends itself; gives its exit code."""
+    try:
+        command()
+    except SystemExit as stop:
+        return stop.code
+    return 0
+
+
+def _unforeseen(error: Exception) -> int:
+    """Say what nobody foresaw; gives the exit code."""
+    if os.environ.get("BENCH_DEBUG"):
+        import traceback
+
+        traceback.print_exc()
+    if isinstance(error, OSError) and error.errno in _NO_ROOM:
+        where = error.filename or "the standard output"
+        say(f"error: cannot write {where} ({error.strerror}): free some space or send it elsewhere")
+        return EXIT_USAGE
+    from detectors.errors import described
+
+    say(f"internal error: {described(error)} (BENCH_DEBUG=1 shows where; please report it)")
+    return EXIT_INTERNAL
+
+
+def _detach_unwritable() -> None:
+    """Keep the interpreter from writing again, as it ends, what could not be written."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError):
+            with contextlib.suppress(OSError, ValueError):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

@@ -2,35 +2,113 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import stat
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Self
+
+from bench.errors import OutputError
+from bench.support.plain import lines, one_line
+from bench.support.user_file import why
 
 PLAIN_EVERY = 30.0  # seconds between two plain lines
 
 
 def say(text: str) -> None:
-    """Write one line to the person at the terminal; names in it are data, never markup."""
-    sys.stderr.write(printable(text) + "\n")
-    sys.stderr.flush()
+    """Write one line to the person at the terminal; names in it are data, never markup or commands."""
+    _to_person(one_line(text))
 
 
-def printable(text: str) -> str:
-    """Spell control characters out: a file name must not steer a terminal."""
-    return "".join(c if c.isprintable() or c in "\n\t" else repr(c)[1:-1] for c in text)
+def say_lines(text: str) -> None:
+    """Write lines of our own to the person at the terminal; names in them end no line."""
+    _to_person(lines(text))
+
+
+def say_command(line: str) -> None:
+    """Write a line that a CI system is to read as a command; whoever makes it escapes what is in it."""
+    _to_person("".join(c for c in line if c.isprintable()))
+
+
+def _to_person(text: str) -> None:
+    # Nobody can be told that nobody can be told anything.
+    with contextlib.suppress(OSError, ValueError):
+        encoding = getattr(sys.stderr, "encoding", None) or "utf-8"
+        sys.stderr.write(text.encode(encoding, "backslashreplace").decode(encoding) + "\n")
+        sys.stderr.flush()
 
 
 def put_json(value: Any) -> None:
     """Write one strict JSON document on stdout."""
     import json
 
-    sys.stdout.write(json.dumps(value, indent=2, allow_nan=False, ensure_ascii=False) + "\n")
+    put_json_text(json.dumps(value, indent=2, allow_nan=False, ensure_ascii=False))
+
+
+def put_json_text(text: str) -> None:
+    """Write a JSON document on stdout; characters that would steer a terminal are escaped as JSON does."""
+    escaped = "".join(c if c.isprintable() or c == "\n" else _json_escape(c) for c in text)
+    put(escaped.replace("##[", "#\\u0023["))  # a command to a CI system, wherever it stands
+
+
+def _json_escape(char: str) -> str:
+    import json
+
+    return json.dumps(char)[1:-1]
 
 
 def put(text: str) -> None:
-    """Write text that is data on stdout."""
-    sys.stdout.write(text if text.endswith("\n") else text + "\n")
+    """Write text that is data on stdout.
+
+    Raises:
+        OutputError: It cannot be written; a reader that has gone away is no error.
+    """
+    text = text if text.endswith("\n") else text + "\n"
+    with writable_output():
+        if _is_read_as_it_comes():
+            text = lines(text)
+        encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+        # Names that are no text of that encoding are spelt out, as JSON does.
+        sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding))
+        sys.stdout.flush()
+
+
+def put_lines(text: str) -> None:
+    """Write lines for people on stdout; names in them end no line and steer nothing."""
+    put(lines(text))
+
+
+def _is_read_as_it_comes() -> bool:
+    """Tell whether stdout goes to a terminal, or a CI system's log reader, rather than to a program."""
+    if sys.stdout.isatty():
+        return True
+    if os.environ.get("GITHUB_ACTIONS") != "true":
+        return False
+    try:
+        return not stat.S_ISREG(os.fstat(sys.stdout.fileno()).st_mode)
+    except (OSError, ValueError):  # no file at all
+        return True
+
+
+@contextmanager
+def writable_output() -> Iterator[None]:
+    """Turn a standard output that cannot be written into one sentence.
+
+    Raises:
+        OutputError: In place of the operating system's error.
+    """
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except (OSError, ValueError) as error:
+        raise OutputError(
+            f"cannot write the standard output ({why(error)}): free some space or send it elsewhere"
+        ) from error
 
 
 def table(rows: list[dict[str, Any]]) -> str:
@@ -38,7 +116,7 @@ def table(rows: list[dict[str, Any]]) -> str:
     if not rows:
         return ""
     head = list(rows[0])
-    cells = [head, *([printable(str(row[key])).replace("\n", " ") for key in head] for row in rows)]
+    cells = [head, *([one_line(str(row[key])) for key in head] for row in rows)]
     widths = [max(len(line[i]) for line in cells) for i in range(len(head))]
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
@@ -98,7 +176,7 @@ class Bar:
     def warn(self, text: str) -> None:
         """Print what must be known even with ``--quiet``, above the bar."""
         if self._live is not None:
-            self._live.console.print(printable(text), soft_wrap=True)
+            self._live.console.print(one_line(text), soft_wrap=True)
         else:
             say(text)
 

@@ -10,6 +10,7 @@ import typer
 from bench.cli import detector_options, options, values
 from bench.cli.examples import examples
 from bench.cli.output import Bar, put, put_json, say, table
+from bench.cli.signals import stoppable
 from bench.errors import EXIT_INCOMPLETE
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ def command(
     size = values.parse_batch_size(batch_size)
     from bench.inference.prediction import predict_images
 
-    with Bar(quiet=quiet) as bar:
+    with stoppable("nothing was written"), Bar(quiet=quiet) as bar:
         predictions = predict_images(
             images,
             request,

@@ -10,12 +10,14 @@ import typer
 from bench.cli import detector_options, options, run_options, values
 from bench.cli.effect import refuse_without_effect
 from bench.cli.examples import examples
-from bench.cli.output import Bar, put, put_json, say
-from bench.errors import EXIT_INCOMPLETE, EXIT_INTERRUPTED
+from bench.cli.output import Bar, put, put_json, put_json_text, say, say_lines
+from bench.cli.signals import stoppable
+from bench.errors import EXIT_INCOMPLETE
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from bench.runs.estimate import Estimate
     from bench.runs.request import RunRequest
     from bench.runs.runner import RunResult
 
@@ -67,6 +69,8 @@ def command(
     tls_ca: run_options.TlsCa = None,
     tls_cert: run_options.TlsCert = None,
     tls_key: run_options.TlsKey = None,
+    isolate: run_options.Isolate = False,
+    timeout: run_options.Timeout = None,
     save_adversarial: run_options.SaveAdversarial = None,
     dry_run: run_options.DryRun = False,
     profile: run_options.ShowProfile = False,
@@ -121,18 +125,19 @@ def command(
         cache=cache,
         cluster=cluster,
         tls=Tls(tls_ca, tls_cert, tls_key),
+        isolate=isolate,
+        timeout=timeout,
         force=force,
         command=("bench", *sys.argv[1:]),
     )
-    try:
-        if dry_run:
-            _estimate(request, values.parse_rates(rate), as_json=as_json, quiet=quiet)
-        else:
-            result = _run(request, save_adversarial, quiet=quiet)
-            _print(result, as_json=as_json, profile=profile, quiet=quiet)
-    except KeyboardInterrupt:
-        say("interrupted: what was scored is kept, run the same command to go on")
-        raise typer.Exit(EXIT_INTERRUPTED) from None
+    if dry_run:
+        with stoppable("nothing was written"):
+            plan = _estimate(request, values.parse_rates(rate), quiet=quiet)
+        _print_estimate(plan, as_json=as_json)
+        return
+    with stoppable("what was scored is kept, run the same command to go on"):
+        result = _run(request, save_adversarial, quiet=quiet)
+    _print(result, as_json=as_json, profile=profile, quiet=quiet)
 
 
 def _refuse_without_effect(context: typer.Context, *, dry_run: bool, cluster: str | None) -> None:
@@ -212,11 +217,11 @@ def _print(result: RunResult, *, as_json: bool, profile: bool, quiet: bool) -> N
         board = json.loads(result.board.to_json())
         put_json({**board, "profile": profile_json(result.profile)})
     elif as_json:
-        put(result.board.to_json())
+        put_json_text(result.board.to_json())
     else:
         put(result.board.to_markdown())
         if profile:
-            say(profile_table(result.profile))
+            say_lines(profile_table(result.profile))
     if not quiet:
         say(counts_line(result.counts, result.profile.wall))
         say(f"written: {result.folder / 'leaderboard.md'}, {result.folder / 'leaderboard.csv'}")
@@ -226,16 +231,20 @@ def _print(result: RunResult, *, as_json: bool, profile: bool, quiet: bool) -> N
         raise typer.Exit(EXIT_INCOMPLETE)
 
 
-def _estimate(request: RunRequest, rates: dict[str, float], *, as_json: bool, quiet: bool) -> None:
-    import dataclasses
-
-    from bench.cli.timing import estimate_table
+def _estimate(request: RunRequest, rates: dict[str, float], *, quiet: bool) -> Estimate:
     from bench.runs.estimate import estimate
     from bench.runs.folder.claim import located
     from bench.runs.prepare import prepare
 
     with Bar(quiet=quiet) as bar:
-        plan = estimate(located(prepare(request, bar, dry=True)), rates)
+        return estimate(located(prepare(request, bar, dry=True)), rates)
+
+
+def _print_estimate(plan: Estimate, *, as_json: bool) -> None:
+    import dataclasses
+
+    from bench.cli.timing import estimate_table
+
     if as_json:
         put_json(dataclasses.asdict(plan))
     else:

@@ -132,6 +132,22 @@ TlsKey = Annotated[
     Path | None,
     typer.Option(envvar="BENCH_TLS_KEY", help="Key of that certificate, for --cluster."),
 ]
+Isolate = Annotated[
+    bool,
+    typer.Option(
+        "--isolate",
+        help="Score each detector in a process of its own: a crash costs that detector's unit only.",
+    ),
+]
+Timeout = Annotated[
+    float | None,
+    typer.Option(
+        envvar="BENCH_TIMEOUT",
+        metavar="SECONDS",
+        help="Longest time of a unit (a detector and condition on up to 256 images), and of building a "
+        "detector; a cell that takes longer fails. Isolates.",
+    ),
+]
 SaveAdversarial = Annotated[
     tuple[int, Path] | None,
     typer.Option(

@@ -10,6 +10,7 @@ import typer
 from bench.cli import options
 from bench.cli.examples import examples
 from bench.cli.output import put, put_json, say, table
+from bench.support.plain import one_line
 
 EXAMPLES = examples(
     "bench show resnet50.pocket",
@@ -38,7 +39,7 @@ def command(*, name: Name, as_json: options.Json = False, sheet: Sheet = None) -
     if as_json:
         put_json(facts)
     else:
-        put("\n".join(_outline(facts)))
+        put("\n".join(one_line(line) for line in _outline(facts)))
     if sheet is not None:
         drawn = _draw(str(facts["kind"]), name, sheet)
         say(f"written: {sheet} ({', '.join(drawn)})")

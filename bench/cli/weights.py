@@ -10,9 +10,10 @@ import typer
 from bench.cli import options
 from bench.cli.effect import Command
 from bench.cli.examples import examples
-from bench.cli.output import printable, put, put_json, say, table
+from bench.cli.output import put, put_json, say, table
 from bench.cli.values import parse_fake_logit, split_names
 from bench.errors import EXIT_USAGE, BenchError
+from bench.support.plain import one_line
 
 app = typer.Typer(help="Look at weights files.", no_args_is_help=True, rich_markup_mode=None)
 INSPECT_EXAMPLES = examples(
@@ -88,7 +89,7 @@ def inspect_command(*, file: File, keys: Keys = False, as_json: options.Json = F
     if as_json:
         put_json(facts)
     else:
-        put("\n".join(printable(line).replace("\n", " ") for line in _inspection(facts, keys=keys)))
+        put("\n".join(one_line(line).replace("\n", " ") for line in _inspection(facts, keys=keys)))
     if not facts["readable"]:
         raise BenchError(facts["advice"])
 

@@ -15,6 +15,7 @@ from bench.datasets.manifest import Manifest
 from bench.datasets.pocket import pocket_root
 from bench.registry import merge, offered
 from bench.support.progress import Progress
+from bench.support.user_file import border
 
 if TYPE_CHECKING:
     from bench.datasets.layouts.base import DataCard, Layout
@@ -105,16 +106,18 @@ def open_data(
         shown = images
 
     embedded = source == POCKET
-    return index(
-        pocket_root() if embedded else Path(source),
-        layout=layout,
-        cache_dir=cache,
-        hash=hash_files,
-        progress=show,
-        name=POCKET if embedded else None,
-        refresh=refresh,
-        layouts=layouts(),
-        split=splits,
-        columns=columns,
-        reals=reals,
-    )
+    known = layouts()
+    with border(f"{source} cannot be indexed", "look at it, and at the layout that reads it"):
+        return index(
+            pocket_root() if embedded else Path(source),
+            layout=layout,
+            cache_dir=cache,
+            hash=hash_files,
+            progress=show,
+            name=POCKET if embedded else None,
+            refresh=refresh,
+            layouts=known,
+            split=splits,
+            columns=columns,
+            reals=reals,
+        )

@@ -14,6 +14,7 @@ from typing import Final
 from bench.datasets.policy import KNOWN_FORMATS
 from bench.errors import DataError
 from bench.support.files import write_text
+from bench.support.user_file import MOST_TABLE, read_bytes, why
 
 COLUMNS: Final = ("path", "label", "generator", "domain", "split", "group")
 _SUFFIXES: Final = {f".{name.lower()}" for name in KNOWN_FORMATS} | {".jpg", ".tif"}
@@ -155,14 +156,18 @@ def _listed(manifest: Path) -> dict[str, dict[str, str]]:
     """
     if not manifest.is_file():
         return {}
-    with manifest.open(newline="", encoding="utf-8-sig") as stream:
-        reader = csv.DictReader(stream)
-        if tuple(reader.fieldnames or ()) != COLUMNS:
-            raise DataError(
-                f"{manifest} is there with other columns than {', '.join(COLUMNS)}: "
-                "choose another --out"
-            )
-        return {row["path"]: row for row in reader}
+    try:
+        text = read_bytes(manifest, MOST_TABLE).decode("utf-8-sig")
+        reader = csv.DictReader(io.StringIO(text, newline=""))
+        if tuple(reader.fieldnames or ()) == COLUMNS:
+            return {row["path"]: row for row in reader}
+    except (OSError, ValueError, csv.Error, MemoryError) as error:
+        raise DataError(
+            f"{manifest} is there and cannot be read ({why(error)}): choose another --out"
+        ) from error
+    raise DataError(
+        f"{manifest} is there with other columns than {', '.join(COLUMNS)}: choose another --out"
+    )
 
 
 def _images(folder: Path) -> list[Path]:

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench import registry
-from bench.errors import BenchError, nearest
+from bench.errors import BenchError, DetectorFailedError, nearest
 from bench.protocol.input_rule import spell_input
 from detectors import zoo
 from detectors.adapters.base import FLAGS, LoadOptions
-from detectors.errors import DetectorError
+from detectors.errors import DetectorError, ForeignCodeError, described
 
 if TYPE_CHECKING:
     from detectors.adapters.base import Output
@@ -91,8 +91,9 @@ def resolve(request: DetectorRequest, *, allow_untrained: bool = False) -> Detec
     """Build the detector and load its weights, strictly.
 
     Raises:
-        BenchError: On an unknown name (suggesting the nearest), weights that do not fit, user code that
-            fails, an option without effect, or a detector without trained weights.
+        BenchError: On an unknown name (suggesting the nearest), weights that do not fit, an option without
+            effect, or a detector without trained weights.
+        DetectorFailedError: On user code that fails.
     """
     options = request.options(allow_untrained=allow_untrained)
     try:
@@ -102,8 +103,16 @@ def resolve(request: DetectorRequest, *, allow_untrained: bool = False) -> Detec
         from detectors.adapters.construct import construct  # noqa: PLC0415  (imports torch)
 
         return construct(_listed(request.name), request.name, options)
+    except ForeignCodeError as error:
+        raise DetectorFailedError(f"{request.label}: {error}") from error
     except DetectorError as error:
         raise BenchError(f"{request.label}: {error}") from error
+    except (BenchError, KeyboardInterrupt):
+        raise
+    except BaseException as error:  # plug-ins and what they call may raise anything, and even exit
+        raise DetectorFailedError(
+            f"{request.label}: failed while being built ({described(error)})"
+        ) from error
 
 
 def architecture(name: str) -> Architecture:

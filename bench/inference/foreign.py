@@ -6,18 +6,21 @@ only.
 
 from __future__ import annotations
 
+import hashlib
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from bench.support.plain import path_name
 from detectors.base import Detector
-from detectors.errors import DetectorError, described
+from detectors.card import DetectorCard
+from detectors.errors import DetectorError, ForeignCodeError, described
 from detectors.global_state import kept
 from detectors.identity.elsewhere import reached_by
 from detectors.identity.values import Identity
@@ -67,12 +70,13 @@ class Foreign(Detector):
         self.inside = inside
         self.card = inside.card
         self.no_gradient = inside.no_gradient
+        self._fits_by_card = bool(self._call("fits_by_card", lambda: inside.fits_by_card))
         self._fitting = threading.Lock()
 
     @property
     def fits_by_card(self) -> bool:
         """Whether the geometry is the card's, so that canvases can be shared."""
-        return self.inside.fits_by_card
+        return self._fits_by_card
 
     def fit(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Fit a copy of the image; the canvas is checked and copied.
@@ -138,17 +142,104 @@ class Foreign(Detector):
         return self._call("identity", lambda: identify(self.inside))
 
     def _call(self, what: str, do: Callable[[], T]) -> T:
-        with _border(what), kept():
+        with border(what), kept():
             return do()
 
 
 @contextmanager
-def _border(what: str) -> Iterator[None]:
-    """Turn what would end the whole process into an error of one detector."""
+def border(what: str) -> Iterator[None]:
+    """Turn what would end the whole process into an error of one detector, attack or corruption.
+
+    Raises:
+        ForeignCodeError: The code inside tried to end the process, or interrupted itself.
+    """
     try:
         yield
-    except (KeyboardInterrupt, Exception):
+    except Exception:
         # Whoever scores tells the kinds apart: too little memory, a missing gradient, any other failure.
         raise
     except BaseException as error:  # sys.exit() in a detector is no end of the run
-        raise DetectorError(f"{what} ended with {described(error)}") from error
+        # A person's Ctrl-C arrives in the main thread alone.
+        if isinstance(error, KeyboardInterrupt) and is_main_thread():
+            raise
+        raise ForeignCodeError(f"{what} ended with {described(error)}") from error
+
+
+def is_main_thread() -> bool:
+    """Tell whether this is the thread that signals arrive in."""
+    return threading.current_thread() is threading.main_thread()
+
+
+class Broken(Detector):
+    """A stand-in for a detector that could not be built, moved or asked: whoever asks it is told why.
+
+    Its cells fail with the reason, and nobody else's do.
+
+    Attributes:
+        reason: Why there is no detector.
+    """
+
+    def __init__(self, label: str, reason: str) -> None:
+        self.card = DetectorCard(name=path_name(label), arch="unknown")
+        self.reason = reason
+
+    def logits(self, batch: Tensor) -> Tensor:  # noqa: ARG002
+        """Say why there are none.
+
+        Raises:
+            ForeignCodeError: Always.
+        """
+        raise ForeignCodeError(self.reason)
+
+    def fit(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:  # noqa: ARG002
+        """Say why there is no canvas; see :meth:`logits`."""
+        raise ForeignCodeError(self.reason)
+
+    def identity(self) -> str:
+        """Digest the reason: no score is ever kept under it."""
+        return hashlib.sha256(f"broken {self.card.name} {self.reason}".encode()).hexdigest()
+
+
+class Elsewhere(Detector):
+    """A detector that lives in another process: known here by its card and identity alone.
+
+    Attributes:
+        foreign: Whether it is behind the border there.
+    """
+
+    def __init__(
+        self, card: DetectorCard, identity: Identity, ask: Callable[..., Any], *, foreign: bool
+    ) -> None:
+        self.card = card
+        self.foreign = foreign
+        self._identity = identity
+        self._ask = ask
+
+    def identify(self) -> Identity:
+        """Give the identity that the other process found."""
+        return self._identity
+
+    def logits(self, batch: Tensor) -> Tensor:  # noqa: ARG002
+        """Refuse: it is asked where it lives.
+
+        Raises:
+            DetectorError: Always.
+        """
+        raise DetectorError(f"{self.card.name} is in another process: ask it there")
+
+    def ask(self, question: Callable[..., T], *arguments: Any) -> T:
+        """Have a function called with the detector itself, in its process."""
+        answer: T = self._ask(question, *arguments)
+        return answer
+
+
+def is_foreign(detector: Detector) -> bool:
+    """Tell whether a detector is somebody else's code, wherever it lives."""
+    return isinstance(detector, Foreign) or (isinstance(detector, Elsewhere) and detector.foreign)
+
+
+def ask(detector: Detector, question: Callable[..., T], *arguments: Any) -> T:
+    """Call a function with a detector and further arguments, in the process where the detector lives."""
+    if isinstance(detector, Elsewhere):
+        return detector.ask(question, *arguments)
+    return question(detector, *arguments)

@@ -13,12 +13,14 @@ import torch
 from numpy.typing import NDArray
 
 from bench.datasets import BadImageError, DecodePolicy, decode, read_image_file
+from bench.datasets.sources.tree import is_image_name
 from bench.errors import BenchError, NothingSelectedError
 from bench.inference.batches import AUTO_BATCH, Batch, batches
 from bench.inference.detector import DetectorRequest, resolve
 from bench.inference.device import pick_device, quiet_numerics
 from bench.inference.foreign import guarded
 from bench.support.progress import Progress, Silent
+from bench.support.user_file import why
 from detectors.base import Detector
 from detectors.errors import described
 
@@ -59,7 +61,8 @@ def find_images(paths: Sequence[Path]) -> list[Path]:
             files += sorted(
                 file
                 for file in path.rglob("*")
-                if file.is_file()
+                # A pipe or a device under an image's name is listed with its reason.
+                if (file.is_file() or (is_image_name(file.name) and not file.is_dir()))
                 and not any(p.startswith(".") for p in file.relative_to(path).parts)
             )
         elif path.exists():
@@ -122,8 +125,8 @@ def _read(path: Path) -> NDArray[Any] | str:
         return decode(read_image_file(path), DecodePolicy())
     except BadImageError as error:
         return str(error)
-    except OSError as error:
-        return error.strerror or str(error)
+    except (OSError, MemoryError) as error:
+        return why(error)
 
 
 def _score(

@@ -13,6 +13,7 @@ from torch import Tensor
 from bench.errors import BenchError
 from detectors.base import Detector
 from detectors.card import DetectorCard
+from detectors.errors import ForeignCodeError, described
 
 
 class Replicas:
@@ -25,7 +26,8 @@ class Replicas:
     def __init__(self, detector: Detector, device: torch.device) -> None:
         self.detector = detector
         # On an accelerator one thread keeps it busy, and a second would only wait.
-        self._spare = detector.replica() if device.type == "cpu" else None
+        self._failure: Exception | None = None
+        self._spare = self._replica() if device.type == "cpu" else None
         self.parallel = self._spare is not None
         self._twins: dict[int, Detector] = {}
         self._lock = threading.Lock()
@@ -64,7 +66,18 @@ class Replicas:
             ) from error
         self._compiled = compiled
 
+    def _replica(self) -> Detector | None:
+        try:
+            return self.detector.replica()
+        except (
+            Exception
+        ) as error:  # said by whoever asks for a logit: the cells of this detector alone fail
+            self._failure = error
+            return None
+
     def _here(self) -> Detector:
+        if self._failure is not None:
+            raise ForeignCodeError(f"replica failed ({described(self._failure)})")
         if not self.parallel:
             return self.detector
         twin = self._twins.get(threading.get_ident())

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 from bench import registry
 from bench.errors import BenchError, nearest
 from bench.protocol.call import Call, CallSyntaxError, parse_call, split_chain
+from detectors.errors import described
 
 if TYPE_CHECKING:
     from attacks.base import Attack
@@ -190,6 +191,10 @@ def _parse_step(part: str, text: str) -> Step:
         return Step(call.name, plugin(**parameters))
     except (ValueError, TypeError) as error:
         raise BenchError(f"condition {text!r}: {error}") from error
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # a plug-in's own code may raise anything
+        raise BenchError(f"condition {text!r}: {call.name} fails ({described(error)})") from error
 
 
 def _plugin(name: str, text: str) -> type[Any]:

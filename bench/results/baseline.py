@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import io
 import json
 import os
+import re
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,7 +21,8 @@ from bench.errors import BenchError, IncompleteError
 from bench.results.scores import ScoreTable, load_run
 from bench.store.run_spec import RunSpec
 from bench.store.seal import is_intact, sealed
-from bench.support.files import write_atomic, write_text
+from bench.support.files import sweep, write_atomic, write_text
+from bench.support.user_file import MOST_TABLE, read_bytes, why
 from bench.version import __version__
 from leaderboards import ScoreColumn, cell_rows
 from leaderboards.tables.notes import Caution, LeftOut
@@ -32,7 +35,8 @@ _EARLIER: Final = frozenset(
      "cuts", "detectors", "scores", "bad", "cells"}
 )  # fmt: skip
 BASELINE_NAME = "baseline.json"
-SCORES_NAME = "baseline-scores.parquet"
+# Earlier versions had one name for the scores of any baseline.
+_SCORES: Final = re.compile(r"baseline-scores(-[0-9a-f]{16})?\.parquet")
 _SAMPLES = ("sample_id", "label", "generator", "domain", "group", "sha256")
 _CELL = ("detector", "generator", "domain", "condition", "n_real", "n_fake")
 _LAST_DIGIT: Final = 2e-7  # metrics are kept with seven
@@ -70,10 +74,27 @@ def update(run: Path, folder: Path, reason: str) -> Path:
     _check_finished(run, rows)
     data = _pack(scores)
     document = _document(spec, scores, reason.strip(), hashlib.sha256(data).hexdigest(), rows)
-    write_atomic(folder / SCORES_NAME, lambda stream: stream.write(data))
+    # The scores are named by what they are, so that those of the baseline before stay until the one file
+    # that points at them is replaced: a kill at any moment leaves the old baseline or the new one.
+    write_atomic(folder / document["scores"]["file"], lambda stream: stream.write(data))
     path = folder / BASELINE_NAME
     write_text(path, json.dumps(sealed(document), indent=1, allow_nan=False) + "\n")
+    _sweep(folder, document["scores"]["file"])
     return path
+
+
+def scores_name(digest: str) -> str:
+    """Give the name of the file of a baseline's scores, from their SHA-256."""
+    return f"baseline-scores-{digest[:16]}.parquet"
+
+
+def _sweep(folder: Path, current: str) -> None:
+    """Remove the scores of baselines before, and what a killed update left."""
+    for path in folder.glob("baseline-scores*.parquet"):
+        if _SCORES.fullmatch(path.name) and path.name != current:
+            with contextlib.suppress(OSError):
+                path.unlink()
+    sweep(folder)
 
 
 def _check_finished(run: Path, rows: pd.DataFrame) -> None:
@@ -111,7 +132,7 @@ def _document(
             for detector in spec.detectors
         ],
         "scores": {
-            "file": SCORES_NAME,
+            "file": scores_name(digest),
             "sha256": digest,
             "n_images": len(scores.samples),
             "columns": [
@@ -139,7 +160,7 @@ def load_baseline(path: Path) -> ScoreTable:
         BenchError: Unreadable, damaged, of another version, or its scores are not those it names.
     """
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
+        document = json.loads(read_bytes(path, MOST_TABLE))
         if document["schema_version"] != SCHEMA_VERSION:
             raise BenchError(
                 f"{path} has schema version {document['schema_version']}, this bench writes "
@@ -152,7 +173,7 @@ def load_baseline(path: Path) -> ScoreTable:
                 "with `bench baseline update`"
             )
         stored = document["scores"]
-        data = (path.parent / Path(stored["file"]).name).read_bytes()
+        data = read_bytes(path.parent / Path(stored["file"]).name, MOST_TABLE)
         if hashlib.sha256(data).hexdigest() != stored["sha256"]:
             raise BenchError(
                 f"{path}: {stored['file']} is not the file it was made with: restore both"
@@ -160,16 +181,11 @@ def load_baseline(path: Path) -> ScoreTable:
         scores = _unpack(path, document, pq.read_table(pa.BufferReader(data)))
         if earlier:
             _check_cells(path, document, scores)
-    except (
-        OSError,
-        ValueError,
-        LookupError,
-        TypeError,
-        AttributeError,
-        pa.ArrowException,
-    ) as error:
+    except BenchError:
+        raise
+    except Exception as error:  # JSON and Parquet of any shape
         raise BenchError(
-            f"{path} is no baseline that can be read ({type(error).__name__}: {error}): restore it, or "
+            f"{path} is no baseline that can be read ({type(error).__name__}: {why(error)}): restore it, or "
             "make it again with `bench baseline update`"
         ) from error
     return scores

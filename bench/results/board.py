@@ -13,7 +13,7 @@ from bench.datasets.layouts.base import UNKNOWN
 from bench.inference.numerics import Numerics
 from bench.results.checks import import_lines
 from bench.results.confounds import class_loss, duplicate_lines, format_lines
-from bench.results.scores import ScoredRun, ScoreTable, load_run
+from bench.results.scores import ScoredRun, ScoreTable, as_written, load_run
 from bench.store.run_spec import ConditionRecord, DataCardRecord, RunSpec
 from detectors.card import DetectorCard
 from leaderboards import CLEAN, Board, BoardNotes, Extras, Slice, cell_rows, extras, wilson
@@ -50,7 +50,9 @@ def report(folder: Path) -> Report:
         BenchError: If the folder is no run.
         NothingSelectedError: If its slices are empty.
     """
-    return build_report(load_run(folder))
+    run = load_run(folder)
+    with as_written(folder):
+        return build_report(run)
 
 
 def build_report(run: ScoredRun) -> Report:

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bench.errors import BenchError, NothingSelectedError
+from bench.results.gating.common import DetectorPair
 from bench.results.pairing import (
-    DetectorPair,
     data_notes,
     load_scores,
     pair,
@@ -103,7 +103,9 @@ def compare(paths: Sequence[Path], metric: str = "auc") -> Comparison:
         of_detector = paired_tests(cells, metric, paired.strata, paired.clusters, means=means)
         tests += [replace(test, name=(label, *test.name[1:])) for test in of_detector]
         lacking += [
-            (cell._replace(detector=label), reason) for cell, reason in paired.lacking.items()
+            (cell._replace(detector=label), reason)
+            for cells_apart in (paired.lacking, paired.gone, paired.new)
+            for cell, reason in cells_apart.items()
         ]
         notes += [
             f"{label}: {note}"

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from bench.errors import BenchError, NoBaselineError, NothingSelectedError
 from bench.results.baseline import BASELINE_NAME, load_baseline
 from bench.results.confounds import duplicate_lines
+from bench.results.gating.common import ChangedCells, DetectorPair, changed_cells, restricted
 from bench.results.scores import ScoreTable, load_run
 from leaderboards import ScoreColumn
 from leaderboards.statistics.paired import cluster_codes
@@ -22,13 +23,6 @@ from leaderboards.tables.cells import CONDEMNED, cell_state
 from leaderboards.tables.notes import Caution, count_by_class
 
 _MOST_NAMED = 3  # images or conditions that a message names before it says "..."
-
-
-class DetectorPair(NamedTuple):
-    """Names of the two detectors that are held against each other."""
-
-    baseline: str
-    candidate: str
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,6 +36,8 @@ class PairedScores:
         clusters: (n,) codes of dependent images, of one group or of equal bytes; None where there
             are none.
         notes: What differs and may explain a change.
+        new: Name of each cell that the baseline's data do not hold, to the reason.
+        gone: Name of each cell that the candidate's data do not hold, to the reason.
         cautions: Why the numbers of either side must not be taken at face value.
     """
 
@@ -50,6 +46,8 @@ class PairedScores:
     strata: NDArray[np.int64]
     clusters: NDArray[np.int64] | None
     notes: tuple[str, ...]
+    new: Mapping[CellName, str]
+    gone: Mapping[CellName, str]
     cautions: tuple[Caution, ...] = ()
 
 
@@ -101,9 +99,12 @@ def pair(
         NothingSelectedError: No detector in common.
     """
     _check_protocol(baseline, candidate)
+    whole = baseline, candidate
+    baseline, candidate, changes = restricted(baseline, candidate)
     candidate = _reordered(candidate, baseline)
     pairs = _same_detectors(baseline, candidate) if detectors is None else list(detectors)
     slices = baseline.slices()
+    apart = changed_cells(whole, slices, pairs) if changes else ChangedCells({}, {})
     cells: list[PairedCell] = []
     lacking: dict[CellName, str] = {}
     for columns in _column_pairs(baseline, candidate, pairs):
@@ -129,7 +130,8 @@ def pair(
     strata = pd.factorize(samples["label"].astype(str) + "\0" + samples["generator"])[0]
     clusters = cluster_codes(list(samples["group"]), list(samples["sha256"]))
     return PairedScores(
-        tuple(cells), lacking, strata, clusters, tuple(_notes(baseline, candidate, pairs)),
+        tuple(cells), lacking, strata, clusters, (*changes, *_notes(baseline, candidate, pairs)),
+        apart.new, apart.gone,
         tuple(dict.fromkeys([*baseline.cautions, *candidate.cautions])),
     )  # fmt: skip
 
@@ -190,7 +192,8 @@ def _unscored(column: ScoreColumn | None, rows: NDArray[np.int64]) -> str:
 
 
 def _check_protocol(baseline: ScoreTable, candidate: ScoreTable) -> None:
-    for key in sorted({*baseline.protocol, *candidate.protocol}):
+    # The pairing is held against each other generator by generator, since a set may grow.
+    for key in sorted({*baseline.protocol, *candidate.protocol} - {"pairing"}):
         before, after = baseline.protocol.get(key), candidate.protocol.get(key)
         if before != after:
             raise BenchError(

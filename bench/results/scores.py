@@ -7,6 +7,7 @@ and comparisons all start from this.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,8 +16,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from bench.datasets import REAL
-from bench.errors import BenchError, NothingSelectedError
+from bench.protocol.cuts import cut_samples
 from bench.results.checks import (
     black_box_hint,
     detector_cautions,
@@ -29,17 +29,10 @@ from bench.store.run_shards import RunShards, StoredScores
 from bench.store.run_spec import ConditionRecord, Failure, RunSpec
 from bench.store.rundir import CONFIG_NAME, RunDir, RunRecord
 from bench.store.shards import ShardDamagedError
-from leaderboards import CLEAN, Axis, ScoreColumn, SeenBy, Slice, Status, slices
+from bench.support.user_file import border
+from leaderboards import CLEAN, ScoreColumn, SeenBy, Slice, Status
 from leaderboards.tables.attack_checks import AttackScores, Check, check_attacks
 from leaderboards.tables.notes import Caution, LeftOut
-from leaderboards.tables.slicing import column_slices
-
-_AXES: dict[str, tuple[Axis, ...]] = {
-    "generator": ("generator",),
-    "domain": ("domain",),
-    "generator*domain": ("generator", "domain"),
-    "pooled": (),
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -89,26 +82,10 @@ class ScoreTable:
         Raises:
             NothingSelectedError: If no cut or no fake image is left.
         """
-        has_domains = bool((self.samples["domain"] != "").any())
-        cuts = [cut for cut in self.cuts if has_domains or "domain" not in cut]
-        if not cuts:
-            raise NothingSelectedError(
-                f"the suite cuts by domain, and {self.dataset} names no domains: use "
-                "--layout domains, or a manifest with a domain column"
-            )
-        if self.samples.empty or (self.samples["label"] == REAL).all():
-            raise NothingSelectedError(
-                f"{self.dataset} has no fake image left to score in split {self.protocol['split']!r}"
-            )
-        return [piece for cut in cuts for piece in self._pieces(cut)]
-
-    def _pieces(self, cut: str) -> list[Slice]:
-        if cut in _AXES:
-            return slices(self.samples, self.pairing, _AXES[cut], matched=self.is_matched)
-        try:
-            return column_slices(self.samples, self.pairing, cut, matched=self.is_matched)
-        except ValueError as error:
-            raise BenchError(f"the suite's slices ask for {cut!r}: {error}") from error
+        return cut_samples(
+            self.samples, self.cuts, self.pairing,
+            dataset=self.dataset, split=self.protocol["split"], matched=self.is_matched,
+        )  # fmt: skip
 
     @property
     def detectors(self) -> list[str]:
@@ -160,7 +137,8 @@ def load_run(folder: Path) -> ScoredRun:
     """
     record = RunDir(folder).read()
     try:
-        return read_scores(record, set_aside=False)
+        with as_written(folder):
+            return read_scores(record, set_aside=False)
     except ShardDamagedError as error:
         raise ShardDamagedError(
             f"{error}, or `bench run --config {folder / CONFIG_NAME}`"
@@ -168,6 +146,15 @@ def load_run(folder: Path) -> ScoredRun:
             else str(error),
             error.fingerprints,
         ) from error
+
+
+def as_written(folder: Path) -> AbstractContextManager[None]:
+    """Guard the reading of a run's folder: the tables of an edited one may hold anything.
+
+    Raises:
+        BenchError: In place of any other error.
+    """
+    return border(f"{folder} is not what a run wrote", "run the command that made it again")
 
 
 def read_scores(record: RunRecord, *, set_aside: bool) -> ScoredRun:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import uuid
+from collections.abc import Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from bench.inference.foreign import Foreign
+from bench.inference.foreign import ask, is_foreign
 from bench.runs.settled import Settled
 from bench.scoring.decoding import decode_chunk
 from bench.store.provenance import fingerprint
@@ -33,6 +34,9 @@ _IMAGES = 8
 _TOLERANCE = {"fp32": 1e-3, "bf16": 5e-2}
 # Digits of a probe's logits that count: fewer than arithmetic moves on one machine.
 _DIGITS = 3
+_FAILED = "probe failed: "
+# A process that a question has ended already is not asked another.
+_DEAD = f"{_FAILED}ChildDiedError"
 
 
 def with_doubts(prepared: Prepared, settled: Settled, progress: Progress) -> Settled:
@@ -45,10 +49,10 @@ def with_doubts(prepared: Prepared, settled: Settled, progress: Progress) -> Set
     Returns:
         The settled values with salts and remarks.
     """
-    foreign = {n: d for n, d in prepared.detectors.items() if isinstance(d, Foreign)}
+    foreign = {n: d for n, d in prepared.detectors.items() if is_foreign(d)}
     if not foreign:
         return settled
-    salts = {label: _probe(detector, prepared.device) for label, detector in foreign.items()}
+    salts = {label: _salt(detector, prepared.device) for label, detector in foreign.items()}
     remarks: dict[str, tuple[str, ...]] = {}
     for label in foreign:
         if unknown := prepared.unknown.get(label, ()):
@@ -57,7 +61,9 @@ def with_doubts(prepared: Prepared, settled: Settled, progress: Progress) -> Set
     settled = dataclasses.replace(settled, salts={**settled.salts, **salts})
     plan = prepared.plan(settled)
     unscored = {u.detector for u in plan.units if not prepared.store.has(u.fingerprint)}
-    asked = {label: detector for label, detector in foreign.items() if label in unscored}
+    asked = {
+        label: d for label, d in foreign.items() if label in unscored and salts[label] != _DEAD
+    }
     if asked:
         with ThreadPoolExecutor(prepared.threads) as pool:
             for label, difference in _unsteady(prepared, asked, pool).items():
@@ -84,6 +90,19 @@ def _unsteady_remark(difference: float) -> str:
     )
 
 
+def _apart(question: Callable[..., Any], *arguments: Any) -> Any:
+    """Ask in another thread: there, nobody takes what a detector raises for a person's Ctrl-C."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(question, *arguments).result()
+
+
+def _salt(detector: Detector, device: torch.device) -> str:
+    try:
+        return str(_apart(ask, detector, _probe, device))
+    except Exception as error:  # its process died: its own cells say so
+        return f"{_FAILED}{type(error).__name__}"
+
+
 def _probe(detector: Detector, device: torch.device) -> str:
     """Digest the logits of a few fixed canvases: flat grey, a ramp, noise, a checkerboard."""
     size = detector.card.input.canvas_or(64)
@@ -96,15 +115,13 @@ def _probe(detector: Detector, device: torch.device) -> str:
     try:
         with torch.inference_mode():
             logits = detector.checked_logits(batch).double().cpu().tolist()
-    except torch.OutOfMemoryError:
-        raise
     except Exception as error:  # its own cells say so
-        return f"probe failed: {type(error).__name__}"
+        return f"{_FAILED}{type(error).__name__}"
     return fingerprint([f"{logit:.{_DIGITS}g}" for logit in logits])
 
 
 def _unsteady(
-    prepared: Prepared, detectors: dict[str, Foreign], pool: Executor
+    prepared: Prepared, detectors: dict[str, Detector], pool: Executor
 ) -> dict[str, float]:
     """By label: the largest difference of a logit between two askings, where it is too large."""
     first = Chunk(0, prepared.rows[:_IMAGES], "")
@@ -114,7 +131,7 @@ def _unsteady(
     differences = {}
     for label, detector in detectors.items():
         try:
-            differences[label] = _difference(detector, images, prepared.device)
+            differences[label] = _apart(ask, detector, _difference, images, prepared.device)
         except torch.OutOfMemoryError:
             continue  # smaller batches come later
         except Exception:  # noqa: S112  (its own cells say so)

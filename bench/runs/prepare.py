@@ -18,12 +18,12 @@ from bench.datasets.real_pairing import pair_reals
 from bench.errors import BenchError
 from bench.inference.batches import auto_batch
 from bench.inference.device import cpu_threads, device_name, pick_device, quiet_numerics
-from bench.inference.foreign import identify
 from bench.inference.profiling import Stopwatch
 from bench.protocol.condition import Condition, each_surrogate
+from bench.protocol.cuts import cut_samples
 from bench.protocol.suite import SLICINGS, Suite
 from bench.runs.calibration import calibration_chunks
-from bench.runs.loading import load
+from bench.runs.loading import Loader, load
 from bench.runs.request import RunRequest
 from bench.runs.settled import Settled
 from bench.scoring.engine import Counts, Engine
@@ -71,6 +71,7 @@ class Prepared:
         unknown: By label: what a detector holds that its identity does not cover.
         surrogates: By name: detectors whose gradients are taken for others.
         surrogate_identities: By name: the digest of each surrogate, as in ``identities``.
+        broken: By label or surrogate's name, why a detector's own code fails: its cells say so.
         missing_weights: By label, why a detector could not be built; only in a dry run.
         batch_sizes: Images in a batch to begin with, by label.
         device: Where networks run.
@@ -93,6 +94,7 @@ class Prepared:
     unknown: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     surrogates: Mapping[str, Detector] = field(default_factory=dict)
     surrogate_identities: Mapping[str, str] = field(default_factory=dict)
+    broken: Mapping[str, str] = field(default_factory=dict)
     missing_weights: Mapping[str, str] = field(default_factory=dict)
     batch_sizes: Mapping[str, int]
     device: torch.device
@@ -223,6 +225,7 @@ def prepare(
     *,
     dry: bool = False,
     elsewhere: Machine | None = None,
+    loader: Loader = load,
 ) -> Prepared:
     """Find, load and lay out everything, so that nothing cheap can fail later.
 
@@ -232,6 +235,7 @@ def prepare(
         dry: Note detectors without weights instead of refusing them.
         elsewhere: The machines that will score, where it is not this one: the detectors are then
             loaded here only for their cards and identities.
+        loader: Builds the detectors, here or in processes of their own.
 
     Raises:
         BenchError: On any bad input; nothing has been written then.
@@ -251,13 +255,10 @@ def prepare(
     chunks = planning.cut(manifest, audited.rows)
     calibration = calibration_chunks(manifest, policy, chunks, request.limit, request.seed)
     conditions = each_surrogate(request.suite.parsed, [d.label for d in request.detectors])
-    loaded = load(request, conditions, here, dry=dry)
-    identities = {label: identify(detector) for label, detector in loaded.detectors.items()}
-    batch_sizes = {
-        # A batch is formed inside a chunk: a larger one would only be padded.
-        label: min(request.batch_size or _auto_batch(detector.card.input, device), CHUNK_IMAGES)
-        for label, detector in loaded.detectors.items()
-    }
+    _check_cuts(manifest, rows, pairing, request, split)
+    loaded = loader(request, conditions, here, dry=dry)
+    for label, reason in loaded.broken.items():
+        progress.warn(f"{label} fails: its cells say so ({reason})")
     return Prepared(
         request=request,
         manifest=manifest,
@@ -268,20 +269,50 @@ def prepare(
         calibration=calibration,
         conditions={str(condition): condition for condition in conditions},
         detectors=loaded.detectors,
-        identities={label: identity.digest for label, identity in identities.items()},
-        unknown={label: identity.unknown for label, identity in identities.items()},
-        batch_sizes=batch_sizes,
+        identities={label: loaded.identities[label].digest for label in loaded.detectors},
+        unknown={label: loaded.identities[label].unknown for label in loaded.detectors},
+        batch_sizes=_batch_sizes(request, loaded.detectors, device),
         device=device,
         policy=DecodePolicy(),
+        broken=loaded.broken,
         audited=audited,
         missing_weights=loaded.missing,
         surrogates=loaded.surrogates,
-        surrogate_identities={
-            name: detector.identity() for name, detector in loaded.surrogates.items()
-        },
+        surrogate_identities={name: loaded.identities[name].digest for name in loaded.surrogates},
         watch=watch,
         elsewhere=elsewhere,
     )
+
+
+def _batch_sizes(
+    request: RunRequest, detectors: Mapping[str, Detector], device: torch.device
+) -> dict[str, int]:
+    """Choose each detector's batch: formed inside a chunk, a larger one would only be padded."""
+    return {
+        label: min(request.batch_size or _auto_batch(detector.card.input, device), CHUNK_IMAGES)
+        for label, detector in detectors.items()
+    }
+
+
+def _check_cuts(
+    manifest: Manifest,
+    rows: NDArray[np.int64],
+    pairing: Mapping[str, tuple[str, ...]],
+    request: RunRequest,
+    split: str,
+) -> None:
+    """Refuse data that no board could be made of, before an image is scored.
+
+    Raises:
+        NothingSelectedError: Nothing is left to compare.
+        DataError: A name that the board has for something else.
+    """
+    keys = ["label", "generator", "domain"]
+    kinds = manifest.table.select(keys).take(rows).group_by(keys).aggregate([]).to_pandas()
+    kinds["sample_id"] = [str(number) for number in range(len(kinds))]
+    cuts = [cut for cut in request.suite.slices if cut in SLICINGS]
+    if cuts:
+        cut_samples(kinds, cuts, pairing, dataset=manifest.name, split=split)
 
 
 def _auto_batch(rule: InputSpec, device: torch.device) -> int:

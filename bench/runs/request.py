@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from bench.audit.before_run import Wishes
@@ -11,6 +11,7 @@ from bench.errors import BenchError, NothingSelectedError
 from bench.inference.detector import DetectorRequest
 from bench.inference.numerics import Numerics
 from bench.protocol.suite import Suite
+from bench.support.plain import path_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,8 @@ class RunRequest:
         cache: Folder of cached manifests; ``None`` is the user's cache.
         cluster: Where to score instead of in this process: see :mod:`bench.runs.cluster.spec`.
         tls: Certificates for the cluster.
+        isolate: Score each detector in a process of its own.
+        timeout: Seconds that a unit may take, and the building of a detector; isolates.
         audit: Read the files of some images first, and say on the board what they give away.
         drop_duplicates: Score every picture once: copies are left out for every detector alike.
         force: Replace what another request has left in the folder.
@@ -82,6 +85,8 @@ class RunRequest:
     cache: Path | None = None
     cluster: str | None = None
     tls: Tls = field(default_factory=Tls)
+    isolate: bool = False
+    timeout: float | None = None
     audit: bool = True
     drop_duplicates: bool = False
     force: bool = False
@@ -90,7 +95,20 @@ class RunRequest:
     @property
     def folder(self) -> Path:
         """Folder that the run's files go to."""
-        return self.out or Path("runs") / self.suite.name
+        return self.out or Path("runs") / path_name(self.suite.name)
+
+    def anchored(self) -> RunRequest:
+        """Give the same request with the places it writes to made absolute, and those it names by a path."""
+        anchor = Path.cwd()
+        out, store, cache = (
+            None if path is None else anchor / path for path in (self.out, self.store, self.cache)
+        )
+        return replace(self, out=out, store=store, cache=cache)
+
+    @property
+    def isolated(self) -> bool:
+        """Whether detectors get processes of their own; a limit in time needs one to end."""
+        return self.isolate or self.timeout is not None
 
     def wishes(self, *, dry: bool = False) -> Wishes:
         """Say what the audit before the run is to do; where nothing is scored, only what a suite requires."""
@@ -129,5 +147,12 @@ class RunRequest:
         if self.suite.requires_audit and not self.audit:
             raise BenchError(
                 f"--no-audit contradicts suite {self.suite.name!r}, which requires an audit: leave it out"
+            )
+        if self.timeout is not None and not 0 < self.timeout < float("inf"):
+            raise BenchError(f"--timeout {self.timeout:g}: give a number of seconds above 0")
+        if self.cluster is not None and self.isolated:
+            raise BenchError(
+                "--isolate and --timeout have no effect beside --cluster, whose workers are processes of "
+                "their own: leave them out"
             )
         self.numerics.check()

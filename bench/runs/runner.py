@@ -21,6 +21,9 @@ from bench.runs.cluster.spec import parse as parse_cluster
 from bench.runs.doubts import with_doubts
 from bench.runs.executor import Executor, Here
 from bench.runs.folder.claim import claimed
+from bench.runs.isolation.detectors import Isolation
+from bench.runs.isolation.executor import Isolated
+from bench.runs.isolation.process import Children
 from bench.runs.prepare import Prepared, prepare
 from bench.runs.record import report_with, run_spec
 from bench.runs.request import RunRequest
@@ -72,12 +75,18 @@ def execute(request: RunRequest, progress: Progress | None = None) -> RunResult:
         BenchError: On bad input, before any work; nothing half-written is left.
     """
     progress, counts = progress or Silent(), Counts()
+    # Whatever somebody's code does to the working folder, results go where they were meant to.
+    request = request.anchored()
     request.check()
     with ExitStack() as stack:
-        if request.cluster is None:
+        if request.isolated:
+            isolation = Isolation(stack.enter_context(Children(request.timeout)))
+            prepared = prepare(request, progress, loader=isolation.load)
+            executor: Executor = Isolated(isolation, counts)
+        elif request.cluster is None:
             prepared = prepare(request, progress)
             pool = stack.enter_context(ThreadPoolExecutor(max_workers=prepared.threads))
-            executor: Executor = Here(pool, counts)
+            executor = Here(pool, counts)
         else:
             session = stack.enter_context(
                 connected(parse_cluster(request.cluster), request.tls, progress)
@@ -200,10 +209,9 @@ class _Run:
     def _halved(self, settled: Settled, error: BatchTooLargeError) -> Settled:
         label, device = error.detector, self.prepared.device
         if settled.batch_sizes[label] == 1:
-            raise BenchError(
-                f"{label} does not fit the memory of {device} even one image at a time: "
-                "use another --device"
-            ) from error
+            reason = f"does not fit the memory of {device} even one image at a time: use another --device"
+            self.progress.note(f"{label} {reason}")
+            return settled.without(label, f"it {reason}")
         if device.type == "cuda":
             torch.cuda.empty_cache()
         smaller = settled.halved(label)
@@ -243,7 +251,12 @@ class _Run:
         if left < total:
             self.progress.note(f"{total - left} of {total} units are stored already")
         self.progress.start("scoring", work(plan.chunks, missing, prepared.conditions))
-        failures = FirstFailures(unchosen)
+        given_up = [
+            Failure(detector=label, condition=condition, status="failed", reason=reason)
+            for label, reason in settled.given_up.items()
+            for condition in prepared.conditions
+        ]
+        failures = FirstFailures([*unchosen, *given_up])
         chunks = [(chunk, missing[chunk.index]) for chunk in plan.chunks if missing[chunk.index]]
         for outcome in self.executor.outcomes(prepared, settled, chunks, failures.cover):
             unit, chunk = outcome.unit, plan.chunks[outcome.unit.chunk]

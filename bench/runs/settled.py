@@ -18,12 +18,18 @@ class Settled:
         thresholds: Chosen thresholds by detector label; a detector without one is judged at logit 0.
         salts: By detector label: what joins its identity in fingerprints, where its own is not enough.
         remarks: By detector label: why its numbers are to be read with care.
+        given_up: By detector label: why it can be scored no further.
     """
 
     batch_sizes: Mapping[str, int]
     thresholds: Mapping[str, ThresholdRecord] = field(default_factory=dict)
     salts: Mapping[str, str] = field(default_factory=dict)
     remarks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    given_up: Mapping[str, str] = field(default_factory=dict)
+
+    def without(self, detector: str, reason: str) -> Settled:
+        """Give up one detector, for a reason."""
+        return dataclasses.replace(self, given_up={**self.given_up, detector: reason})
 
     def halved(self, detector: str) -> Settled:
         """Halve one detector's batch, after its device ran out of memory."""

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from attacks.base import LogitFn
 from bench.inference.batches import Batch, Place, layout
+from bench.inference.foreign import border
 from bench.protocol.seeding import seed_for
 from bench.scoring.attack_job import Attacked, BatchOutcome, Job, Target
 from bench.scoring.logit_functions import Remembered
@@ -139,7 +140,8 @@ def _with_probe(
     if attacked.error is not None:
         return attacked
     try:
-        outcome = probe(job, canvases, records, target, attacked)
+        with border(job.attack.name):
+            outcome = probe(job, canvases, records, target, attacked)
     except torch.OutOfMemoryError:
         raise
     except Exception as error:  # the user's own code may raise anything
@@ -169,7 +171,9 @@ def _attack_batch(
     outcomes: list[BatchOutcome | Exception] = []
     for job in jobs:
         try:
-            outcomes.append(_run_job(job, memory or job.logit_function(), batch, records, target))
+            with border(job.attack.name):
+                outcome = _run_job(job, memory or job.logit_function(), batch, records, target)
+            outcomes.append(outcome)
         except torch.OutOfMemoryError:
             raise
         except Exception as error:  # the user's own code may raise anything

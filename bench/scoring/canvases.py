@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.inference.foreign import border
 from bench.inference.profiling import Stopwatch
 from bench.inference.threads import Lanes, slices
 from bench.protocol.seeding import generator_for
@@ -167,7 +168,8 @@ def _recipe(steps: tuple[Step, ...], first: int) -> _Recipe:
 def _chain(image: Image, record: ImageRecord, recipe: _Recipe, seed: int) -> Image:
     """Corrupt one image by every corruption of a chain."""
     for corruption, drawn_for in recipe:
-        image = corruption(image, generator_for(seed, drawn_for, record.sample_id))
+        with border(type(corruption).__name__):
+            image = corruption(image, generator_for(seed, drawn_for, record.sample_id))
     return image
 
 

@@ -169,7 +169,7 @@ class Scorer:
             except torch.OutOfMemoryError as error:
                 raise BatchTooLargeError(label) from error
             except (NotAttackableError, GradientError) as error:
-                yield Failed(unit, "not attackable", str(error))
+                yield Failed(unit, "not attackable", _says(error))
             except Exception as error:  # the user's own code may raise anything
                 yield _failed(unit, error)
 
@@ -282,6 +282,10 @@ class Scorer:
             None if picture is None else np.ascontiguousarray(picture.transpose(2, 0, 1))
             for picture in corrupted
         ], altered
+
+
+def _says(error: Exception) -> str:
+    return described(error).removeprefix(f"{type(error).__name__}: ")
 
 
 def _failed(unit: Unit, error: Exception) -> Failed:

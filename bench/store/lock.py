@@ -17,6 +17,7 @@ from typing import Any, Final
 
 from bench.errors import BenchError
 from bench.support.files import writable
+from bench.support.user_file import read_text
 
 LOCK_NAME: Final = ".lock"
 # How systems say that somebody else holds the lock; any other error says that there are no locks here.
@@ -136,6 +137,6 @@ def _lock(handle: int) -> None:
 
 def _read(path: Path) -> Holder:
     with contextlib.suppress(OSError, ValueError, TypeError, RecursionError):
-        document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        document: dict[str, Any] = json.loads(read_text(path))
         return Holder(**document)
     return Holder()

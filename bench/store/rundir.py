@@ -8,6 +8,7 @@ two and one of itself: what is read is what was written, or is refused.
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import json
@@ -23,12 +24,13 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from bench.datasets import Manifest
-from bench.errors import BenchError
+from bench.errors import BenchError, OutputError
 from bench.store.run_spec import SCHEMA_VERSION, Failure, RunSpec
 from bench.store.seal import SEAL, bytes_digest, is_intact, sealed
 from bench.store.units import Plan
 from bench.support.files import write_atomic, write_text
 from bench.support.toml import first_fault
+from bench.support.user_file import MOST_TABLE, read_bytes, why
 from leaderboards.board import BOARD_FILES
 
 SPEC_NAME: Final = "run.json"
@@ -39,6 +41,10 @@ BAD_IMAGES_NAME: Final = "bad_images.csv"
 CONFIG_NAME: Final = "config.toml"
 SUITE_NAME: Final = "suite.toml"
 COMMAND_NAME: Final = "command.txt"
+_RECORD_NAMES: Final = (
+    SPEC_NAME, MANIFEST_NAME, UNITS_NAME, FAILURES_NAME, BAD_IMAGES_NAME, CONFIG_NAME, SUITE_NAME,
+    COMMAND_NAME,
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -104,10 +110,28 @@ class RunDir:
 
     def clear(self) -> None:
         """Remove everything that tells of a run but its scores, ``run.json`` first."""
-        names = (SPEC_NAME, MANIFEST_NAME, UNITS_NAME, FAILURES_NAME, BAD_IMAGES_NAME, CONFIG_NAME,
-                 SUITE_NAME, COMMAND_NAME)  # fmt: skip
-        for name in (*names, *BOARD_FILES):
+        for name in (*_RECORD_NAMES, *BOARD_FILES):
             (self.root / name).unlink(missing_ok=True)
+
+    def check_names(self) -> None:
+        """Make sure that nothing stands where a file of the run is to be written.
+
+        Raises:
+            OutputError: A folder has such a name.
+        """
+        for name in (*_RECORD_NAMES, *BOARD_FILES):
+            if (self.root / name).is_dir():
+                raise OutputError(
+                    f"cannot write {self.root / name} (a folder has that name): move it away, or choose "
+                    "another place"
+                )
+
+    def sweep(self) -> None:
+        """Remove unfinished files of a board that a killed run left; the caller holds the folder's lock."""
+        for name in BOARD_FILES:
+            for path in self.root.glob(f".{name}.*.tmp"):
+                with contextlib.suppress(OSError):
+                    path.unlink()
 
     def read(self) -> RunRecord:
         """Read the whole record, and make sure that it is what was written.
@@ -129,13 +153,13 @@ class RunDir:
         """
         path = self.root / SPEC_NAME
         try:
-            document = json.loads(path.read_bytes())
+            document = json.loads(read_bytes(path, MOST_TABLE))
         except FileNotFoundError:
             raise BenchError(
                 f"{self.root} is not a run (it has no run.json): give the --out folder of a `bench run`"
             ) from None
-        except (OSError, ValueError, RecursionError) as error:
-            raise self._damaged(SPEC_NAME, str(error)) from error
+        except (OSError, ValueError, RecursionError, MemoryError) as error:
+            raise self._damaged(SPEC_NAME, why(error)) from error
         if not isinstance(document, dict) or "schema_version" not in document:
             raise self._damaged(SPEC_NAME, "it holds no request")
         version = document["schema_version"]
@@ -153,6 +177,10 @@ class RunDir:
         except ValidationError as error:
             key, says = first_fault(error)
             raise BenchError(f"{path}: {key}: {says}; was it made by another version?") from error
+        except BenchError as error:  # a condition whose plug-in is not here, for example
+            raise BenchError(f"{path}: {error}") from error
+        except Exception as error:  # surrogates, numbers of any length
+            raise self._damaged(SPEC_NAME, why(error)) from error
 
     def manifest(self) -> pa.Table:
         """Read the selected images."""
@@ -178,21 +206,23 @@ class RunDir:
 
     def _table(self, name: str, spec: RunSpec) -> pa.Table:
         try:
-            content = (self.root / name).read_bytes()
+            content = read_bytes(self.root / name, MOST_TABLE)
             if name in spec.files and bytes_digest(content) != spec.files[name]:
                 raise self._damaged(name, "its digest does not fit")
             # Not a Python file: pyarrow's threads would still hold it while the interpreter ends.
             return pq.read_table(pa.BufferReader(content))
-        except (OSError, pa.ArrowException) as error:
-            raise self._damaged(name, str(error)) from error
+        except BenchError:
+            raise
+        except Exception as error:  # whatever a decoder makes of damaged bytes
+            raise self._damaged(name, why(error)) from error
 
     def _failures(self, spec: RunSpec) -> list[Failure]:
         try:
-            items = json.loads((self.root / FAILURES_NAME).read_bytes())
+            items = json.loads(read_bytes(self.root / FAILURES_NAME, MOST_TABLE))
             failures = [Failure.model_validate(item) for item in items]
         except FileNotFoundError:
             return []
-        except (OSError, ValueError, TypeError, RecursionError) as error:
+        except Exception as error:
             raise self._damaged(FAILURES_NAME, f"{type(error).__name__}") from error
         labels = {detector.label for detector in spec.detectors}
         conditions = {condition.spelled for condition in spec.conditions}

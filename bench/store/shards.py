@@ -118,14 +118,7 @@ class Store:
                 pq.read_table(path, page_checksum_verification=True), fingerprint, sample_ids
             )
         # Whatever a decoder makes of damaged bytes.
-        except (
-            pa.ArrowException,
-            OSError,
-            ValueError,
-            LookupError,
-            TypeError,
-            MemoryError,
-        ) as error:
+        except Exception as error:
             if set_aside:
                 with contextlib.suppress(FileNotFoundError):  # another run was faster
                     path.replace(path.with_suffix(".damaged"))

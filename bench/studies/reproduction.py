@@ -16,6 +16,7 @@ from bench.studies.recipe import Recipe
 from bench.studies.suite_run import run_suite
 from bench.studies.trainings import list_study_trainings
 from bench.support.files import write_text
+from bench.support.plain import path_name
 from bench.support.progress import Progress
 from bench.training.fit import is_first_process, train
 from bench.training.options import TrainOptions
@@ -72,7 +73,7 @@ def reproduce(
         changes,
         progress=progress,
     ):
-        place = folder / "trainings" / str(request.options.name).replace("/", "_")
+        place = folder / "trainings" / path_name(str(request.options.name).replace("/", "_"))
         placed = dataclasses.replace(request.options, out=place)
         trainings.append(train(dataclasses.replace(request, options=placed), progress))
     if not is_first_process():
@@ -92,4 +93,4 @@ def reproduce(
 
 
 def _default_folder(study: Recipe, budget: str) -> Path:
-    return Path("reproductions") / (f"{study.name}-{budget}" if budget else study.name)
+    return Path("reproductions") / path_name(f"{study.name}-{budget}" if budget else study.name)

@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import contextlib
+import functools
+import hashlib
 import os
+import platform
+import re
+import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Final
 
 from bench.errors import OutputError
+
+_UNFINISHED: Final = ".tmp-"
+_DAY_S: Final = 86400
+_STARTED: Final = time.time() - 1.0
 
 
 def write_atomic(path: Path, fill: Callable[[BinaryIO], object]) -> None:
@@ -26,7 +36,7 @@ def write_atomic(path: Path, fill: Callable[[BinaryIO], object]) -> None:
     """
     with writable(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".tmp-", suffix=path.suffix)
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=_mine(), suffix=path.suffix)
         try:
             with os.fdopen(handle, "wb") as stream:
                 fill(stream)
@@ -38,6 +48,53 @@ def write_atomic(path: Path, fill: Callable[[BinaryIO], object]) -> None:
         except BaseException:
             Path(temporary).unlink(missing_ok=True)
             raise
+
+
+def _mine() -> str:
+    """Begin the names of this process's unfinished files, so that others know when nobody writes them."""
+    return f"{_UNFINISHED}{os.getpid()}-{_machine()}-"
+
+
+@functools.cache
+def _machine() -> str:
+    return hashlib.sha256(platform.node().encode()).hexdigest()[:8]
+
+
+def sweep(*folders: Path) -> None:
+    """Remove unfinished files that a killed process left in folders, and in folders right below them.
+
+    A file goes whose process no longer lives on this machine, or that is older than a day.
+    """
+    for folder in folders:
+        for path in (*folder.glob(f"{_UNFINISHED}*"), *folder.glob(f"*/{_UNFINISHED}*")):
+            with contextlib.suppress(OSError):
+                if path.is_file() and _is_abandoned(path):
+                    path.unlink()
+
+
+def _is_abandoned(path: Path) -> bool:
+    if time.time() - path.stat().st_mtime > _DAY_S:
+        return True
+    owner = re.match(rf"{re.escape(_UNFINISHED)}(\d+)-([0-9a-f]{{8}})-", path.name)
+    if owner is None or owner[2] != _machine() or sys.platform == "win32":
+        return False
+    if int(owner[1]) == os.getpid():  # in a container, numbers come again
+        return path.stat().st_mtime < _STARTED
+    return not _is_alive(int(owner[1]))
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):  # somebody else's process
+        return True
+    try:  # one that has ended, and that nobody has asked about yet, writes no more
+        state = Path(f"/proc/{process}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return True
+    return state.rpartition(")")[2].split()[:1] != ["Z"]
 
 
 def _sync_folder(folder: Path) -> None:

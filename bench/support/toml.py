@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from bench.errors import BenchError
+from bench.support.user_file import read_text, why
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -44,11 +45,11 @@ def parse_toml(path: str | Path, missing: str) -> dict[str, Any]:
         BenchError: If the file is missing, or is no TOML.
     """
     try:
-        return tomllib.loads(Path(path).read_text(encoding="utf-8"))
-    except FileNotFoundError:
+        return tomllib.loads(read_text(Path(path)))
+    except (FileNotFoundError, NotADirectoryError):
         raise BenchError(missing) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
-        raise BenchError(f"{path} cannot be read as TOML: {error}") from error
+    except Exception as error:  # deep nesting, numbers of any length: a parser meets what it meets
+        raise BenchError(f"{path} cannot be read as TOML: {why(error)}") from error
 
 
 class Fault(NamedTuple):

@@ -11,6 +11,7 @@ import torch
 from bench.datasets.open import open_data
 from bench.errors import BenchError
 from bench.inference.detector import architecture
+from bench.support.plain import path_name
 from bench.support.progress import Progress
 from bench.training.images.splits import Split, split_rows
 from bench.training.options import TrainOptions, TrainRequest
@@ -68,7 +69,7 @@ class TrainingPlan:
     def weights_file(self) -> Path:
         """Where the trained weights will stand, with the card beside them."""
         name = "".join(c if c.isalnum() or c in "-_.=" else "_" for c in self.name)
-        return self.folder / f"{name}.safetensors"
+        return self.folder / f"{path_name(name)}.safetensors"
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +106,7 @@ def plan_training(request: TrainRequest, progress: Progress) -> TrainingPlan:
         started_from = _start(network, arch, request, progress)
     except DetectorError as error:
         raise BenchError(f"{settings.detector}: {error}") from error
-    folder = options.out or Path("trainings") / name.replace("/", "_")
+    folder = options.out or Path("trainings") / path_name(name.replace("/", "_"))
     return TrainingPlan(request, name, folder, manifest, split, arch, spec, network, started_from)
 
 

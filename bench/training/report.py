@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench.errors import BenchError, NothingSelectedError
 from bench.support.figures import save_svg
+from bench.support.user_file import read_text, why
 from leaderboards.plots.figure import new_figure
 from leaderboards.render.text import escape, table
 
@@ -40,9 +41,9 @@ def read_records(folders: Iterable[Path]) -> list[dict[str, Any]]:
 
 def _read_record(path: Path) -> dict[str, Any]:
     try:
-        record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise BenchError(f"{path} is no record of a training ({error})") from error
+        record: dict[str, Any] = json.loads(read_text(path))
+    except (OSError, ValueError, RecursionError) as error:
+        raise BenchError(f"{path} is no record of a training ({why(error)})") from error
     return record
 
 

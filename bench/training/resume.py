@@ -10,6 +10,7 @@ import torch
 
 from bench.errors import BenchError
 from bench.support.files import write_text
+from bench.support.user_file import read_text, why
 from bench.training.plan import Trained, TrainingPlan
 from bench.training.report import RECORD
 
@@ -36,7 +37,7 @@ def check_same_training(plan: TrainingPlan) -> None:
     if not path.is_file():
         write_text(path, json.dumps(current, indent=2) + "\n")
         return
-    begun = json.loads(path.read_text(encoding="utf-8"))
+    begun = _read_json(path)
     for key, value in current.items():
         before = begun.get(key)  # a setting that is younger than the folder was not set: None
         if before != value:
@@ -53,10 +54,29 @@ def read_finished(plan: TrainingPlan) -> Trained | None:
     path = plan.folder / RECORD
     if not path.is_file() or not plan.weights_file.is_file():
         return None
-    record = json.loads(path.read_text(encoding="utf-8"))
-    history = tuple(Epoch(**row) for row in record["history"])
-    best = next(epoch for epoch in history if epoch.epoch == record["best_epoch"])
+    record = _read_json(path)
+    try:
+        history = tuple(Epoch(**row) for row in record["history"])
+        best = next(epoch for epoch in history if epoch.epoch == record["best_epoch"])
+    except (LookupError, TypeError, StopIteration) as error:
+        raise _damaged(path, error) from error
     return Trained(plan, history, best)
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        record = json.loads(read_text(path))
+    except (OSError, ValueError, RecursionError) as error:
+        raise _damaged(path, error) from error
+    if not isinstance(record, dict):
+        raise _damaged(path, TypeError("it holds no object"))
+    return record
+
+
+def _damaged(path: Path, error: Exception) -> BenchError:
+    return BenchError(
+        f"{path} is not what a training wrote ({why(error)}): choose another --out, or remove that folder"
+    )
 
 
 def read_checkpoint(path: Path, keeper: Keeper) -> None:

@@ -7,9 +7,10 @@ from typing import Any
 
 from detectors import zoo
 from detectors.adapters.base import LoadOptions
+from detectors.adapters.card_check import check_card
 from detectors.base import Detector
 from detectors.card import WeightsRef
-from detectors.errors import DetectorError, described
+from detectors.errors import DetectorError, ForeignCodeError, described
 from detectors.global_state import kept, seed_all
 from detectors.network import Architecture, load_network, untrained
 from detectors.publication.load import load_method
@@ -45,12 +46,13 @@ def construct(made_from: Any, name: str, options: LoadOptions) -> Detector:
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # user code may raise anything, and even exit
-        raise DetectorError(f"{name} failed while being built ({described(error)})") from error
+        raise ForeignCodeError(f"{name} failed while being built ({described(error)})") from error
     if not isinstance(detector, Detector) or not hasattr(detector, "card"):
         raise DetectorError(
             f"{name} is not a detector: derive from detectors.Detector, set `card`, "
             "implement logits(batch)"
         )
+    detector.card = check_card(detector.card, name)
     if options.weights is not None and detector.card.weights is None:
         # Whatever the user's code made of the file, another file is another detector.
         reference = WeightsRef(sha256=file_sha256(options.weights))

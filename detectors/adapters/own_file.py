@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from detectors.adapters.base import Adapter, FindArchitecture, LoadOptions
-from detectors.errors import DetectorError, described, near
+from detectors.errors import DetectorError, ForeignCodeError, described, near
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -75,7 +75,7 @@ def _imported(path: Path) -> ModuleType:
         raise
     except BaseException as error:  # user code may raise anything, and even exit
         del sys.modules[name]
-        raise DetectorError(f"{path} cannot be imported ({described(error)})") from error
+        raise ForeignCodeError(f"{path} cannot be imported ({described(error)})") from error
     return module
 
 

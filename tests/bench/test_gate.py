@@ -6,6 +6,8 @@ import csv
 import io
 import json
 import shutil
+import subprocess
+import sys
 import textwrap
 from xml.etree import ElementTree as ET
 
@@ -272,7 +274,7 @@ def test_a_committed_baseline_stands_for_its_run(cli, world, tmp_path, monkeypat
     for base in (kept, kept.parent):
         assert cli("gate", world / "Net", "-b", base, "--mode", "non-inferior")[0] == 0
         assert cli("gate", world / "Worse", "-b", base)[0] == 10
-    scores = kept.parent / "baseline-scores.parquet"
+    (scores,) = kept.parent.glob("baseline-scores-*.parquet")
     scores.write_bytes(scores.read_bytes()[:-1] + b"x")
     code, _, err = cli("gate", world / "Net", "-b", kept)
     assert code == 2
@@ -356,3 +358,145 @@ def test_export_writes_every_format(cli, world, tmp_path):
     assert cli("export", world / "Net", "--format", "pdf")[0] == 2
     assert cli("export", world / "Net", "--format", "latex", "--metric", "beauty")[0] == 2
     assert cli("export", world / "Net", "--format", "hf", "-d", "Nets")[0] == 2
+
+
+def test_a_killed_update_leaves_the_old_baseline_or_the_new(cli, world, tmp_path):
+    """Killed before any of its renames or removals, in a process of its own."""
+    folder = tmp_path / "kept"
+    assert cli("baseline", "update", world / "Net", "--to", folder, "--reason", "first")[0] == 0
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    code = (
+        "import os, sys, pathlib\n"
+        "left = int(sys.argv[1])\n"
+        "def fatal(method):\n"
+        "    def call(*args, **options):\n"
+        "        global left\n"
+        "        if left == 0: os._exit(9)\n"
+        "        left -= 1\n"
+        "        return method(*args, **options)\n"
+        "    return call\n"
+        "for name in ('replace', 'unlink'):\n"
+        "    setattr(pathlib.Path, name, fatal(getattr(pathlib.Path, name)))\n"
+        "from bench.results.baseline import update\n"
+        "update(pathlib.Path(sys.argv[2]), pathlib.Path(sys.argv[3]), 'second')\n"
+    )
+    reasons = set()
+    for moment in range(4):
+        for path in folder.iterdir():
+            path.unlink()
+        for name, content in before.items():
+            (folder / name).write_bytes(content)
+        arguments = [str(moment), str(world / "Worse"), str(folder)]
+        done = subprocess.run([sys.executable, "-c", code, *arguments], check=False)
+        reasons.add((done.returncode, json.loads((folder / "baseline.json").read_text())["reason"]))
+        assert cli("gate", world / "Net", "-b", folder)[0] in (0, 10, 11)
+    assert reasons == {(9, "first"), (9, "second"), (0, "second")}
+    assert len(list(folder.iterdir())) == 2
+
+
+def run_of(world, root, name="Net"):
+    detector, out = f"{world / 'net.py'}:{name}", root.parent / f"{root.name}-{name}"
+    return bench.run(detector, suite=SUITE, data=root, out=out)
+
+
+@pytest.fixture
+def grown(world, tmp_path):
+    """The set of the world and a third generator, whose reals are its own."""
+    root = tmp_path / "grown"
+    shutil.copytree(world / "images", root)
+    for i in range(60):
+        for kind in ("real", "fake"):
+            path = root / "gamma" / kind / f"{i:02d}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(picture(9000 + i, fake=kind == "fake")).save(path)
+    return root
+
+
+def test_a_new_generator_is_listed_and_the_others_are_judged(cli, world, grown, tmp_path):
+    candidate = run_of(world, grown).folder
+    code, out, err = cli("gate", candidate, "-b", world / "Net", "--json")
+    assert code == 0, err
+    alone = json.loads(cli("gate", world / "Net", "-b", world / "Net", "--json")[1])
+    document = json.loads(out)
+    facts = ("generator", "condition", "verdict", "n_real", "n_fake", "candidate", "baseline")
+    rows = [[[v[key] for key in facts] for v in doc["verdicts"]] for doc in (document, alone)]
+    assert rows[0] == rows[1]
+    assert any("gamma" in note and "new" in note for note in document["notes"])
+    assert "{" not in " ".join(document["notes"])
+    worse = run_of(world, grown, "Worse").folder
+    assert cli("gate", worse, "-b", world / "Net")[0] == 10
+    (tmp_path / "rules.toml").write_text('new = "block"\n')
+    code, out, _ = cli("gate", candidate, "-b", world / "Net", "--rules", "rules.toml", "--json")
+    assert code == 11
+    blocked = [v for v in json.loads(out)["verdicts"] if v["generator"] == "gamma"]
+    assert [v["verdict"] for v in blocked] == ["INCONCLUSIVE"] * 2
+
+
+def test_a_gone_generator_is_a_hole_unless_the_rules_say_otherwise(cli, world, grown, tmp_path):
+    baseline = run_of(world, grown).folder
+    code, out, _ = cli("gate", world / "Net", "-b", baseline)
+    assert code == 12
+    assert "gamma" in out
+    (tmp_path / "rules.toml").write_text('gone = "note"\n')
+    code, out, _ = cli("gate", world / "Net", "-b", baseline, "--rules", "rules.toml")
+    assert code == 0
+    assert "gone in the data, not gated: gamma" in out
+    (tmp_path / "rules.toml").write_text('[[primary]]\ngenerator = "alpha"\n')
+    assert cli("gate", world / "Net", "-b", baseline, "--rules", "rules.toml")[0] == 0
+
+
+def test_sets_without_a_generator_in_common_are_refused(cli, world, tmp_path):
+    root = tmp_path / "others"
+    for kind in ("real", "fake"):
+        shutil.copytree(world / "images" / "alpha" / kind, root / "delta" / kind)
+    code, _, err = cli("gate", run_of(world, root).folder, "-b", world / "Net")
+    assert code == 2
+    assert "other images" in err
+
+
+def test_fewer_images_of_a_common_generator_are_still_other_images(cli, world, grown):
+    (grown / "alpha" / "fake" / "00.png").unlink()
+    code, _, err = cli("gate", run_of(world, grown).folder, "-b", world / "Net")
+    assert code == 2
+    assert "other images: 1 only in" in err
+
+
+def test_compare_lists_what_only_one_set_holds(cli, world, grown):
+    code, out, err = cli("compare", world / "Net", run_of(world, grown, "Worse").folder)
+    assert code == 12
+    assert "alpha" in out
+    assert "gamma" in err
+
+
+def table_set(tmp_path, name, rows):
+    """A data set as a table of (generator, domain, label, number of the first image, images)."""
+    root = tmp_path / name
+    root.mkdir()
+    lines = ["path,label,generator,domain"]
+    for generator, domain, label, first, count in rows:
+        for i in range(first, first + count):
+            file = f"{generator or 'photo'}-{domain}-{label}-{i}.png"
+            Image.fromarray(picture(i, fake=label == "fake")).save(root / file)
+            lines.append(f"{file},{label},{generator},{domain}")
+    (root / "t.csv").write_text("\n".join(lines) + "\n")
+    return root / "t.csv"
+
+
+def test_a_new_domain_is_listed_and_the_others_are_judged(cli, world, tmp_path):
+    indoor = [("", "indoor", "real", 0, 40), ("sd", "indoor", "fake", 100, 40)]
+    outdoor = [("", "outdoor", "real", 200, 30), ("sd", "outdoor", "fake", 300, 30)]
+    runs = []
+    for name, rows in (("one", indoor), ("two", [*indoor, *outdoor])):
+        table = table_set(tmp_path, name, rows)
+        suite = SUITE.model_copy(update={"slices": ["domain", "generator*domain"]})
+        runs.append(
+            bench.run(
+                f"{world / 'net.py'}:Net", suite=suite, data=table, out=tmp_path / f"r{name}"
+            ).folder
+        )
+    code, out, err = cli("gate", runs[1], "-b", runs[0], "--json")
+    assert code == 0, err
+    document = json.loads(out)
+    assert {v["domain"] for v in document["verdicts"] if not v["macro"]} == {"indoor"}
+    assert any("outdoor" in note for note in document["notes"])
+    assert cli("gate", runs[0], "-b", runs[1])[0] == 12

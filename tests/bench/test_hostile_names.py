@@ -69,7 +69,8 @@ def cells_of(markdown):
 
 def test_the_gate_and_its_baseline(run, cli, tmp_path):
     cli("baseline", "update", run, "--to", tmp_path / "base", "--reason", "</b>|\n=1")
-    scores = pq.read_table(tmp_path / "base" / "baseline-scores.parquet")
+    (file,) = (tmp_path / "base").glob("baseline-scores-*.parquet")
+    scores = pq.read_table(file)
     assert set(NAMES) <= set(scores["generator"].to_pylist())
     out = cli("gate", run, "-b", tmp_path / "base", "--min", "auc=0", "-o", tmp_path / "docs")
     assert set(cells_of(out)) == {11, 6}

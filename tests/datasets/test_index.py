@@ -9,8 +9,10 @@ import subprocess
 import sys
 
 import pytest
+from PIL import Image
 
 from bench.datasets import DecodePolicy, pocket_root
+from bench.datasets.indexing.index import index
 from bench.errors import DataError
 
 FILES = ["real/0.png", "real/1.png", "fake/0.png", "fake/1.png"]
@@ -212,3 +214,28 @@ def test_the_embedded_set_reads_where_it_is_built(read):
     assert manifest.name == "pocket"
     assert set(manifest.splits()) == {"train", "val", "test"}
     assert manifest.bad.num_rows == 0
+
+
+def test_an_index_made_anew_is_what_every_later_reader_sees(tmp_path):
+    """Also one that asks for certain splits, whose index is kept apart."""
+    root = tmp_path / "set"
+    for split in ("train", "test"):
+        for label in ("real", "fake"):
+            (root / "alpha" / split / label).mkdir(parents=True)
+            for i in range(3):
+                shade = (i * 9, 5 if label == "real" else 60, len(split))
+                Image.new("RGB", (8, 8), shade).save(root / "alpha" / split / label / f"{i}.png")
+    keep = {"cache_dir": tmp_path / "cache"}
+    before = index(root, split=["test"], **keep)
+    path = root / "alpha" / "test" / "fake" / "0.png"
+    state, content = path.stat(), path.read_bytes()
+    Image.new("RGB", (8, 8), (1, 2, 3)).save(path)
+    path.write_bytes(path.read_bytes().ljust(len(content), b"\0"))
+    os.utime(path, ns=(state.st_atime_ns, state.st_mtime_ns))
+    if path.stat().st_size != len(content):
+        pytest.skip("the other image is larger than the first")
+    assert index(root, split=["test"], **keep).digest == before.digest
+    index(root, refresh=True, **keep)
+    after = index(root, split=["test"], **keep)
+    assert after.digest != before.digest
+    assert index(root, split=["test"], **keep).digest == after.digest

@@ -25,6 +25,7 @@ from bench.datasets.policy import RULES_VERSION
 from bench.datasets.sources.image_bytes import containers
 from bench.datasets.sources.tree import Tree
 from bench.errors import DataError, OutputError
+from bench.support.files import sweep, write_text
 from bench.version import __version__
 
 _log = logging.getLogger(__name__)
@@ -54,9 +55,15 @@ class Slot:
         """
         return _manifests(cache_dir) / f"{_data_set_hash(self.tree, options)}.parts"
 
-    def get(self) -> Manifest | None:
-        """Read the manifest kept here; None where there is none, or what it lists has changed."""
-        if not self.path.is_file():
+    def get(self, *, refresh: bool = False) -> Manifest | None:
+        """Read the manifest kept here; None where there is none, or what it lists has changed.
+
+        Args:
+            refresh: note that all that is kept of this data set, under whatever options, is out of date.
+        """
+        if refresh:
+            self._refresh()
+        if not self.path.is_file() or self._is_older_than_refresh():
             return None
         try:
             saved = read_saved(self.path)
@@ -67,6 +74,24 @@ class Slot:
         outside = _state_outside(self.tree, manifest.table["locator"])
         return manifest if saved.head["extra"].get("outside") == outside else None
 
+    def _refresh(self) -> None:
+        """Note that all that is kept of this data set, under whatever options, is to be read again."""
+        # Before anything is read: what is kept after this moment is younger.
+        with contextlib.suppress(OutputError):  # what cannot be kept cannot be out of date either
+            write_text(self._refreshed, "")
+
+    @property
+    def _refreshed(self) -> Path:
+        place = json.dumps([str(self.tree.root), self.tree.single])
+        digest = hashlib.sha256(place.encode("utf-8", "backslashreplace")).hexdigest()
+        return self.path.parent / f"{digest[:_DIGITS]}.refreshed"
+
+    def _is_older_than_refresh(self) -> bool:
+        try:
+            return self.path.stat().st_mtime_ns < self._refreshed.stat().st_mtime_ns
+        except OSError:
+            return False
+
     def put(self, manifest: Manifest) -> None:
         """Keep a manifest, in place of those of earlier states; a failure is only a warning."""
         outside = _state_outside(self.tree, manifest.table["locator"])
@@ -75,6 +100,7 @@ class Slot:
         except OutputError as error:
             _log.warning("the index is not cached, so the next call reads all images: %s", error)
             return
+        sweep(self.path.parent)
         data_set = self.path.name.split("-")[0]
         for path in self.path.parent.glob(f"{data_set}-*.parquet"):
             if path != self.path:

@@ -88,7 +88,7 @@ def index(
         **reading,
     }
     cached = slot(tree, options, cache_dir, places)
-    manifest = None if refresh else cached.get()
+    manifest = cached.get(refresh=refresh)
     if manifest is None:
         recognised = recognise(tree, layout, layouts, reals_elsewhere=bool(places))
         parts = Parts(cached.parts_folder(reading, cache_dir))

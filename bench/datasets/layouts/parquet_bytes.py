@@ -135,7 +135,7 @@ def _class_names(schema: pa.Schema, column: str) -> tuple[str, ...]:
         return ()
     try:
         names = json.loads(metadata)["info"]["features"][column]["names"]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return ()
     return tuple(str(name) for name in names) if isinstance(names, list) else ()
 

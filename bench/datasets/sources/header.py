@@ -13,6 +13,7 @@ from PIL import Image, ImageFile, UnidentifiedImageError
 from bench.datasets.formats.gif import check_gif
 from bench.datasets.formats.jpeg import check_jpeg
 from bench.datasets.formats.png import check_png, without_metadata
+from bench.datasets.formats.quiet_tiff import silence_libtiff
 from bench.datasets.formats.raw import refuse_raw
 from bench.datasets.formats.tiff import check_tiff
 from bench.datasets.policy import DEFAULT, BadImageError, DecodePolicy
@@ -73,6 +74,7 @@ def open_image(source: bytes | BinaryIO, policy: DecodePolicy = DEFAULT) -> Imag
     refuse_raw(stream)
     # The policy's limit holds instead: Pillow's own lies below what cameras make.
     Image.MAX_IMAGE_PIXELS = None
+    silence_libtiff()
     try:
         image = _opened(stream, policy)
     except UnidentifiedImageError:

@@ -28,7 +28,9 @@ def parquet_errors(path: Path) -> Iterator[None]:
     """
     try:
         yield
-    except (OSError, pa.ArrowException) as error:
+    except DataError:
+        raise
+    except Exception as error:  # damaged bytes, names that are no text, sizes that no memory holds
         raise DataError(
             f"{path} cannot be read as Parquet ({in_words(error)}): fetch it again or move it away"
         ) from error

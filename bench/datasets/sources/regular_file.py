@@ -8,11 +8,11 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from stat import S_ISBLK, S_ISCHR, S_ISDIR, S_ISFIFO, S_ISREG, S_ISSOCK
 from typing import BinaryIO, Final, Generic, TypeVar
 
 from bench.datasets.policy import BadImageError
 from bench.datasets.sources.header import open_image
+from bench.support.user_file import special_kind
 
 # A file up to this size is read before its header is looked at.
 _READ_AT_ONCE: Final = 64 << 20
@@ -39,20 +39,6 @@ def open_regular(path: Path) -> Iterator[BinaryIO]:
         if kind := special_kind(os.fstat(stream.fileno()).st_mode):
             raise BadImageError(f"{kind}, not a regular file")
         yield stream
-
-
-def special_kind(mode: int) -> str:
-    """Name what a path is that is no regular file, from its mode; "" for a regular file."""
-    if S_ISREG(mode):
-        return ""
-    kinds = {
-        "a folder": S_ISDIR,
-        "a named pipe": S_ISFIFO,
-        "a socket": S_ISSOCK,
-        "a character device": S_ISCHR,
-        "a block device": S_ISBLK,
-    }
-    return next((name for name, is_kind in kinds.items() if is_kind(mode)), "a special file")
 
 
 def read_image_file(path: Path) -> bytes:

@@ -24,9 +24,9 @@ from bench.datasets.sources.names import (
     is_other_archive_name,
     is_table_name,
 )
-from bench.datasets.sources.regular_file import special_kind
 from bench.datasets.sources.tree import Files, FilesBuilder, Tree
 from bench.errors import DataError
+from bench.support.user_file import special_kind
 
 _MAX_DEPTH: Final = 64
 _THREADS: Final = 4  # over a network each listing waits for an answer

@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 from bench.datasets.sources.names import suffix
 from bench.datasets.sources.parquet_file import parquet_errors, read_schema
 from bench.errors import DataError
+from bench.support.user_file import MOST_TABLE, read_bytes, why
 
 
 class Record(NamedTuple):
@@ -94,11 +95,11 @@ def _read_text(path: Path, data: bytes | None) -> str:
     try:
         if data is not None:
             return data.decode("utf-8-sig").replace("\r\n", "\n")
-        return path.read_text(encoding="utf-8-sig")
+        return read_bytes(path, MOST_TABLE).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise DataError(f"{path} is not UTF-8 text ({error.reason}): save it as UTF-8") from error
-    except OSError as error:
-        raise DataError(f"{path} cannot be read ({error.strerror})") from error
+    except (OSError, MemoryError) as error:
+        raise DataError(f"{path} cannot be read ({why(error)})") from error
 
 
 def _read_csv(path: Path, text: str, separators: str) -> Table:
@@ -156,8 +157,8 @@ def _read_jsonl(path: Path, text: str) -> Table:
             continue
         try:
             values = json.loads(line, object_pairs_hook=_Pairs)
-        except ValueError as error:
-            raise DataError(f"{path.name}, line {number}: not JSON ({error})") from error
+        except (ValueError, RecursionError) as error:
+            raise DataError(f"{path.name}, line {number}: not JSON ({why(error)})") from error
         if isinstance(values, _Pairs):
             refuse_repeated(values.names, f"{path.name}, line {number}")
         if not isinstance(values, dict):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import shutil
+import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -13,6 +15,7 @@ from typing import Any
 from bench.errors import BenchError
 from bench.runs.cluster.spec import Local, Remote, Slurm, Where
 from bench.runs.request import Tls
+from bench.support.files import writable
 from bench.support.progress import Progress
 
 # A worker that hands its work over so long before SLURM ends the job loses nothing.
@@ -55,6 +58,7 @@ def connected(where: Where, tls: Tls, progress: Progress) -> Iterator[Session]:
     Raises:
         BenchError: The extra is missing, nobody answers, or no worker comes.
     """
+    check_here(where)
     dask, distributed = _dask()
     settings = {
         "distributed.scheduler.allowed-failures": _ALLOWED_FAILURES,
@@ -79,6 +83,19 @@ def _dask() -> tuple[Any, Any]:
     except ImportError:
         raise BenchError("--cluster needs Dask: pip install 'detector-bench[cluster]'") from None
     return dask, distributed
+
+
+def check_here(where: Where) -> None:
+    """Refuse at once what cannot work on this machine.
+
+    Raises:
+        BenchError: SLURM is asked for where there is no SLURM.
+    """
+    if isinstance(where, Slurm) and shutil.which("sbatch") is None:
+        raise BenchError(
+            "--cluster with a SLURM file submits jobs by `sbatch`, and there is none on this machine: run it "
+            "on a login node, or use local:N"
+        )
 
 
 def _open(where: Where, tls: Tls, stack: ExitStack, distributed: Any) -> Session:
@@ -154,6 +171,8 @@ def _slurm(where: Slurm, security: Any) -> Any:
         raise BenchError(
             "SLURM needs dask-jobqueue: pip install 'detector-bench[cluster]'"
         ) from None
+    temporary = security is None
+    security = security or _temporary()
     directives = [*([f"--gres=gpu:{where.gpus}"] if where.gpus else []), *where.directives]
     extra = []
     if where.seconds > 2 * _GRACE_S:
@@ -176,11 +195,61 @@ def _slurm(where: Slurm, security: Any) -> Any:
         local_directory=where.local_directory,
         log_directory=where.log_directory,
         worker_extra_args=extra,
-        scheduler_options={"dashboard_address": ":0"},
+        # The scheduler runs whatever it is sent: only who holds the run's certificate may send anything.
+        scheduler_options={"dashboard_address": "127.0.0.1:0"},
         silence_logs=logging.CRITICAL,
         security=security,
-        protocol="tls://" if security is not None else "tcp://",
+        protocol="tls://",
+        # Certificates made for this run alone reach the workers as files that only this user can read.
+        shared_temp_directory=str(_shared_folder(where)) if temporary else None,
     )
+
+
+def _temporary() -> Any:
+    """Make a certificate for this run alone.
+
+    Raises:
+        BenchError: Neither `cryptography` nor `openssl` is here to make one.
+    """
+    from distributed import Security  # noqa: PLC0415
+
+    make: Any = Security.temporary
+    try:
+        return make()
+    except ImportError:
+        pem = _by_openssl()
+    roles = ("client", "scheduler", "worker")
+    files = {f"tls_{role}_{part}": pem for role in roles for part in ("cert", "key")}
+    security: Any = Security
+    return security(require_encryption=True, tls_ca_file=pem, **files)
+
+
+def _by_openssl() -> str:
+    """Make a key and a certificate of its own, as one PEM text."""
+    program = shutil.which("openssl")
+    if program is None:
+        raise BenchError(
+            "SLURM's workers are reached by TLS, and there is nothing to make a certificate with: pip "
+            "install 'detector-bench[cluster]', or give --tls-ca, --tls-cert and --tls-key"
+        )
+    request = "req -x509 -newkey rsa:2048 -nodes -days 30 -subj /CN=bench -keyout - -out -"
+    made = subprocess.run(  # noqa: S603  (no word of it is a user's)
+        [program, *request.split()], capture_output=True, text=True, check=False
+    )
+    if made.returncode or "BEGIN CERTIFICATE" not in made.stdout:
+        raise BenchError(
+            "openssl makes no certificate for SLURM's workers: give --tls-ca, --tls-cert and --tls-key"
+        )
+    return made.stdout
+
+
+def _shared_folder(where: Slurm) -> Path:
+    """Give a folder of this user's alone, shared by the machines, for the run's certificate."""
+    folder = Path(where.log_directory or Path.cwd()) / ".bench-tls"
+    with writable(folder):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder.chmod(0o700)
+    return folder
 
 
 def _wait(session: Session, where: Where, progress: Progress) -> None:

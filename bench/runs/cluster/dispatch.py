@@ -261,6 +261,7 @@ class Dispatcher:
             identities=prepared.identities,
             codes=condition_codes(prepared),
             settled=prepared.initial,
+            broken=prepared.broken,
         )
 
     def _window(self) -> int:

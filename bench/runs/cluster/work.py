@@ -5,9 +5,9 @@ from __future__ import annotations
 import dataclasses
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +42,8 @@ class Context:
         identities: By detector label: a digest over all that decides its logits.
         codes: By condition: parameters of its steps, and digests over their code.
         settled: Batch sizes and thresholds as they are when the task is sent.
+        broken: By detector label: why its code fails, so that no worker runs it again.
+        threads: CPU threads; ``None`` leaves it to the worker.
     """
 
     run: str
@@ -51,6 +53,8 @@ class Context:
     identities: Mapping[str, str]
     codes: Mapping[str, str]
     settled: Settled
+    broken: Mapping[str, str] = field(default_factory=dict)
+    threads: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +90,7 @@ class TaskResult:
 
 
 @dataclass(slots=True)
-class _LoadedRun:
+class LoadedRun:
     """A run whose detectors are loaded on this worker."""
 
     prepared: Prepared
@@ -95,7 +99,7 @@ class _LoadedRun:
 
 _lock = threading.Lock()
 # The last run only, by its id: two runs' detectors need not fit the memory together.
-_loaded_runs: dict[str, _LoadedRun] = {}
+_loaded_runs: dict[str, LoadedRun] = {}
 
 
 def machine_of(request: RunRequest, worker: str) -> Machine:
@@ -132,23 +136,43 @@ def score(context: Context, task: Task) -> TaskResult:
     Raises:
         BenchError: If this machine may not score for the run, or an image changed since it was indexed.
     """
-    with _lock:
-        loaded = _loaded_run(context, f"on {os.uname().nodename}")
     counts, outcomes, too_large = Counts(), list[Scored | Failed](), ""
+    try:
+        # One by one: where memory runs out, the outcomes before it still count.
+        for outcome in stream(context, task, counts, f"on {os.uname().nodename}"):
+            outcomes.append(outcome)
+    except BatchTooLargeError as error:
+        too_large = error.detector
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+    return TaskResult(tuple(outcomes), counts.decoded, counts.scored, too_large)
+
+
+def stream(context: Context, task: Task, counts: Counts, worker: str) -> Iterator[Scored | Failed]:
+    """Score the units of a task, and give every outcome as it comes.
+
+    Args:
+        context: The run that the task is part of.
+        task: Units of one chunk.
+        counts: Where work is counted.
+        worker: What messages call this process.
+
+    Raises:
+        BatchTooLargeError: If the device's memory does not hold a batch.
+        BenchError: As :func:`score`.
+    """
+    loaded = loaded_run(context, worker)
     prepared = loaded.prepared
     manifest = _manifest(_root(context), task.table)
     chunk = Chunk(task.index, np.arange(len(task.table)), "")
     decoded = decode_chunk(manifest, chunk, prepared.policy, loaded.pool)
-    try:
-        engine = prepared.engine(loaded.pool, context.settled, counts)
-        # One by one: where memory runs out, the outcomes before it still count.
-        for outcome in engine.score(decoded, task.units):
-            outcomes.append(outcome)
-    except BatchTooLargeError as error:
-        too_large = error.detector
-        if prepared.device.type == "cuda":
-            torch.cuda.empty_cache()
-    return TaskResult(tuple(outcomes), counts.decoded, counts.scored, too_large)
+    yield from prepared.engine(loaded.pool, context.settled, counts).score(decoded, task.units)
+
+
+def loaded_run(context: Context, worker: str) -> LoadedRun:
+    """Give the detectors of a run, loaded once; raises as :func:`settle`."""
+    with _lock:
+        return _loaded_run(context, worker)
 
 
 def _device(request: RunRequest) -> torch.device:
@@ -170,7 +194,7 @@ def _root(context: Context) -> Path:
     return pocket_root() if context.root is None else context.root
 
 
-def _loaded_run(context: Context, worker: str) -> _LoadedRun:
+def _loaded_run(context: Context, worker: str) -> LoadedRun:
     """Look up the run among those loaded, or check this machine and load it."""
     if context.run in _loaded_runs:
         return _loaded_runs[context.run]
@@ -184,17 +208,19 @@ def _loaded_run(context: Context, worker: str) -> _LoadedRun:
         )
     _loaded_runs.clear()
     prepared = _prepare(context, worker)
-    loaded = _LoadedRun(prepared, ThreadPoolExecutor(max_workers=prepared.threads))
+    loaded = LoadedRun(prepared, ThreadPoolExecutor(max_workers=prepared.threads))
     _loaded_runs[context.run] = loaded
     return loaded
 
 
 def _prepare(context: Context, worker: str) -> Prepared:
     device = _device(context.request)
-    numerics = dataclasses.replace(context.request.numerics, threads=_threads(device))
+    numerics = dataclasses.replace(
+        context.request.numerics, threads=context.threads or _threads(device)
+    )
     request = dataclasses.replace(context.request, numerics=numerics)
     conditions = each_surrogate(request.suite.parsed, [d.label for d in request.detectors])
-    loaded = load(request, conditions, device)
+    loaded = load(request, conditions, device, broken=context.broken, only=list(context.identities))
     prepared = Prepared(
         request=request,
         manifest=_manifest(_root(context), SCHEMA.empty_table()),
@@ -203,24 +229,29 @@ def _prepare(context: Context, worker: str) -> Prepared:
         chunks=(),
         conditions={str(condition): condition for condition in conditions},
         detectors=loaded.detectors,
-        identities={label: detector.identity() for label, detector in loaded.detectors.items()},
+        identities={label: loaded.identities[label].digest for label in loaded.detectors},
         batch_sizes=context.settled.batch_sizes,
         device=device,
         policy=DecodePolicy(),
         surrogates=loaded.surrogates,
+        unknown={label: loaded.identities[label].unknown for label in loaded.detectors},
+        broken=loaded.broken,
     )
-    _refuse_other_code(context, prepared, worker)
+    _refuse_other_code(context, prepared, worker, loaded.broken)
     return prepared
 
 
-def _refuse_other_code(context: Context, prepared: Prepared, worker: str) -> None:
+def _refuse_other_code(
+    context: Context, prepared: Prepared, worker: str, broken: Mapping[str, str]
+) -> None:
     for label, identity in context.identities.items():
-        if prepared.identities[label] != identity:
+        # One that fails here, where it did not before, says so in its own cells.
+        if identity and label not in broken and prepared.identities[label] != identity:
             raise BenchError(
                 f"worker {worker} has another {label} (weights, card or code differ): install the "
                 "same version of bench and give the same files on every machine"
             )
-    if condition_codes(prepared) != dict(context.codes):
+    if context.codes and condition_codes(prepared) != dict(context.codes):
         raise BenchError(
             f"worker {worker} has other code for the conditions: install the same version of bench "
             "and of its plug-ins on every machine"

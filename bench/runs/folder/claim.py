@@ -16,7 +16,7 @@ from bench.store.lock import FolderBusyError, FolderLock, Holder, locked
 from bench.store.provenance import fingerprint
 from bench.store.run_spec import RunSpec
 from bench.store.rundir import SPEC_NAME, RunDir
-from bench.support.files import ensure_writable
+from bench.support.files import ensure_writable, sweep
 from bench.support.progress import Progress
 
 _LETTERS = 6  # of the digest, in a folder's name: enough to tell the runs of one suite apart
@@ -50,6 +50,8 @@ def claimed(prepared: Prepared, progress: Progress) -> Iterator[Prepared]:
             lock = _locked(stack, folder)
         _take_over(claim, folder, lock, progress)
         lock.sign(claim.holder)
+        RunDir(folder).sweep()
+        sweep(folder, prepared.store.root)
         request = dataclasses.replace(prepared.request, out=folder)
         write_repeat(folder, request)
         yield dataclasses.replace(prepared, request=request)
@@ -123,6 +125,7 @@ class _Claim:
 
 def _locked(stack: ExitStack, folder: Path) -> FolderLock:
     ensure_writable(folder)
+    RunDir(folder).check_names()
     return stack.enter_context(locked(folder))
 
 

@@ -81,6 +81,8 @@ def _flags(request: RunRequest) -> dict[str, Any]:
         "threads": request.numerics.threads,
         "seed": request.seed,
         "allow-untrained": request.allow_untrained,
+        "isolate": request.isolate,
+        "timeout": request.timeout,
         "no-audit": not request.audit,
         "drop-duplicates": request.drop_duplicates,
         "cache": _absolute(request.cache),

@@ -1,0 +1,1 @@
+"""What the gate asks for, and what two data sets have in common."""

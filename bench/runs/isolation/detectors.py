@@ -1,0 +1,122 @@
+"""The detectors of a run as their parent knows them: by card and identity, each in a process of its own."""
+
+from __future__ import annotations
+
+import dataclasses
+import uuid
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from bench.inference.detector import DetectorRequest
+from bench.inference.foreign import Broken, Elsewhere, identify
+from bench.protocol.condition import Condition
+from bench.runs.cluster.work import Context
+from bench.runs.isolation import child as inside
+from bench.runs.isolation.process import ChildDiedError, Children
+from bench.runs.loading import Loaded, refuse_if_all_broken
+from bench.runs.prepare import environment
+from bench.runs.request import RunRequest
+from bench.runs.settled import Settled
+from detectors.base import Detector
+
+
+@dataclass(frozen=True, slots=True)
+class Isolation:
+    """A loader that starts a process for every detector; see :func:`bench.runs.loading.load`.
+
+    Attributes:
+        children: The processes of the detectors, by name.
+        run: Id of the run.
+        deaths: By label: how often its process has died since it last scored a unit.
+    """
+
+    children: Children
+    run: str = field(default_factory=lambda: uuid.uuid4().hex)
+    deaths: Counter[str] = field(default_factory=Counter)
+
+    def load(
+        self,
+        request: RunRequest,
+        conditions: Sequence[Condition],
+        device: torch.device,
+        *,
+        dry: bool = False,
+    ) -> Loaded:
+        """Have every detector and surrogate built in its own process, and described from there.
+
+        Raises:
+            BenchError: If one cannot be built, or all fail.
+        """
+        assert not dry, "an estimate isolates nothing"
+        loaded = Loaded()
+        for requested in request.detectors:
+            detector = self._described(requested, request, device)
+            loaded.detectors[requested.label] = detector
+            loaded.identities[requested.label] = identify(detector)
+        refuse_if_all_broken(loaded, request)
+        by_label = {requested.label: requested for requested in request.detectors}
+        for condition in conditions:
+            name = getattr(condition.attack, "surrogate", None)
+            if name is None or name in loaded.surrogates:
+                continue
+            if name in loaded.detectors:
+                loaded.surrogates[name] = loaded.detectors[name]
+                continue
+            requested = by_label.get(name) or DetectorRequest(name)
+            loaded.surrogates[name] = self._described(requested, request, device)
+            loaded.identities[name] = identify(loaded.surrogates[name])
+        return loaded
+
+    def _described(
+        self, requested: DetectorRequest, request: RunRequest, device: torch.device
+    ) -> Detector:
+        label = requested.label
+        context = self._context(requested, request, device)
+        name = f"{label} alone"
+        try:
+            description: inside.Description = self.children.of(name).call(
+                inside.describe, context, label
+            )
+        except ChildDiedError as death:
+            self.children.drop(name)
+            return Broken(label, f"{label}: while it was built, {_about(death)}")
+        if description.broken:
+            return Broken(label, description.broken)
+
+        def ask(question: Callable[..., Any], *arguments: Any) -> Any:
+            try:
+                return self.children.of(name).call(inside.ask, context, label, question, *arguments)
+            except ChildDiedError:
+                self.children.drop(name)
+                self.deaths[label] += 1
+                raise
+
+        return Elsewhere(description.card, description.identity, ask, foreign=description.foreign)
+
+    def _context(
+        self, requested: DetectorRequest, request: RunRequest, device: torch.device
+    ) -> Context:
+        """Describe what a process needs to build one detector, and no surrogate."""
+        alone = dataclasses.replace(
+            request,
+            detectors=(requested.absolute(),),
+            suite=request.suite.model_copy(update={"conditions": ["clean"]}),
+        )
+        return Context(
+            run=f"{self.run}-{requested.label}",
+            request=alone,
+            root=None,
+            environment=environment(request, device),
+            identities={requested.label: ""},
+            codes={},
+            settled=Settled({}),
+        )
+
+
+def _about(death: ChildDiedError) -> str:
+    text = str(death)
+    return text if text.startswith("its ") else f"it {text}"

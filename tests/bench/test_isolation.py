@@ -1,0 +1,163 @@
+"""Detectors that end their process, and people who end ours: what is lost is little, and said."""
+
+from __future__ import annotations
+
+import csv
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import typer
+
+import bench
+from bench.cli.signals import stoppable
+from bench.errors import BenchError
+from bench.protocol.suite import Suite
+from bench.runs.isolation.process import Child, ChildDiedError, ChildError
+from bench.runs.request import RunRequest
+
+SUITE = Suite(name="alone", slices=["generator"], conditions=["clean"], split="")
+ENDS = """
+import os
+from detectors import Detector, DetectorCard, InputSpec
+
+class Fine(Detector):
+    card = DetectorCard(name="fine", arch="own", input=InputSpec(size=32, fit="crop"))
+    def logits(self, batch):
+        means = batch.mean(dim=(2, 3))
+        return 40 * (means[:, 0] - means[:, 2])
+
+class Ends(Fine):
+    def logits(self, batch):
+        os._exit(0)
+"""
+
+
+@pytest.mark.timeout(600)
+def test_a_process_that_ends_says_how():
+    for question, arguments, says in (
+        (os._exit, (3,), "exit code 3"),
+        (os.kill, (0, signal.SIGKILL), "SIGKILL, perhaps for lack of memory"),
+    ):
+        child = Child(None)
+        with pytest.raises(ChildDiedError, match=says):
+            child.call(question, *arguments)
+    child = Child(1.0)
+    with pytest.raises(ChildError, match="ZeroDivisionError"):
+        child.call(divmod, 1, 0)
+    assert child.call(divmod, 7, 2) == (3, 1)
+    with pytest.raises(ChildError, match="SystemExit"):
+        child.call(sys.exit, 0)
+    with pytest.raises(ChildDiedError, match=r"longer than 1 s"):
+        child.call(time.sleep, 60)
+
+
+@pytest.mark.timeout(600)
+def test_one_detector_that_ends_its_process_costs_its_own_cells(tree, tmp_path):
+    file = tmp_path / "own.py"
+    file.write_text(ENDS)
+    fine, ends = f"{file}:Fine", f"{file}:Ends"
+    here = bench.run(fine, suite=SUITE, data=tree, out=tmp_path / "here")
+    run = bench.run([ends, fine], suite=SUITE, data=tree, out=tmp_path / "run", isolate=True)
+    rows = list(csv.DictReader(run.board.to_csv().splitlines()))
+    reasons = {row["reason"] for row in rows if row["detector"] == "Ends"}
+    assert all("its process ended with exit code 0" in reason for reason in reasons)
+    assert {row["status"] for row in rows if row["detector"] == "Ends"} == {"failed"}
+    columns = ("generator", "condition", "auc", "accuracy", "status")
+    alone = [[row[c] for c in columns] for row in csv.DictReader(here.board.to_csv().splitlines())]
+    assert [[row[c] for c in columns] for row in rows if row["detector"] == "Fine"] == alone
+    assert run.report.incomplete
+
+
+def test_options_that_would_have_no_effect_or_no_meaning_are_refused(tree, toy):
+    for options in (
+        {"timeout": 0.0},
+        {"timeout": float("nan")},
+        {"isolate": True, "cluster": "local:2"},
+    ):
+        with pytest.raises(BenchError, match=r"--isolate|--timeout"):
+            bench.run(toy(), suite=SUITE, data=tree, **options)
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_stop_says_what_is_kept(capsys, number, code):
+    before = signal.getsignal(number)
+
+    def work():
+        with stoppable("all is kept"):
+            os.kill(os.getpid(), number)
+            time.sleep(5)
+
+    with pytest.raises(typer.Exit) as stop:
+        work()
+    assert stop.value.exit_code == code
+    assert "all is kept" in capsys.readouterr().err
+    assert signal.getsignal(number) is before
+
+
+def test_a_second_ctrl_c_ends_at_once():
+    code = (
+        "import threading, time\n"
+        "from bench.cli.signals import stoppable\n"
+        "with stoppable('all is kept'):\n"
+        "    try:\n"
+        "        print('ready', flush=True)\n"
+        "        time.sleep(60)\n"
+        "    finally:\n"
+        "        threading.Thread(target=time.sleep, args=(60,)).start()\n"
+        "        time.sleep(60)\n"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True)
+    assert process.stderr.readline() == "ready\n"  # what code prints meanwhile is no data
+    process.send_signal(signal.SIGINT)
+    time.sleep(1)
+    start = time.monotonic()
+    process.send_signal(signal.SIGINT)
+    assert process.wait(30) == 130
+    assert time.monotonic() - start < 10
+
+
+def test_an_exit_past_python_is_an_error_of_whoever_asks_for_it():
+    with pytest.raises(SystemExit, match=r"os\._exit\(0\)"), stoppable("all is kept"):
+        os._exit(0)
+    assert os._exit.__name__ == "_exit"
+
+
+def test_places_are_absolute_from_the_start(toy, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    request = RunRequest(
+        detectors=(), suite=SUITE, out=tmp_path.__class__("out"), store=None
+    ).anchored()
+    monkeypatch.chdir("/")
+    assert request.folder == tmp_path / "out"
+
+
+def test_a_whole_run_makes_no_network_call(tree, toy, tmp_path, monkeypatch):
+    """Neither does reading it, gating it, or looking at it; not even a name is looked up."""
+    import socket
+
+    from bench.results.baseline import update
+    from bench.results.gate import GateRules, gate
+
+    calls = []
+
+    def refuse(*args, **options):
+        calls.append(args)
+        raise OSError("no network here")
+
+    for name in ("connect", "connect_ex", "sendto", "bind"):
+        monkeypatch.setattr(socket.socket, name, refuse, raising=False)
+    for name in ("create_connection", "getaddrinfo", "gethostbyname"):
+        monkeypatch.setattr(socket, name, refuse)
+    suite = SUITE.model_copy(
+        update={"conditions": ["clean", "jpeg(quality=75)", "fgsm(eps=2/255)"]}
+    )
+    run = bench.run([toy(), "genimage-cnn"], suite=suite, data=tree, out=tmp_path / "run")
+    bench.leaderboard(run.folder)
+    base = update(run.folder, tmp_path / "base", "first")
+    gate(run.folder, base, GateRules(min_images=2))
+    bench.predict(tree / "alpha" / "fake", "genimage-cnn")
+    assert calls == []
