@@ -80,7 +80,13 @@ def audit_first(
     if suite.equalise:
         chain = parse_equaliser(suite.equalise).resolved
         judged = short_audit(manifest, rows, progress, cache, equalise=chain)
-        record = record.model_copy(update={"shortcuts": side_by_side(record, judged)})
+        both = [
+            *(caution.of_equalised() for caution in judged.cautions),
+            *(caution.of_raw() for caution in record.cautions),
+        ]
+        record = record.model_copy(
+            update={"shortcuts": side_by_side(record, judged), "cautions": tuple(both)}
+        )
     if suite.requires_audit:
         refuse_confounded(judged, manifest, rows, suite.name)
     return Audited(rows, record, copies)

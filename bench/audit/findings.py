@@ -29,13 +29,15 @@ _ADVICE: Final = {
     "Score both classes alike (--equalise 'resize(size=256)+jpeg(quality=90)') and compare.",
     "colour": "The classes differ in their colours: what is shown in them may differ, and a detector may "
     "have learned that.",
-    "border": "The pictures of one class have a constant border. Crop both classes alike before believing "
-    "these numbers.",
+    "border": "The pictures of one class have a constant border. Crop both classes alike (--equalise "
+    "'crop(fraction=0.9)') before believing these numbers.",
 }
 _EQUALISED_ADVICE: Final = {
-    "metadata": "The chain leaves this standing: make all images one size and one shape (resize, then crop).",
+    "metadata": "The chain leaves this standing: make all images one size and one shape (--equalise "
+    "'resize(size=256)+crop(size=256)+jpeg(quality=90)').",
     "bytes per pixel": "The files are no longer the reason: the pictures of one class are smoother, or the "
     "chain leaves traces of how they were made.",
+    "border": "The chain leaves this standing: crop more of both classes (crop(fraction=0.8)).",
 }
 
 

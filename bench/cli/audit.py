@@ -13,16 +13,22 @@ from bench.cli.output import Bar, put, put_json, say
 from bench.errors import EXIT_USAGE, BenchError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from bench.audit.audit import Audit
+    from bench.datasets import Manifest
+    from bench.support.progress import Progress
 
 EXAMPLES = examples(
     "bench audit /data/GenImage",
     "bench audit /data/test --against /data/train -o audit.md",
-    "bench audit /data/mine --equalise 'resize(size=256)+jpeg(quality=90)'",
+    "bench audit mine.csv --columns fake=1 --equalise 'resize(size=256)+jpeg(quality=90)'",
 )
 _SUFFIXES = (".md", ".json")
 
-Source = Annotated[str, typer.Argument(help="Folder, or CSV, JSONL or Parquet file; or pocket.")]
+Source = Annotated[
+    str, typer.Argument(help="Folder, archive, or CSV, JSONL or Parquet file; or pocket.")
+]
 Against = Annotated[
     str | None,
     typer.Option(
@@ -56,6 +62,8 @@ def command(
     data: Source,
     against: Against = None,
     layout: options.Layout = "auto",
+    columns: options.Columns = "",
+    reals: options.Reals = [],
     split: Split = None,
     limit: Limit = None,
     equalise: Equalise = None,
@@ -83,6 +91,7 @@ def command(
     from bench.audit.images.gather import Pool
     from bench.audit.report import as_json as document
     from bench.audit.report import as_markdown
+    from bench.datasets.layouts.columns import parse_columns
     from bench.datasets.open import open_data
     from bench.protocol.equaliser import parse_equaliser
 
@@ -94,8 +103,12 @@ def command(
     )
     splits = None if split in (None, "", "all") else [str(split)]
     with Bar(quiet=quiet) as bar:
-        manifest = open_data(data, bar, layout=layout, cache=cache, splits=splits)
-        other = None if against is None else open_data(against, bar, cache=cache)
+        manifest = open_data(
+            data, bar, layout=layout, cache=cache, splits=splits, columns=parse_columns(columns), reals=reals
+        )  # fmt: skip
+        other = (
+            None if against is None else _open_other(against, bar, cache, parse_columns(columns))
+        )
         result = audit(manifest, request, Pool(bar, cache, workers), other)
     if out is not None:
         _write(out, result)
@@ -108,6 +121,23 @@ def command(
     if strict and result.warnings:
         say(f"{len(result.warnings)} warnings: {result.warnings[0].caution.title}")
         raise typer.Exit(EXIT_USAGE)
+
+
+def _open_other(
+    data: str, progress: Progress, cache: Path | None, columns: Mapping[str, str]
+) -> Manifest:
+    """Open what is held against; a table that is not clear by itself is read by the stated columns."""
+    from bench.datasets.open import open_data
+
+    try:
+        return open_data(data, progress, cache=cache)
+    except BenchError as unclear:
+        if not columns:
+            raise
+        try:
+            return open_data(data, progress, cache=cache, columns=columns)
+        except BenchError as still_unclear:
+            raise still_unclear from unclear
 
 
 def _write(path: Path, result: Audit) -> None:

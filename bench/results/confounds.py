@@ -26,13 +26,16 @@ CHANCE_P = 0.001
 # both hold, the second at its usual level, what was asked for is not what was scored.
 UNEQUAL_SHARE, UNEQUAL_P, INCOMPLETE_P = 0.01, 0.01, 0.05
 _FORMAT_ADVICE = (
-    "A detector may have learned the format. Score both classes in one format (for example under "
-    "jpeg(quality=95)) before believing these numbers."
+    "A detector may have learned the format. Score both classes in one format (--equalise "
+    "'jpeg(quality=90)') before believing these numbers."
 )
 _SIZE_ADVICE = (
     "A detector may have learned the size, or how images were brought to it. Score images of one size "
-    "(for example both classes resized alike from larger ones) before believing these numbers."
+    "(--equalise 'resize(size=256)+crop(size=256)') before believing these numbers."
 )
+_BY_FORMAT, _BY_SIZE = "file format tells real from fake", "image size tells real from fake"
+# What an equalising chain takes away, or at least changes.
+_OF_FILES = frozenset({_BY_FORMAT, _BY_SIZE})
 _MOST_NAMED = 3
 
 
@@ -59,11 +62,13 @@ def run_cautions(
     """
     # Of a limited run it is not known how many images each class had before the limit.
     compared = left_out if spec.limit is None else ()
-    return (
-        *_dropped(spec),
-        *cautions(samples, spec.pairing, compared),
-        *(spec.audit.cautions if spec.audit is not None else ()),
-    )
+    of_images = cautions(samples, spec.pairing, compared)
+    if spec.suite.equalise:
+        of_images = tuple(c.of_raw() if c.code in _OF_FILES else c for c in of_images)
+    of_files = spec.audit.cautions if spec.audit is not None else ()
+    # What spoils the raw column of an equalised board alone comes last.
+    found = sorted((*of_images, *of_files), key=lambda caution: caution.is_of_raw)
+    return (*_dropped(spec), *found)
 
 
 def _dropped(spec: RunSpec) -> Iterator[Caution]:
@@ -143,7 +148,7 @@ def format_lines(samples: pd.DataFrame) -> list[str]:
 
 def _format_caution(accuracy: float, generators: str = "") -> Caution:
     return Caution(
-        code="file format tells real from fake",
+        code=_BY_FORMAT,
         title="WARNING: file format alone tells real from fake with balanced accuracy "
         f"{accuracy:.2f}{generators}",
         advice=_FORMAT_ADVICE,
@@ -152,7 +157,7 @@ def _format_caution(accuracy: float, generators: str = "") -> Caution:
 
 def _size_caution(accuracy: float, generators: str = "") -> Caution:
     return Caution(
-        code="image size tells real from fake",
+        code=_BY_SIZE,
         title="WARNING: image size alone tells real from fake with balanced accuracy "
         f"{accuracy:.2f}{generators}",
         advice=_SIZE_ADVICE,

@@ -25,6 +25,7 @@ from leaderboards.tables.means import (
     headline,
     main_cut,
     slice_name,
+    split_columns,
 )
 from leaderboards.tables.notes import BoardNotes, Caution
 from leaderboards.tables.slicing import POOLED
@@ -68,14 +69,18 @@ def caution_lines(cautions: Sequence[Caution]) -> list[str]:
 
 
 def _headline(rows: pd.DataFrame) -> list[str]:
-    kind, metrics = main_cut(rows), headline_metrics()
+    kind, metrics = str(main_cut(rows)), headline_metrics()
+    if kind == "domain":
+        kind = next(iter(split_columns(cut_rows(rows, "domain")))).replace("_", " ")
     summaries = headline(rows).to_dict("records")
     parts = ["unseen", "seen"]
     # A detector with no unseen slice is ranked by its mean over all: show that only where it is.
     if any(row["n_unseen"] == 0 for row in summaries):
         parts.append("all")
     has_conditions = any(row["n_conditions"] for row in summaries)
-    worst = f"Worst {kind} (AUC)" if kind in ("generator", "domain") else "Worst slice (AUC)"
+    is_slice = kind in ("pooled", "generator and domain")
+    worst = f"Worst {'slice' if is_slice else escape(kind)} (AUC)"
+    unit = kind if kind in ("generator", "domain") else "slice"
     header = [
         "Detector",
         *(f"{metric.title} {part}" for metric in metrics for part in parts),
@@ -97,7 +102,6 @@ def _headline(rows: pd.DataFrame) -> list[str]:
         if has_conditions:
             cells += [rate(row[f"mean_{metric.name}_drop"]) for metric in metrics]
         body.append([*cells, f"{row['n_not_ok']} of {row['n_cells']} cells"])
-    unit = "slice" if kind in ("pooled", "generator and domain") else kind
     return [
         *table([*header, "Not scored"], body),
         f"Clean images; unweighted means over each detector's unseen and seen {unit}s.",
@@ -106,12 +110,21 @@ def _headline(rows: pd.DataFrame) -> list[str]:
 
 
 def _by_slice(rows: pd.DataFrame, kind: CutKind) -> list[str]:
-    cells = cut_rows(rows, kind)
+    if kind != "domain":
+        return _slices(cut_rows(rows, kind), kind)
+    # A domain of its own, and a table for each further column that the suite cuts by.
+    of_domain = rows[(rows["generator"] == POOLED) & (rows["domain"] != POOLED)]
+    parts = split_columns(of_domain).items()
+    return [line for column, cells in parts for line in _slices(cells, column)]
+
+
+def _slices(cells: pd.DataFrame, kind: str) -> list[str]:
     cells = cells[cells["condition"] == CLEAN]
     if cells.empty:
         return []
-    title = "Pooled" if kind == "pooled" else f"By {kind}"
-    corner = "Slice" if kind in ("pooled", "generator and domain") else kind.capitalize()
+    words = escape(kind.replace("_", " "))
+    title = "Pooled" if kind == "pooled" else f"By {words}"
+    corner = "Slice" if kind in ("pooled", "generator and domain") else words.capitalize()
     lines: list[str] = []
     for metric in headline_metrics():
         lines += [f"## {title}: {metric.title}, clean", ""]
@@ -147,7 +160,8 @@ def _failures(rows: pd.DataFrame) -> list[str]:
     for row in failed.to_dict("records"):
         key = tuple(str(row[name]) for name in ("detector", "condition", "status", "reason"))
         # Generators and domains share this list, and may share a name.
-        kind = "domain " if row["generator"] == POOLED != row["domain"] else ""
+        is_domain = row["generator"] == POOLED != row["domain"] and "=" not in row["domain"]
+        kind = "domain " if is_domain else ""
         grouped.setdefault(key, []).append(kind + slice_name(row["generator"], row["domain"]))
     body = [
         [escape(key[0]), escape(key[1]), ", ".join(map(escape, names)), *map(escape, key[2:])]

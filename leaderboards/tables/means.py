@@ -34,7 +34,26 @@ def cut_rows(rows: pd.DataFrame, kind: CutKind) -> pd.DataFrame:
         "domain": ~one_generator & one_domain,
         "pooled": ~one_generator & ~one_domain,
     }
-    return rows[masks[kind]]
+    chosen = rows[masks[kind]]
+    # Slices of two columns hold the same images: the headline rests on those of the first.
+    return next(iter(split_columns(chosen).values()), chosen) if kind == "domain" else chosen
+
+
+def split_columns(rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Part rows that are cut by domain from those cut by further columns, whose domain is ``column=value``.
+
+    Args:
+        rows: Rows without a generator.
+
+    Returns:
+        "domain", or the name of a column, to its rows; "domain" first, then in order of appearance.
+    """
+    names = [
+        domain.partition("=")[0] if "=" in domain else "domain"
+        for domain in rows["domain"].tolist()
+    ]
+    order = sorted(dict.fromkeys(names), key=lambda name: name != "domain")
+    return {name: rows[[name == other for other in names]] for name in order}
 
 
 def main_cut(rows: pd.DataFrame) -> CutKind:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from leaderboards.tables.attack_checks import Check
     from leaderboards.tables.attacks import AttackFacts
+
+# The end of a caution's code, on a board of equalised images.
+_RAW = " (raw)"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +36,36 @@ class Caution:
     def sentence(self) -> str:
         """Title and advice as plain text on one line."""
         return f"{self.title}. {self.advice}"
+
+    @property
+    def is_of_raw(self) -> bool:
+        """Whether it is about the raw images of a board of equalised ones, and about no other number."""
+        return self.code.endswith(_RAW)
+
+    def of_raw(self) -> Caution:
+        """Say of images as they lie what a board of equalised images must not claim of its other rows.
+
+        Example:
+            >>> Caution(code="format", title="WARNING: format alone tells", advice="Mend it.").of_raw().title
+            'WARNING: in the images as they lie, format alone tells'
+        """
+        word, _, rest = self.title.partition(": ")
+        return replace(
+            self,
+            code=self.code + _RAW,
+            title=f"{word}: in the images as they lie, {rest}",
+            advice="Of this board that spoils what is called `raw`; all other numbers are behind the chain "
+            "that equalises both classes, and the shortcuts called equalised say what it leaves.",
+        )
+
+    def of_equalised(self) -> Caution:
+        """Say that it stands even behind the chain that equalises images."""
+        word, _, rest = self.title.partition(": ")
+        return replace(
+            self,
+            code=f"{self.code}, equalised",
+            title=f"{word}: even equalised, {rest}",
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -206,3 +206,56 @@ def test_the_record_of_an_audit_is_finite_json(run, make, tmp_path):
     text = (tmp_path / "run" / "run.json").read_text()
     assert "NaN" not in text
     assert np.isfinite(len(text))
+
+
+def test_a_table_whose_labels_are_numbers_is_audited_as_it_is_run(cli, make, tmp_path):
+    root = make(as_png, n=6)
+    rows = ["target,path,model"]
+    for path in sorted(root.rglob("*.png")):
+        fake = path.parent.name == "fake"
+        rows.append(f"{int(fake)},{path},{path.parent.parent.name if fake else ''}")
+    table = tmp_path / "table.csv"
+    table.write_text("\n".join(rows))
+    assert cli("audit", table)[0] == 2
+    stated = ("--columns", "label=target,fake=1,generator=model")
+    code, out, _ = cli("audit", table, *stated, "--against", table, "--json")
+    document = json.loads(out)
+    assert code == 0
+    assert set(document["pairing"]) == {"alpha", "beta"}
+    assert document["findings"][0]["caution"]["title"].startswith("WARNING: 24 images are also in")
+
+
+def test_reals_that_lie_elsewhere_are_audited_with_the_fakes(cli, make, tmp_path):
+    root = make(as_png, n=6)
+    for generator in ("alpha", "beta"):
+        (root / generator / "real").rename(tmp_path / f"photos-{generator}")
+    reals = ("--reals", tmp_path / "photos-alpha", "--reals", tmp_path / "photos-beta")
+    _, out, _ = cli("audit", root, *reals, "--json")
+    images = {r["name"]: r["images"] for r in json.loads(out)["summaries"] if r["by"] == "class"}
+    assert images == {"fake": 12, "real": 12}
+
+
+def test_an_equalised_board_says_which_of_its_numbers_a_warning_is_about(run, make, tmp_path):
+    _, out, _ = run(make(confounded), "--equalise", "resize(size=64)+jpeg(quality=90)")
+    headline = out.index("| Detector")
+    for fact in ("file format", "image size", "metadata", "bytes per pixel"):
+        assert out.index(f"in the images as they lie, {fact} alone tells") < headline
+    assert "WARNING: metadata" not in out
+    rows = (tmp_path / "run" / "leaderboard.csv").read_text()
+    assert "shortcut: metadata (raw)" in rows
+
+
+def test_what_the_chain_leaves_standing_stands_above_an_equalised_board(run, make):
+    def wide_fakes(picture, folder, i, kind, generator):
+        del generator
+        cut = picture[: 96 if kind == "real" else 48]
+        Image.fromarray(cut).save(folder / f"{i:03d}.png")
+
+    root = make(wide_fakes)
+    _, out, err = run(root, "--equalise", "resize(size=48)")
+    assert out.index("even equalised, metadata alone tells") < out.index(
+        "in the images as they lie"
+    )
+    assert "even equalised, metadata" in err
+    _, out, _ = run(root, "--force", "--equalise", "resize(size=48)+crop(size=48)")
+    assert "even equalised, metadata" not in out

@@ -88,6 +88,18 @@ def test_a_suite_cuts_by_a_column_of_the_table(data):
     assert "## Over time: release date" in (out / "leaderboard.md").read_text()
 
 
+def test_each_column_has_a_table_of_its_own_and_the_headline_rests_on_the_first(data):
+    out = run(data, ["category", "release_date"])
+    text = (out / "leaderboard.md").read_text()
+    assert "By domain" not in text
+    assert text.index("## By category: AUC") < text.index("## By release date: AUC")
+    assert "Worst category (AUC)" in text
+    rows = list(csv.DictReader(io.StringIO((out / "leaderboard.csv").read_text())))
+    of_category = [float(row["auc"]) for row in rows if row["domain"].startswith("category=")]
+    macro = text.split("| AUC macro |")[1].splitlines()[2].split("|")[3]
+    assert float(macro) == pytest.approx(sum(of_category) / 2, abs=6e-4)
+
+
 def test_a_column_that_the_data_do_not_have_is_refused_before_anything_is_scored(data):
     with pytest.raises(BenchError, match=r"cuts by 'colour'.*category, release_date"):
         run(data, ["colour"])
