@@ -13,6 +13,7 @@ from bench.inference.foreign import guarded
 from bench.protocol.condition import Condition
 from bench.runs.request import RunRequest
 from detectors.base import Detector
+from detectors.onnx_model.detector import OnnxDetector
 
 
 @dataclass(slots=True)
@@ -47,9 +48,25 @@ def load(
                 raise
             loaded.missing[requested.label] = str(error)
             continue
+        _refuse_arithmetic(detector, requested, request)
         loaded.detectors[requested.label] = _placed(detector, request, device)
     loaded.surrogates = _surrogates(conditions, loaded, request, device, dry=dry)
     return loaded
+
+
+def _refuse_arithmetic(detector: Detector, requested: DetectorRequest, request: RunRequest) -> None:
+    """Refuse what is said of arithmetic where it would change nothing but what the board says.
+
+    Raises:
+        BenchError: If torch does not compute the detector's logits.
+    """
+    low = request.numerics.precision != "fp32"
+    if isinstance(detector, OnnxDetector) and (low or request.numerics.compile):
+        flag = f"--precision {request.numerics.precision}" if low else "--compile"
+        raise BenchError(
+            f"{flag} has no effect on {requested.label}: onnxruntime computes an ONNX file as it was "
+            "exported; leave the option out, or run this detector apart"
+        )
 
 
 def _placed(detector: Detector, request: RunRequest, device: torch.device) -> Detector:

@@ -16,7 +16,7 @@ from bench.datasets import DecodePolicy, Manifest
 from bench.datasets.open import open_data
 from bench.datasets.real_pairing import pair_reals
 from bench.errors import BenchError
-from bench.inference.batches import auto_batch
+from bench.inference.batches import auto_batch_of
 from bench.inference.device import cpu_threads, device_name, pick_device, quiet_numerics
 from bench.inference.foreign import identify
 from bench.inference.profiling import Stopwatch
@@ -35,7 +35,6 @@ from bench.store.shards import Store
 from bench.store.units import CHUNK_IMAGES, Chunk, Plan, PlannedDetector, Settings
 from bench.support.progress import Progress
 from detectors.base import Detector
-from detectors.inputs.spec import InputSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,7 +254,7 @@ def prepare(
     identities = {label: identify(detector) for label, detector in loaded.detectors.items()}
     batch_sizes = {
         # A batch is formed inside a chunk: a larger one would only be padded.
-        label: min(request.batch_size or _auto_batch(detector.card.input, device), CHUNK_IMAGES)
+        label: min(request.batch_size or auto_batch_of(detector.card.input, device), CHUNK_IMAGES)
         for label, detector in loaded.detectors.items()
     }
     return Prepared(
@@ -282,10 +281,3 @@ def prepare(
         watch=watch,
         elsewhere=elsewhere,
     )
-
-
-def _auto_batch(rule: InputSpec, device: torch.device) -> int:
-    """Images a batch that are tried first; a gradient keeps every view of every image in memory."""
-    if rule.views == "one":
-        return auto_batch(rule.canvas, device)
-    return auto_batch(rule.network_input, device, rule.count_views(rule.canvas_or(64)))
