@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
 
 from bench.errors import BenchError
 from bench.inference.detector import DetectorRequest, resolve
-from bench.inference.foreign import guarded
+from bench.inference.foreign import blamed, guarded, identify
 from bench.protocol.condition import Condition
 from bench.runs.request import RunRequest
 from detectors.base import Detector
+from detectors.identity.values import Identity
 from detectors.onnx_model.detector import OnnxDetector
 
 
@@ -49,7 +50,7 @@ def load(
             loaded.missing[requested.label] = str(error)
             continue
         _refuse_arithmetic(detector, requested, request)
-        loaded.detectors[requested.label] = _placed(detector, request, device)
+        loaded.detectors[requested.label] = _placed(detector, requested.label, request, device)
     loaded.surrogates = _surrogates(conditions, loaded, request, device, dry=dry)
     return loaded
 
@@ -69,11 +70,26 @@ def _refuse_arithmetic(detector: Detector, requested: DetectorRequest, request: 
         )
 
 
-def _placed(detector: Detector, request: RunRequest, device: torch.device) -> Detector:
-    detector = guarded(detector).to(device)
-    if not request.numerics.exact:
-        detector.fold()
+def _placed(detector: Detector, label: str, request: RunRequest, device: torch.device) -> Detector:
+    detector = guarded(detector)
+    with blamed(label, f"its way to {device}"):
+        detector.to(device)
+        if not request.numerics.exact:
+            detector.fold()
     return detector
+
+
+def identities_of(detectors: Mapping[str, Detector]) -> dict[str, Identity]:
+    """Say what every detector is, by label.
+
+    Raises:
+        BenchError: If the code of one cannot say so.
+    """
+    identities = {}
+    for label, detector in detectors.items():
+        with blamed(label, "its identity()"):
+            identities[label] = identify(detector)
+    return identities
 
 
 def _surrogates(
@@ -93,5 +109,5 @@ def _surrogates(
         if name in loaded.detectors:
             surrogates[name] = loaded.detectors[name]
         elif not (dry and name in loaded.missing):
-            surrogates[name] = _placed(resolve(DetectorRequest(name)), request, device)
+            surrogates[name] = _placed(resolve(DetectorRequest(name)), name, request, device)
     return surrogates

@@ -18,12 +18,11 @@ from bench.datasets.real_pairing import pair_reals
 from bench.errors import BenchError
 from bench.inference.batches import auto_batch_of
 from bench.inference.device import cpu_threads, device_name, pick_device, quiet_numerics
-from bench.inference.foreign import identify
 from bench.inference.profiling import Stopwatch
 from bench.protocol.condition import Condition, each_surrogate
 from bench.protocol.suite import SLICINGS, Suite
 from bench.runs.calibration import calibration_chunks
-from bench.runs.loading import load
+from bench.runs.loading import identities_of, load
 from bench.runs.request import RunRequest
 from bench.runs.settled import Settled
 from bench.scoring.engine import Counts, Engine
@@ -251,7 +250,7 @@ def prepare(
     calibration = calibration_chunks(manifest, policy, chunks, request.limit, request.seed)
     conditions = each_surrogate(request.suite.parsed, [d.label for d in request.detectors])
     loaded = load(request, conditions, here, dry=dry)
-    identities = {label: identify(detector) for label, detector in loaded.detectors.items()}
+    identities = identities_of(loaded.detectors)
     batch_sizes = {
         # A batch is formed inside a chunk: a larger one would only be padded.
         label: min(request.batch_size or auto_batch_of(detector.card.input, device), CHUNK_IMAGES)
