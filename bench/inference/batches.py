@@ -14,6 +14,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from detectors.inputs.spec import InputSpec
+
 # A batch of one runs through other kernels than any larger one. Their rounding is within 1e-4 of a clean
 # logit, but the sign in PGD amplifies it to more than half a logit; two images are enough to avoid it.
 SMALLEST = 2
@@ -41,6 +43,21 @@ def auto_batch(size: int | tuple[int, int] | None, device: torch.device, views: 
     height, width = (size, size) if isinstance(size, int) or size is None else size
     room = CPU_PIXELS // (height * width * views) if height and width else max(1, 8 // views)
     return min(largest, 1 << max(1, room.bit_length() - 1))
+
+
+def auto_batch_of(rule: InputSpec, device: torch.device) -> int:
+    """Choose how many images a batch has by the input rule: every view of every image takes its room.
+
+    Args:
+        rule: Input rule of the detector that scores them.
+        device: Where they are scored.
+
+    Returns:
+        A power of two.
+    """
+    if rule.views == "one":
+        return auto_batch(rule.canvas, device)
+    return auto_batch(rule.network_input, device, rule.count_views(rule.canvas_or(64)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,12 +134,12 @@ def layout(canvases: Sequence[NDArray[Any] | None], size: int) -> Iterator[Place
         for start in range(0, len(positions), size):
             rows = positions[start : start + size]
             # Where shapes vary, most groups are a few images: padding each to a whole batch is mostly waste.
-            length = longest if len(by_shape) == 1 else min(longest, _power_of_two(len(rows)))
+            length = longest if len(by_shape) == 1 else min(longest, power_of_two(len(rows)))
             index = rows + [rows[-1]] * (length - len(rows))
             yield Place(np.asarray(rows, dtype=np.int64), np.asarray(index, dtype=np.int64))
 
 
-def _power_of_two(count: int) -> int:
+def power_of_two(count: int) -> int:
     """The smallest power of two that holds ``count`` images, at least SMALLEST."""
     return max(SMALLEST, 1 << (count - 1).bit_length())
 

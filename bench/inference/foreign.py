@@ -17,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from bench.errors import BenchError
 from bench.support.plain import path_name
 from detectors.base import Detector
 from detectors.card import DetectorCard
@@ -51,12 +52,34 @@ def identify(detector: Detector) -> Identity:
     module, names no files and calls more than arithmetic may get its answers from anywhere.
     """
     if type(detector).identity is not Detector.identity:
-        return Identity(detector.identity(), ())
+        said = detector.identity()
+        if not isinstance(said, str) or not said:
+            raise DetectorError(f"identity() returned {said!r}: return a text that is not empty")
+        return Identity(said, ())
     identity = detector.identify()
     if detector.files or detector.modules():
         return identity
     answers = tuple(f"what {name} answers" for name in reached_by(type(detector).__mro__))
     return Identity(identity.digest, (*identity.unknown, *answers))
+
+
+@contextmanager
+def blamed(label: str, step: str) -> Iterator[None]:
+    """Turn a failure of somebody's code before any image is scored into an error of the user's.
+
+    Args:
+        label: What boards call the detector.
+        step: What its code is asked to do, as the subject of a sentence.
+
+    Raises:
+        BenchError: If the code fails; says how.
+    """
+    try:
+        yield
+    except DetectorError as error:
+        raise BenchError(f"{label}: {error}") from error
+    except Exception as error:
+        raise BenchError(f"{label}: {step} fails ({described(error)}): mend its code") from error
 
 
 class Foreign(Detector):

@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from bench.datasets import BadImageError, DecodePolicy, decode, read_image_file
 from bench.datasets.sources.tree import is_image_name
 from bench.errors import BenchError, NothingSelectedError
-from bench.inference.batches import AUTO_BATCH, Batch, batches
+from bench.inference.batches import Batch, auto_batch_of, batches, power_of_two
 from bench.inference.detector import DetectorRequest, resolve
 from bench.inference.device import pick_device, quiet_numerics
-from bench.inference.foreign import guarded
+from bench.inference.foreign import blamed, guarded
 from bench.support.progress import Progress, Silent
 from bench.support.user_file import why
 from detectors.base import Detector
@@ -100,8 +100,12 @@ def predict_images(
     files = find_images(paths)
     chosen = pick_device(device)
     quiet_numerics(chosen)
-    detector = guarded(resolve(request, allow_untrained=allow_untrained)).to(chosen)
-    size = min(batch_size or AUTO_BATCH[chosen.type], _WINDOW)
+    detector = guarded(resolve(request, allow_untrained=allow_untrained))
+    with blamed(request.label, f"its way to {chosen}"):
+        detector.to(chosen)
+    # A batch is padded to its size: of a few images all would be computed many times over.
+    most = min(auto_batch_of(detector.card.input, chosen), power_of_two(len(files)))
+    size = min(batch_size or most, _WINDOW)
     progress.start("scoring", len(files))
     predictions: list[Prediction] = []
     with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:

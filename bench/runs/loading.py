@@ -16,6 +16,7 @@ from bench.runs.request import RunRequest
 from detectors.base import Detector
 from detectors.errors import DetectorError, described
 from detectors.identity.values import Identity
+from detectors.onnx_model.detector import OnnxDetector
 
 
 @dataclass(slots=True)
@@ -120,6 +121,7 @@ def _built(
         detector = resolve(requested, allow_untrained=request.allow_untrained)
     except DetectorFailedError as error:
         return Broken(requested.label, str(error))
+    _refuse_arithmetic(detector, requested, request)
     return _placed(requested.label, detector, request, device)
 
 
@@ -136,6 +138,21 @@ def _placed(label: str, detector: Detector, request: RunRequest, device: torch.d
     except Exception as error:  # the user's own code may raise anything
         return Broken(label, f"{label}: {step} failed ({described(error)})")
     return guard
+
+
+def _refuse_arithmetic(detector: Detector, requested: DetectorRequest, request: RunRequest) -> None:
+    """Refuse what is said of arithmetic where it would change nothing but what the board says.
+
+    Raises:
+        BenchError: If torch does not compute the detector's logits.
+    """
+    low = request.numerics.precision != "fp32"
+    if isinstance(detector, OnnxDetector) and (low or request.numerics.compile):
+        flag = f"--precision {request.numerics.precision}" if low else "--compile"
+        raise BenchError(
+            f"{flag} has no effect on {requested.label}: onnxruntime computes an ONNX file as it was "
+            "exported; leave the option out, or run this detector apart"
+        )
 
 
 def _identified(label: str, detector: Detector) -> tuple[Detector, Identity]:

@@ -16,7 +16,7 @@ from bench.datasets import DecodePolicy, Manifest
 from bench.datasets.open import open_data
 from bench.datasets.real_pairing import pair_reals
 from bench.errors import BenchError
-from bench.inference.batches import auto_batch
+from bench.inference.batches import auto_batch_of
 from bench.inference.device import cpu_threads, device_name, pick_device, quiet_numerics
 from bench.inference.profiling import Stopwatch
 from bench.protocol.condition import Condition, each_surrogate
@@ -35,7 +35,6 @@ from bench.store.shards import Store
 from bench.store.units import CHUNK_IMAGES, Chunk, Plan, PlannedDetector, Settings
 from bench.support.progress import Progress
 from detectors.base import Detector
-from detectors.inputs.spec import InputSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,7 +288,7 @@ def _batch_sizes(
 ) -> dict[str, int]:
     """Choose each detector's batch: formed inside a chunk, a larger one would only be padded."""
     return {
-        label: min(request.batch_size or _auto_batch(detector.card.input, device), CHUNK_IMAGES)
+        label: min(request.batch_size or auto_batch_of(detector.card.input, device), CHUNK_IMAGES)
         for label, detector in detectors.items()
     }
 
@@ -313,10 +312,3 @@ def _check_cuts(
     cuts = [cut for cut in request.suite.slices if cut in SLICINGS]
     if cuts:
         cut_samples(kinds, cuts, pairing, dataset=manifest.name, split=split)
-
-
-def _auto_batch(rule: InputSpec, device: torch.device) -> int:
-    """Images a batch that are tried first; a gradient keeps every view of every image in memory."""
-    if rule.views == "one":
-        return auto_batch(rule.canvas, device)
-    return auto_batch(rule.network_input, device, rule.count_views(rule.canvas_or(64)))

@@ -40,6 +40,7 @@ class OnnxNetwork(Adapter):
         options.refuse(
             name,
             weights="the file holds its weights",
+            backbone="the file holds the whole network",
             processor="its card or --input says how images become its input",
         )
         return build(Path(name), options)

@@ -57,6 +57,7 @@ def load_classifier(place: Path, origin: Origin, options: LoadOptions) -> Networ
     options.refuse(
         origin.name,
         weights="the folder holds them",
+        backbone="the folder holds the whole network",
         output="a classifier gives logits",
     )
     path = place / files.CONFIG

@@ -25,6 +25,7 @@ import torch
 from pydantic import BaseModel
 from torch import Tensor, nn
 
+from detectors.errors import DetectorError
 from detectors.identity.source_code import is_installed
 
 # Values that hold nothing a logit could depend on.
@@ -114,14 +115,21 @@ def file_digests(files: Iterable[str | Path], folder: Path) -> str:
         folder: Folder of the detector's code.
 
     Raises:
-        FileNotFoundError: One of them is not there.
+        DetectorError: One of them is not there, or they are no list of paths.
     """
+    if isinstance(files, str):
+        raise DetectorError(
+            f"files is the text {files!r}: make it a list of paths, files = [{files!r}]"
+        )
     digest = hashlib.sha256()
     for name in files:
         places = (folder / name, Path(name))
         path = next((place for place in places if place.is_file()), None)
         if path is None:
-            raise FileNotFoundError(str(name))
+            raise DetectorError(
+                f"files names {str(name)!r}, and there is no such file in {folder} nor in the working "
+                "folder: check the path"
+            )
         with path.open("rb") as stream:
             content = hashlib.file_digest(stream, "sha256").digest()
         digest.update(str(name).encode() + b"\0" + content)

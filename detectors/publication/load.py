@@ -15,6 +15,7 @@ from detectors.publication.beside import fill_beside
 from detectors.publication.clip_names import as_timm
 from detectors.publication.facts import Backbone
 from detectors.publication.method import Method
+from detectors.publication.stated import stated_card
 from detectors.weights import file_sha256, load_strict, read_state, read_state_for, split_part
 
 if TYPE_CHECKING:
@@ -36,16 +37,21 @@ def load_method(method: Method, weights: Path, options: LoadOptions) -> NetworkD
     if inside is None:
         options.refuse(method.name, backbone="its weights file holds the whole network")
     file, part = split_part(weights)
-    if card_beside(file).is_file() and options.backbone is None:
+    beside = method.publication.beside
+    if card_beside(file).is_file() and options.backbone is None and beside is None:
         return load_network(
             method, weights, fake_logit=options.fake_logit, input_rule=options.input
         )
     if not file.is_file():
         raise WeightsError(f"no weights file at {file}: check the path")
-    card = _card(method, file, options)
+    body_sha256 = "" if options.backbone is None else _sha256(options.backbone)
+    card = stated_card(method, file, part, options, body_sha256)
+    if card is None:
+        card = _card(method, file, options, body_sha256)
+    reference = card.weights or WeightsRef()
+    part = part or reference.part
     network = method.network(card.outputs, card.input.network_input)
-    key_map = method.publication.key_map
-    beside = method.publication.beside
+    key_map = reference.key_map or method.publication.key_map
     if beside is not None:
         fill_beside(network, file, part, key_map, beside)
     elif inside is None:
@@ -59,12 +65,11 @@ def load_method(method: Method, weights: Path, options: LoadOptions) -> NetworkD
         _fill(network, file, part, key_map)
         network.set_submodule(inside.module, body)
         load_strict(body, backbone_state(inside, options.backbone), options.backbone.name)
-    reference = card.weights or WeightsRef()
     card = card.model_copy(update={"weights": reference.model_copy(update={"part": part})})
     return NetworkDetector(network, card)
 
 
-def _card(method: Method, file: Path, options: LoadOptions) -> DetectorCard:
+def _card(method: Method, file: Path, options: LoadOptions, backbone_sha256: str) -> DetectorCard:
     """Write the card of a file that comes without one, as far as what was said beside it goes."""
     direction = options.fake_logit or method.fake_logit
     if direction is None:
@@ -72,9 +77,7 @@ def _card(method: Method, file: Path, options: LoadOptions) -> DetectorCard:
             f"nothing says which output of {file.name} means AI-generated: pass --fake-logit "
             f"z|-z|z1-z0|z0-z1, or put a card at {card_beside(file)}"
         )
-    card = method.card(
-        file_sha256(file), direction, "" if options.backbone is None else _sha256(options.backbone)
-    )
+    card = method.card(file_sha256(file), direction, backbone_sha256)
     return card if options.input is None else card.model_copy(update={"input": options.input})
 
 

@@ -287,6 +287,43 @@ def test_what_nobody_can_look_into_is_asked_for_and_not_stored(tree, own, tmp_pa
     assert "name the files behind it" in run.board.to_markdown()
 
 
+def test_a_file_read_while_scoring_whose_path_no_value_holds_is_not_stored(
+    tree, own, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    detector = own(
+        "def scale(): return float(np.load('w.npy'))\n"
+        "class Own(Base):\n    def logits(self, b): return self.score(b) * scale()\n"
+    )
+    areas = []
+    for weight in (1.0, -1.0):
+        np.save("w.npy", np.float64(weight))
+        run = bench.run(detector, suite=SUITE, data=tree, out=tmp_path / "out")
+        assert run.counts.scored == 96
+        areas.append(float(rows(run)[0]["auc"]))
+    assert areas[0] == pytest.approx(1 - areas[1])
+    assert "what np.load() answers" in run.board.to_markdown()
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        ("files = ['nope.bin']", "Own: files names 'nope.bin', and there is no such file"),
+        ("files = 'w.bin'", r"Own: files is the text 'w.bin': make it a list"),
+        ("def identity(self): return 5", r"Own: identity\(\) returned 5: return a text"),
+        ("def identity(self): raise RuntimeError('no')", r"identity\(\) fails \(RuntimeError: no"),
+        ("def identity(self): raise SystemExit(0)", "identity ended with SystemExit"),
+        ("def to(self, device): raise RuntimeError('no')", "its way to cpu fails"),
+        ("def fold(self): raise RuntimeError('no')", "its way to cpu fails"),
+    ],
+)
+def test_code_that_fails_before_it_scores_is_a_sentence(tree, own, tmp_path, body, reason):
+    detector = own(f"class Own(Base):\n    {body}\n")
+    with pytest.raises(BenchError, match=reason) as error:
+        bench.run(detector, suite=SUITE, data=tree, out=tmp_path / "out")
+    assert "\n" not in str(error.value)
+
+
 @pytest.mark.parametrize(
     "way", ["    files = ['weights.bin']\n", "    def identity(self): return 'v1'\n"]
 )

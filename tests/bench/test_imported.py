@@ -227,6 +227,17 @@ def test_what_does_not_fit_is_listed_and_refused(tree, scored, tmp_path):
     assert "no file" in refused(tree, tmp_path / "none.csv")
 
 
+@pytest.mark.parametrize("column", ["prob_real", "Real score", "p-real", "human", "logit_real"])
+def test_scores_of_real_are_not_taken_for_scores_of_fakes(tree, scored, tmp_path, column):
+    rows = zip(scored["path"], scored["logit"], strict=True)
+    file = write(tmp_path / "x.csv", lines(*rows, head=f"path,{column}"))
+    said = refused(tree, file, detector="x", scores="logit")
+    assert "is a score of *real* by its name" in said
+    rows = zip(scored["path"], scored["logit"], strict=True)
+    named = write(tmp_path / "y.csv", lines(*rows, head="path,realguard"))
+    assert imported(tree, named, scores="logit").report.board.rows["detector"][0] == "realguard"
+
+
 def test_missing_scores_leave_their_images_out_for_all_where_that_is_asked_for(
     tree, scored, tmp_path
 ):

@@ -117,6 +117,25 @@ def test_the_board_says_not_attackable_by_gradient_and_square_runs(tmp_path, tre
 
 
 @pytest.mark.parametrize(
+    ("arithmetic", "flag"),
+    [({"precision": "bf16"}, "--precision bf16"), ({"compile": True}, "--compile")],
+)
+def test_arithmetic_that_the_file_would_not_follow_is_refused(tmp_path, tree, arithmetic, flag):
+    path = export(network("conv", 1), tmp_path / "mine.onnx")
+    request = DetectorRequest(str(path), fake_logit="z", input=parse_input(RULE))
+    with pytest.raises(BenchError, match=f"{flag} has no effect on mine: onnxruntime"):
+        bench.run(request, suite=SUITE, data=tree, out=tmp_path / "out", **arithmetic)
+    assert not (tmp_path / "out" / "leaderboard.csv").exists()
+
+
+def test_an_option_of_other_detectors_is_refused(tmp_path):
+    path = export(network("conv", 1), tmp_path / "mine.onnx")
+    for option in ("weights", "backbone", "processor"):
+        said = refused(path, fake_logit="z", **{option: tmp_path / "x"})
+        assert f"--{option} {tmp_path / 'x'} has no effect" in said
+
+
+@pytest.mark.parametrize(
     "kind", ["nhwc", "batch of one", "batch of three", "float16", "uint8", "any size"]
 )
 def test_forms_of_the_input(tmp_path, kind):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import pickle
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -330,6 +331,7 @@ REFUSED = [
     (with_(id2label={"0": "ai", "1": "gan", "2": "real"}), {}, "classifier.weight has"),
     (None, {"fake_logit": "z1-z0"}, "--fake-logit z1-z0 has no effect"),
     (None, {"output": "probability"}, "--output probability has no effect"),
+    (None, {"backbone": Path("vit.pth")}, "--backbone vit.pth has no effect"),
 ]  # fmt: skip
 
 

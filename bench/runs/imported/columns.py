@@ -27,6 +27,15 @@ _NAMED: Final[dict[str, ScoreKind]] = {
     **dict.fromkeys(("verdict", "predicted_label", "pred_label"), "verdict"),
 }  # fmt: skip
 _ASKED: Final = ("score", "scores")
+# A column of these words alone, with one that means real, is a score and no detector's name.
+_REAL: Final = frozenset(
+    ("real", "realness", "human", "authentic", "genuine", "natural", "nature", "pristine")
+)
+_SCORING: Final = frozenset(
+    ("p", "prob", "probability", "proba", "pred", "prediction", "score", "scores", "logit", "logits", "z",
+     "confidence", "conf", "likelihood", "percent", "class", "is", "of", "model", "output", "sigmoid",
+     "softmax")
+)  # fmt: skip
 _OF_THE_DATA: Final = ("generator", "domain", "split", "group", "control")
 
 
@@ -93,6 +102,7 @@ def recognise(columns: Sequence[str], where: str, asked: ScoreKind | None) -> Ro
             "`sample_id`"
         )
     sources = _sources(by_name, where, asked)
+    _refuse_real(sources, where)
     label = next((by_name[name] for name in LABEL_COLUMNS if name in by_name), "")
     return Roles(
         sample_id=by_name.get("sample_id", ""),
@@ -130,6 +140,22 @@ def _sources(by_name: dict[str, str], where: str, asked: ScoreKind | None) -> tu
         f"{where} has no column of scores (columns: {', '.join(reversed(by_name.values()))}): call it "
         "`logit` or `probability`"
     )
+
+
+def _refuse_real(sources: Sequence[Source], where: str) -> None:
+    """Refuse scores that grow towards real by their name: every verdict would be turned round.
+
+    Raises:
+        BenchError: If there are any.
+    """
+    for source in sources:
+        words = set(_plain(source.column).split("_"))
+        if words & _REAL and words <= _REAL | _SCORING:
+            raise BenchError(
+                f"{where}: `{source.column}` is a score of *real* by its name, and scores must grow towards "
+                "AI-generated: leave the column out, or write 1 - p (of a logit, -z) under the name "
+                "`probability` (`logit`)"
+            )
 
 
 def _names_data(names: Iterable[str]) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 import timm
 import torch
@@ -152,6 +154,32 @@ def test_a_classifier_serves_as_a_body_without_its_head(tmp_path):
     torch.testing.assert_close(logits, scores[:, 1] - scores[:, 0], atol=1e-4, rtol=1e-4)
     logits.sum().backward()
     assert bool((pixels.grad != 0).flatten(1).any(dim=1).all())
+
+
+def test_a_card_beside_the_head_holds_with_a_backbone_too(bodies, tmp_path):
+    weights, _ = head(tmp_path, PROJECTED)
+    plain = probe(weights, bodies["timm"])
+    said = {
+        "name": "mine",
+        "arch": f"probe/{TINY}",
+        "fake_logit": "-z",
+        "input": plain.card.input.model_dump(mode="json"),
+        "training_data": {"dataset": "d", "generators": ["sdxl"]},
+    }
+    path = weights.with_suffix(".json")
+    path.write_text(json.dumps(said))
+    detector = probe(weights, bodies["timm"], fake_logit=None)
+    assert detector.card.training_data.generators == ("sdxl",)
+    assert detector.card.weights.backbone_sha256 == plain.card.weights.backbone_sha256
+    torch.testing.assert_close(detector.checked_logits(BATCH), -plain.checked_logits(BATCH))
+    with pytest.raises(BenchError, match=r"--fake-logit contradicts the card .*fc_weights\.json"):
+        probe(weights, bodies["timm"], fake_logit="z")
+    with pytest.raises(BenchError, match=r"--input contradicts the card"):
+        probe(weights, bodies["timm"], fake_logit=None, input=InputSpec(size=64))
+    for name in ("sha256", "backbone_sha256"):
+        path.write_text(json.dumps(said | {"weights": {name: "0" * 64}}))
+        with pytest.raises(BenchError, match=f"is the card of another file than .*: its {name}"):
+            probe(weights, bodies["timm"], fake_logit=None)
 
 
 def test_what_a_probe_lacks_is_said(bodies, tmp_path):

@@ -5,6 +5,7 @@ The networks stand on the meta device, where ViT-L costs as little as a linear l
 
 from __future__ import annotations
 
+import json
 import math
 
 import pytest
@@ -155,6 +156,16 @@ class TestStatisticsBesideTheWeights:
         )
         loaded = self.load(tmp_path / "whole" / "all.pth").network.state_dict()
         assert (loaded["spectrum.mean"] == whole["spectrum.mean"] + 3).all()
+
+    def test_a_card_beside_them_holds(self, file):
+        said = {"name": "mine", "arch": "freqdetect", "fake_logit": "-z", "input": {"size": 224}}
+        file.with_suffix(".json").write_text(json.dumps(said))
+        detector = self.load(file)
+        assert (detector.card.name, detector.card.fake_logit) == ("mine", "-z")
+        assert detector.card.weights.sha256
+        assert (detector.network.state_dict()["spectrum.mean"] == 1).all()
+        with pytest.raises(WeightsError, match="--fake-logit contradicts the card"):
+            load_method(registry.detectors()["freqdetect"], file, LoadOptions(fake_logit="z"))
 
     def test_they_belong_to_what_the_detector_is(self, file):
         before = self.load(file).identity()
