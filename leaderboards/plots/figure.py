@@ -43,20 +43,24 @@ _STYLE: Final[Any] = {
     "text.usetex": False,
     # The same bytes each time, with the letters inside the file.
     "svg.hashsalt": "detector-bench",
-    "svg.fonttype": "path",
     "pdf.fonttype": 42,
     "path.simplify": False,
 }
 
 
 @contextlib.contextmanager
-def style() -> Iterator[None]:
-    """Draw and write in one style, whatever the settings of the machine."""
+def style(*, outlines: bool = True) -> Iterator[None]:
+    """Draw and write in one style, whatever the settings of the machine.
+
+    Args:
+        outlines: Whether an SVG holds the outlines of its letters, or text in a font of the reader's.
+    """
     import matplotlib as mpl  # noqa: PLC0415  (slow to import)
 
     with mpl.rc_context():
         mpl.rcdefaults()
         mpl.rcParams.update(_STYLE)
+        mpl.rcParams["svg.fonttype"] = "path" if outlines else "none"
         yield
 
 

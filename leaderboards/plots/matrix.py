@@ -26,7 +26,7 @@ def draw_matrix(
     titles: tuple[str, str, str],
     names: Callable[[str], str] = str,
 ) -> Figure:
-    """Draw one matrix.
+    """Draw one matrix of shares over the whole figure.
 
     Args:
         cells: Row and column to value in [0, 1], interval and mark; what is missing or nan is "n/a".
@@ -73,7 +73,7 @@ def fill_matrix(
         edgecolors="white",
         linewidth=0.8,
     )
-    mesh.set_gid("cells")
+    mesh.set_gid(f"cells-of-{axes.patch.get_gid()}")
     axes.set_xlim(-0.5, len(columns) - 0.5)
     axes.set_ylim(len(rows) - 0.5, -0.5)
     for side in axes.spines.values():
