@@ -21,7 +21,9 @@ from bench.cli import (
     gate,
     ls,
     new,
+    plot,
     predict,
+    report,
     reproduce,
     run,
     scores,
@@ -59,6 +61,8 @@ app.command("audit", cls=Command, epilog=audit.EXAMPLES)(audit.command)
 app.command("board", cls=Command, epilog=board.EXAMPLES)(board.command)
 app.command("compare", cls=Command, epilog=compare.EXAMPLES)(compare.command)
 app.command("export", cls=Command, epilog=export.EXAMPLES)(export.command)
+app.command("report", cls=Command, epilog=report.EXAMPLES)(report.command)
+app.command("plot", cls=Command, epilog=plot.EXAMPLES)(plot.command)
 app.command("gate", cls=Command, epilog=gate.EXAMPLES)(gate.command)
 app.add_typer(baseline.app, name="baseline")
 app.command("ls", cls=Command, epilog=ls.EXAMPLES)(ls.command)

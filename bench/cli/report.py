@@ -1,0 +1,37 @@
+"""``bench report``: one HTML file that tells a run's answer first and holds all that it rests on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bench.cli.examples import examples
+from bench.cli.output import say
+from bench.errors import BenchError
+
+EXAMPLES = examples(
+    "bench report runs/full -o report.html",
+    "bench report runs/before runs/after -o both.html",
+    "bench report runs/evidence -o report.html --no-images",
+)
+
+Runs = Annotated[list[Path], typer.Argument(help="The --out folders of runs.")]
+Out = Annotated[Path, typer.Option("--out", "-o", help="The HTML file to write.")]
+NoImages = Annotated[
+    bool,
+    typer.Option("--no-images", help="Embed no picture of any image, where they may not leave."),
+]
+
+
+def command(*, runs: Runs, out: Out = Path("report.html"), no_images: NoImages = False) -> None:
+    """Write the report of runs: one file under 5 MB that opens offline, for screens, paper and phones."""
+    if out.suffix.lower() not in (".html", ".htm"):
+        raise BenchError(f"-o {out}: give a file that ends in .html")
+    from bench.results.html.page import report_page
+    from bench.support.files import write_text
+
+    text = report_page(runs, images=not no_images)
+    write_text(out, text)
+    say(f"written: {out} ({len(text.encode()) / 1e6:.1f} MB)")

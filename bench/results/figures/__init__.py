@@ -1,0 +1,1 @@
+"""Figures of a run, as the modules of ``leaderboards.plots`` declare them."""
