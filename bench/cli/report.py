@@ -9,7 +9,7 @@ import typer
 
 from bench.cli.examples import examples
 from bench.cli.output import say
-from bench.errors import BenchError
+from bench.errors import EXIT_INCOMPLETE, BenchError
 
 EXAMPLES = examples(
     "bench report runs/full -o report.html",
@@ -32,6 +32,9 @@ def command(*, runs: Runs, out: Out = Path("report.html"), no_images: NoImages =
     from bench.results.html.page import report_page
     from bench.support.files import write_text
 
-    text = report_page(runs, images=not no_images)
-    write_text(out, text)
-    say(f"written: {out} ({len(text.encode()) / 1e6:.1f} MB)")
+    page = report_page(runs, images=not no_images)
+    write_text(out, page.text)
+    say(f"written: {out} ({len(page.text.encode()) / 1e6:.1f} MB)")
+    if page.incomplete:
+        say(f"{page.incomplete} cells have no result")
+        raise typer.Exit(EXIT_INCOMPLETE)

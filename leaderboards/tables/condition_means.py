@@ -151,8 +151,7 @@ class _Mean:
         found = {metric: value.value, f"{metric}_lo": lo, f"{metric}_hi": hi}
         drop = Difference(NAN, NAN)
         if clean is not None and clean is not value:
-            alike = np.array_equal(clean.parts, value.parts)
-            drop = difference(value, clean, self.clusters, pairs=None if alike else pairs)
+            drop = difference(value, clean, self.clusters, pairs=pairs)
         drop_lo, drop_hi = drop.interval()
         return found | {
             f"{metric}_drop": drop.value, f"{metric}_drop_lo": drop_lo, f"{metric}_drop_hi": drop_hi,

@@ -40,8 +40,9 @@ def answer(shown: Shown) -> Answer:
     """Put question and answer of a run into words."""
     evidence = shown.evidence
     question = _question(shown)
-    first = headline(evidence.rows).iloc[0]
-    name, is_unseen = str(first["detector"]), bool(first["n_unseen"])
+    summaries = headline(evidence.rows)
+    first = summaries.iloc[0]
+    name = str(first["detector"])
     row = _mean(evidence, name, CLEAN)
     if row is None or math.isnan(row["auc"]):
         why = f"{int(first['n_not_ok'])} of {int(first['n_cells'])} cells of {name} have no result"
@@ -51,32 +52,39 @@ def answer(shown: Shown) -> Answer:
             certainty=f"See the cells that are not scored; {why}.",
             weakness="",
         )
-    value = with_interval(row["auc"], row["auc_lo"], row["auc_hi"])
-    kind = _unit(evidence)
-    n = int(row["n_slices"])
-    if is_unseen:
-        others = _tied(evidence, name)
-        is_clear = not others and row["auc_lo"] > 0.5
-        first_place = "is best" if is_clear else "has the highest mean AUC"
-        measure = "mean AUC " if is_clear else ""
-        shared = f"; {_count(len(others), 'other')} cannot be told apart from it" if others else ""
-        best = (
-            f"{name} {first_place} on {kind}s it was not trained on: {measure}{value} (95 % interval) over "
-            f"{n} unseen {kind}{'s' * (n != 1)}{shared}."
-        )
-    else:
-        best = (
-            f"Nobody can say which detector is best on unseen {kind}s: none is known to be unseen by any "
-            f"detector. {name} has the highest mean AUC over all {n} {kind}{'s' * (n != 1)}: {value} "
-            "(95 % interval)."
-        )
     return Answer(
         question=question,
-        best=best,
+        best=_best(evidence, summaries, row),
         certainty=" ".join(_certainty(evidence, name, row)),
         weakness=_weakness(evidence, name),
         detector=name,
     )
+
+
+def _best(evidence: Evidence, summaries: pd.DataFrame, row: pd.Series) -> str:
+    """Say which detector comes first, on what, and with which interval; "best" only where that is shown."""
+    name, kind, n = str(row["detector"]), _unit(evidence), int(row["n_slices"])
+    value = f"{with_interval(row['auc'], row['auc_lo'], row['auc_hi'])} (95 % interval)"
+    is_only = len(summaries) == 1
+    if not summaries["n_unseen"].iloc[0]:
+        why = (
+            f"no detector with unseen {kind}s is wholly scored"
+            if summaries["n_unseen"].any()
+            else f"no {kind} here is known to be unseen by {'it' if is_only else 'any detector'}"
+        )
+        asked = f"how {name} does" if is_only else "which detector is best"
+        has = "Its mean AUC is" if is_only else f"{name} has the highest mean AUC:"
+        over = f"all {n} {kind}s" if n > 1 else f"the one {kind} there is"
+        return f"Nobody can say {asked} on unseen {kind}s: {why}. {has} {value} over {over}."
+    others = _tied(evidence, name)
+    over = f"over {_count(n, f'unseen {kind}')}"
+    ground = f"on {kind}s it was not trained on"
+    if is_only:
+        return f"{name} reaches a mean AUC of {value} {ground}, {over}."
+    if not others and row["auc_lo"] > 0.5:
+        return f"{name} is best {ground}: mean AUC {value} {over}."
+    shared = f"; {_count(len(others), 'other')} cannot be told apart from it" if others else ""
+    return f"{name} has the highest mean AUC {ground}: {value} {over}{shared}."
 
 
 def _question(shown: Shown) -> str:

@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
@@ -86,7 +86,14 @@ class Section:
     command: str
 
 
-def report_page(folders: Sequence[Path], *, images: bool = True) -> str:
+class Page(NamedTuple):
+    """A report as text, and how many cells of its runs have no result."""
+
+    text: str
+    incomplete: int
+
+
+def report_page(folders: Sequence[Path], *, images: bool = True) -> Page:
     """Write the report of some runs as one HTML document, the same text each time.
 
     Args:
@@ -111,7 +118,7 @@ def report_page(folders: Sequence[Path], *, images: bool = True) -> str:
         ]  # fmt: skip
         text = _render(sections)
         if len(text.encode()) <= LARGEST:
-            return text
+            return Page(text, sum(run.report.incomplete for run in shown))
     raise BenchError(
         f"a report of {len(shown)} runs has {len(text.encode()) / 1e6:.1f} MB, more than "
         f"{LARGEST / 1e6:g}: give fewer runs, or --no-images"
