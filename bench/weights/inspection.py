@@ -150,7 +150,7 @@ def _advice(contents: Contents, sets: list[Part], fits: list[Candidate]) -> str:
         return "objects stand beside its weights: `bench weights convert` takes its tensors alone"
     if fits:
         return "score it with --detector, --weights and, without a card, --fake-logit as listed"
-    return "no known detector has these names and shapes: see `nearly`, or bring your own code"
+    return "no known detector has these names and shapes: see what is near, or bring your own code"
 
 
 def _same_network(fits: list[Candidate]) -> bool:

@@ -284,6 +284,14 @@ def test_verify_names_what_fails(cli, tmp_path, how, check):
     }
 
 
+def test_verify_names_the_key_that_is_missing_whatever_the_number_of_outputs(cli):
+    first = next(iter(RAW))
+    torch.save({key: value for key, value in RAW.items() if key != first}, "w.pth")
+    code, out, _ = cli("weights", "verify", "w.pth", "-d", "genimage-cnn")
+    assert code == 2
+    assert f"1 missing ({first})" in out
+
+
 def test_verify_holds_a_file_against_a_hash(cli, tmp_path):
     torch.save(RAW, "w.pth")
     right = hashlib.sha256((tmp_path / "w.pth").read_bytes()).hexdigest()
