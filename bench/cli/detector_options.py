@@ -103,6 +103,8 @@ def requests(
     rules = _single("--input", detectors, input_rule)
     kinds = _single("--output", detectors, output)
     bodies = _single("--backbone", detectors, backbone)
+    for name, text in rules.items():
+        _refuse_sizeless(name, text)
     for kind in kinds.values():
         check_choice("--output", kind, ("logit", "probability"))
     return tuple(
@@ -120,6 +122,23 @@ def requests(
         )
         for name in detectors
     )
+
+
+def _refuse_sizeless(name: str, text: str) -> None:
+    """Refuse an input rule without a size, which only the graph of an ONNX file could state.
+
+    Raises:
+        BenchError: If the rule has none, or one that means nothing.
+    """
+    from bench.protocol.input_rule import parse_input
+
+    rule = parse_input(text)
+    sized = "size" in rule.model_fields_set and rule.size is not None
+    if rule.fit == "native":
+        if sized:
+            raise BenchError(f"--input {text}: native keeps every image's size: leave the size out")
+    elif not sized and not name.lower().endswith(".onnx"):
+        raise BenchError(f"--input {text}: it has no size: say {rule.fit}(224, ...) in pixels")
 
 
 def _by_detector(

@@ -28,6 +28,7 @@ from detectors.card import (
     card_beside,
 )
 from detectors.network import Architecture
+from detectors.publication.method import Method
 from detectors.weights import file_sha256, load_strict, split_part, state_for
 from detectors.weights.leaf import Tree
 from detectors.weights.listing.contents import read_contents
@@ -45,8 +46,9 @@ class Conversion:
         name: What the card calls the detector; "" takes the new file's name.
         fake_logit: Which output means AI-generated; ``None`` takes what the architecture's paper states.
         input: Fields of the input rule that are not the architecture's, by name, as texts.
-        training_data: What the weights were trained on; ``None`` where unknown.
-        licence: Licence of the weights.
+        training_data: What the weights were trained on; ``None`` takes what a published method's paper
+            states, or else is unknown.
+        licence: Licence of the weights; ``unknown`` takes that of a published file.
         reference: Where they come from; "" takes the architecture's paper.
         key_map: Prefixes of the file's keys and what replaces them.
     """
@@ -79,15 +81,19 @@ def convert(request: Conversion) -> DetectorCard:
             f"nothing says which output of {request.source.name} means AI-generated: pass "
             "--fake-logit z|-z|z1-z0|z0-z1"
         )
+    origin = _origin(request.source)
+    published = _published(network_of, direction, str(origin["converted_from_sha256"]))
     card = DetectorCard(
         name=request.name or request.out.stem,
         arch=network_of.name,
         reference=request.reference or network_of.reference,
-        licence=request.licence,
+        licence=published.licence
+        if published is not None and request.licence == "unknown"
+        else request.licence,
         fake_logit=direction,
         input=input_of(network_of.input, request.input),
-        training_data=request.training_data,
-        training=_origin(request.source),
+        training_data=request.training_data or (published and published.training_data),
+        training=origin,
     )
     with user_errors():
         state = _state(request, network_of, card)
@@ -117,6 +123,11 @@ def _origin(source: Path) -> dict[str, Any]:
     with user_errors():
         read_contents(file)  # refuses a pipe, a folder or a page before it is hashed
         return {"converted_from": origin, "converted_from_sha256": file_sha256(file)}
+
+
+def _published(network_of: Architecture, direction: FakeLogit, sha256: str) -> DetectorCard | None:
+    """The card that a published method has for the file; ``None`` for what no paper published."""
+    return network_of.card(sha256, direction) if isinstance(network_of, Method) else None
 
 
 def _state(request: Conversion, network_of: Architecture, card: DetectorCard) -> dict[str, Tensor]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.errors import BenchError
+from bench.inference.detector import architecture
 from bench.weights.known import Candidate, candidates_of
 from detectors.errors import DetectorError
 from detectors.weights import file_sha256, split_part
@@ -117,8 +118,15 @@ def _fit(path: Path, candidate: Candidate, *, alone: bool) -> dict[str, Any]:
         "detector": candidate.detector,
         "outputs": candidate.outputs,
         "weights": file,
-        "fake_logit": _DIRECTIONS[candidate.outputs],
+        "fake_logit": _direction(candidate),
     } | ({"remark": candidate.remark} if candidate.remark else {})
+
+
+def _direction(candidate: Candidate) -> str:
+    """The direction that the detector's paper states, where it is of such a head; else all there are."""
+    possible = _DIRECTIONS[candidate.outputs]
+    stated = architecture(candidate.detector).fake_logit
+    return stated if stated is not None and stated in possible.split("|") else possible
 
 
 def _nearly(candidate: Candidate) -> dict[str, Any]:
@@ -150,7 +158,7 @@ def _advice(contents: Contents, sets: list[Part], fits: list[Candidate]) -> str:
         return "objects stand beside its weights: `bench weights convert` takes its tensors alone"
     if fits:
         return "score it with --detector, --weights and, without a card, --fake-logit as listed"
-    return "no known detector has these names and shapes: see `nearly`, or bring your own code"
+    return "no known detector has these names and shapes: see what is near, or bring your own code"
 
 
 def _same_network(fits: list[Candidate]) -> bool:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import torch
+from torch import Tensor, nn
 
 from bench.errors import BenchError
 from bench.inference.detector import architecture
@@ -16,6 +17,7 @@ from bench.weights.inspection import user_errors
 from detectors.card import DetectorCard, card_beside, read_card
 from detectors.errors import DetectorError, WeightsError
 from detectors.network import Architecture
+from detectors.publication.facts import Publication
 from detectors.weights import (
     file_sha256,
     load_strict,
@@ -170,16 +172,33 @@ def _card(path: Path, named: Architecture | None) -> tuple[DetectorCard | None, 
 def _fits(named: Architecture, file: Path, part: str, card: DetectorCard | None) -> str:
     reference = card.weights if card else None
     part = part or (reference.part if reference else "")
-    key_map = reference.key_map if reference else {}
-    side = card.input.size if card else named.input.size
+    publication: Publication | None = getattr(named, "publication", None)
+    published = {} if publication is None else publication.key_map
+    key_map = (reference.key_map if reference else {}) or published
+    side = (card.input if card else named.input).network_input
     errors: list[DetectorError] = []
     for outputs in (card.outputs,) if card else (1, 2):
         network = named.network(outputs, side)
         try:
             state = read_state_for(network, file, part=part, key_map=key_map)
+            apart = _published_apart(publication, state)
+            if apart:
+                # Without it the network's keys are those of the published file.
+                network.set_submodule(apart, nn.Identity())
+                state = read_state_for(network, file, part=part, key_map=key_map)
             load_strict(network, state, file.name)
         except DetectorError as error:
             errors.append(error)
         else:
-            return f"{named.name} with {outputs} output{'s' if outputs > 1 else ''}, strictly"
-    raise errors[-1]
+            rest = f"; its {apart} comes from other files, which were not asked" if apart else ""
+            return f"{named.name} with {outputs} output{'s' if outputs > 1 else ''}, strictly{rest}"
+    # A head of the other number of outputs always has another shape: what else does not fit says more.
+    raise min(errors, key=lambda error: "the network needs" in str(error))
+
+
+def _published_apart(publication: Publication | None, state: Mapping[str, Tensor]) -> str:
+    """Name the part of a published network that its file leaves out; "" where it holds all."""
+    inside = publication and (publication.backbone or publication.beside)
+    if not inside or any(key.startswith(f"{inside.module}.") for key in state):
+        return ""
+    return inside.module

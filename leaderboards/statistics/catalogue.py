@@ -212,30 +212,31 @@ CATALOGUE: tuple[Metric, ...] = (
     # The classes' recalls once more, under the names that papers since 2025 print (R.Acc, F.Acc).
     Metric(
         name="real_accuracy", title="Real accuracy", formula="TN / n_real",
-        measure=measures.real_recall, interval=True, tables=("verdicts",),
+        measure=measures.real_recall, interval=True, tables=("verdicts", "model index"),
         influence=_share_of("real_recall"), statistic=bootstrap.weighted_real_recall,
     ),
     Metric(
         name="fake_accuracy", title="Fake accuracy", formula="TP / n_fake",
-        measure=measures.fake_recall, interval=True, tables=("verdicts",),
+        measure=measures.fake_recall, interval=True, tables=("verdicts", "model index"),
         influence=_share_of("fake_recall"), statistic=bootstrap.weighted_recall,
     ),
     Metric(
         name="mcc", title="MCC", short="MCC",
         formula="(TP TN - FP FN) / sqrt((TP + FP) (TP + FN) (TN + FP) (TN + FN))",
-        measure=measures.matthews_correlation, bounds=(-1.0, 1.0), tables=("verdicts",),
+        measure=measures.matthews_correlation, bounds=(-1.0, 1.0),
+        tables=("verdicts", "model index"),
     ),
     Metric(
         name="pd_at_10_far", title="Pd at 10% FAR", short="Pd at 10% FAR",
         formula="TPR at the least threshold of FPR <= 0.1",
         measure=measures.pd_at_10_far, interval=True, needs_threshold=False,
-        tables=("working points",), statistic=bootstrap.weighted_tpr_at(0.1),
+        tables=("working points", "model index"), statistic=bootstrap.weighted_tpr_at(0.1),
     ),
     Metric(
         name="balanced_nll", title="Balanced NLL", short="balanced NLL",
         formula="(mean over fakes of ln(1 + e^-logit) + mean over reals of ln(1 + e^logit)) / 2",
         measure=measures.balanced_nll, bounds=(0.0, math.inf), larger_is_better=False,
-        needs_threshold=False, tables=("working points",),
+        needs_threshold=False, tables=("working points", "model index"),
     ),
     Metric(
         name="balanced_ece", title="Balanced ECE", short="balanced ECE",

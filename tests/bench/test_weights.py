@@ -137,6 +137,23 @@ def test_a_converted_file_scores_without_any_flag_as_the_original_does(cli, tmp_
     assert {check["outcome"] for check in json.loads(out)["checks"]} == {"ok"}
 
 
+def test_a_published_file_keeps_its_direction_and_what_it_saw(cli, tmp_path):
+    torch.save(registry.detectors()["tiny-ladeda"].build(1).state_dict(), "published.pth")
+    text = cli("weights", "inspect", "published.pth")[1]
+    assert "--detector tiny-ladeda --weights published.pth --fake-logit z\n" in text
+    code, _, err = cli(
+        "weights", "convert", "published.pth", "-d", "tiny-ladeda", "-o", "new.safetensors"
+    )
+    assert code == 0, err
+    card = json.loads((tmp_path / "new.json").read_text())
+    assert card["training_data"]["dataset"] == "WildRF (Reddit)"
+    assert card["licence"] == "LicenseRef-Yissum-Software-Research"
+    said = ("--dataset", "mine", "--licence", "MIT", "-o", "own.safetensors")
+    assert cli("weights", "convert", "published.pth", "-d", "tiny-ladeda", *said)[0] == 0
+    card = json.loads((tmp_path / "own.json").read_text())
+    assert (card["training_data"]["dataset"], card["licence"]) == ("mine", "MIT")
+
+
 def test_a_card_may_name_a_network_of_timm_s(cli, tmp_path):
     import timm
 
@@ -282,6 +299,14 @@ def test_verify_names_what_fails(cli, tmp_path, how, check):
         "card",
         "fits",
     }
+
+
+def test_verify_names_the_key_that_is_missing_whatever_the_number_of_outputs(cli):
+    first = next(iter(RAW))
+    torch.save({key: value for key, value in RAW.items() if key != first}, "w.pth")
+    code, out, _ = cli("weights", "verify", "w.pth", "-d", "genimage-cnn")
+    assert code == 2
+    assert f"1 missing ({first})" in out
 
 
 def test_verify_holds_a_file_against_a_hash(cli, tmp_path):

@@ -120,6 +120,19 @@ def test_hugging_face_files_are_yaml_that_says_the_numbers(board):
         assert model["name"] == name
         assert [r["dataset"]["config"] for r in model["results"]] == sorted(HOSTILE)
         assert model["results"][0]["metrics"][0]["type"] == "auc"
+        row = own[own["generator"] == model["results"][0]["dataset"]["config"]].iloc[0]
+        said = {m["type"]: (m["name"], m["value"]) for m in model["results"][0]["metrics"]}
+        for column, title in {
+            "real_accuracy": "Real accuracy",
+            "fake_accuracy": "Fake accuracy",
+            "mcc": "MCC",
+            "balanced_nll": "Balanced NLL",
+            "pd_at_10_far": "Pd at 10% FAR",
+        }.items():
+            if np.isfinite(row[column]):
+                assert said[column] == (title, pytest.approx(row[column], abs=1e-6))
+            else:
+                assert column not in said
 
 
 def test_no_mean_is_reported_where_a_cell_is_missing(board):

@@ -11,6 +11,7 @@ from safetensors.torch import save_file
 
 from bench.errors import BenchError
 from bench.inference.detector import DetectorRequest, architecture, resolve
+from bench.weights.verification import verify
 from detectors.card import DetectorCard, InputSpec
 from detectors.published.universalfakedetect import DETECTORS
 
@@ -180,6 +181,17 @@ def test_a_card_beside_the_head_holds_with_a_backbone_too(bodies, tmp_path):
         path.write_text(json.dumps(said | {"weights": {name: "0" * 64}}))
         with pytest.raises(BenchError, match=f"is the card of another file than .*: its {name}"):
             probe(weights, bodies["timm"], fake_logit=None)
+
+
+def test_a_head_alone_is_verified_as_what_it_is(tmp_path):
+    weights, state = head(tmp_path, PROJECTED)
+    fits = verify(weights, detector=f"probe/{TINY}")[-1]
+    assert (fits.check, fits.outcome) == ("fits", "ok")
+    assert "its backbone comes from other files" in fits.detail
+    torch.save({"weight": state["weight"]}, weights)
+    fits = verify(weights, detector=f"probe/{TINY}")[-1]
+    assert fits.outcome == "failed"
+    assert "1 missing (fc.bias)" in fits.detail
 
 
 def test_what_a_probe_lacks_is_said(bodies, tmp_path):
