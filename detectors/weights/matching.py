@@ -20,6 +20,8 @@ _VERDICTS: tuple[Verdict, ...] = ("fits", "fits renamed", "another head", "other
 _MOST_RENAMES = 6
 # Below this share of equal tensors two networks have nothing to do with each other.
 _NEAR = 0.5
+# Fewer tensors, as those of a linear layer alone, are in every network: only their exact sizes tell.
+_TELLING = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,8 @@ def matches(tree: Tree, network: Shapes) -> list[Match]:
     """
     by_name = [part for part in candidates(tree) if part.leaves.keys() == network.keys()]
     listed = [_same_names(part, network) for part in distinct(by_name)]
+    if len(network) < _TELLING:
+        return [match for match in listed if match.verdict == "fits"]
     if not listed:
         listed = [m for part in weight_sets(tree) if (m := _other_names(part, network)) is not None]
     return sorted(listed, key=lambda match: (_VERDICTS.index(match.verdict), -match.share))

@@ -6,6 +6,7 @@ import re
 import warnings
 import zipfile
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -21,6 +22,13 @@ _DEEPEST = 8
 _SAVE_AGAIN = "save it again with `torch.save(network.state_dict(), FILE)` or as safetensors"
 
 
+@dataclass(frozen=True, slots=True)
+class _Listed:
+    """A checkpoint that was listed, not loaded: its tensors are read where they are used."""
+
+    tree: Tree
+
+
 def read_torch(path: Path, size: int, max_bytes: int) -> Tree:
     """List the tensors of a checkpoint.
 
@@ -33,6 +41,8 @@ def read_torch(path: Path, size: int, max_bytes: int) -> Tree:
         WeightsError: If it is damaged, too large, of another kind, or only code could restore it.
     """
     loaded = _loaded(path, size, max_bytes)
+    if isinstance(loaded, _Listed):
+        return loaded.tree
     if not isinstance(loaded, Mapping):
         raise WeightsError(
             f"{path} holds a {type(loaded).__name__}, not a state dict: {_SAVE_AGAIN}"
@@ -53,7 +63,8 @@ def read_single(path: Path, size: int, max_bytes: int) -> Tensor:
     """
     loaded = _loaded(path, size, max_bytes)
     if not isinstance(loaded, Tensor):
-        raise WeightsError(f"{path} holds a {type(loaded).__name__}, not a tensor: fetch it again")
+        kind = "state dict" if isinstance(loaded, _Listed) else type(loaded).__name__
+        raise WeightsError(f"{path} holds a {kind}, not a tensor: fetch it again")
     return loaded
 
 
@@ -67,9 +78,9 @@ def _loaded(path: Path, size: int, max_bytes: int) -> object:
             # Explicit: an environment variable disarms torch's default, never the argument.
             loaded: object = torch.load(path, map_location="cpu", weights_only=True, mmap=in_place)
     except Exception as error:  # torch raises half a dozen kinds, one of them without a message
-        listed = _listed(path)
-        if listed is not None:
-            return listed
+        tree = _listed(path)
+        if tree is not None:
+            return _Listed(tree)
         raise WeightsError(
             f"{path} cannot be read as plain weights ({_reason(path, error)}): {_SAVE_AGAIN}"
         ) from error
