@@ -9,7 +9,7 @@ from detectors.publication.facts import Publication
 from detectors.publication.method import Method
 from detectors.publication.tables import aigibench
 from detectors.published.residuals import diagonal_gradient, resampling_residual
-from detectors.published.resnet import BLOCKS, EXPANSION, WIDTHS
+from detectors.published.resnet import BLOCKS, EXPANSION, WIDTHS, Bottleneck
 
 REFERENCE = "Cavia et al. 2024, arXiv:2406.09398"
 URL = "https://github.com/barcavia/RealTime-DeepfakeDetection-in-the-RealWorld"
@@ -20,39 +20,6 @@ TWO_FILES = (
     "The same network is published twice, trained on WildRF and on ForenSynths (progan): the card is of "
     "the first, so nothing counts as unseen."
 )
-
-
-class PatchBottleneck(nn.Module):
-    """A bottleneck without padding: its maps shrink, and its shortcut is cropped to them.
-
-    Source: Brendel and Bethge 2019, arXiv:1904.00760 (BagNet).
-    """
-
-    def __init__(self, inputs: int, width: int, *, kernel: int, stride: int) -> None:
-        super().__init__()
-        outputs = width * EXPANSION
-        self.conv1 = nn.Conv2d(inputs, width, 1, bias=False)
-        self.bn1 = nn.BatchNorm2d(width)
-        self.conv2 = nn.Conv2d(width, width, kernel, stride=stride, bias=False)
-        self.bn2 = nn.BatchNorm2d(width)
-        self.conv3 = nn.Conv2d(width, outputs, 1, bias=False)
-        self.bn3 = nn.BatchNorm2d(outputs)
-        self.relu = nn.ReLU()
-        self.downsample: nn.Module | None = None
-        if stride != 1 or inputs != outputs:
-            self.downsample = nn.Sequential(
-                nn.Conv2d(inputs, outputs, 1, stride=stride, bias=False), nn.BatchNorm2d(outputs)
-            )
-
-    def forward(self, maps: Tensor) -> Tensor:
-        """Map (N, inputs, h, w) to (N, 4 width, about h / stride, about w / stride)."""
-        branch = self.relu(self.bn1(self.conv1(maps)))
-        branch = self.relu(self.bn2(self.conv2(branch)))
-        branch = self.bn3(self.conv3(branch))
-        shortcut = maps if self.downsample is None else self.downsample(maps)
-        height, width = branch.shape[-2:]
-        out: Tensor = self.relu(branch + shortcut[..., :height, :width])
-        return out
 
 
 class LaDeDa(nn.Module):
@@ -72,11 +39,9 @@ class LaDeDa(nn.Module):
         inputs = 64
         stages = zip(WIDTHS, BLOCKS, (3, 3, 1, 1), (2, 2, 2, 1), strict=True)
         for number, (width, blocks, kernel, stride) in enumerate(stages, start=1):
-            layers = [PatchBottleneck(inputs, width, kernel=kernel, stride=stride)]
+            layers = [Bottleneck(inputs, width, stride, kernel=kernel, padding=0)]
             inputs = width * EXPANSION
-            layers += [
-                PatchBottleneck(inputs, width, kernel=1, stride=1) for _ in range(blocks - 1)
-            ]
+            layers += [Bottleneck(inputs, width, kernel=1, padding=0) for _ in range(blocks - 1)]
             self.add_module(f"layer{number}", nn.Sequential(*layers))
         self.fc = nn.Linear(inputs, outputs)
 

@@ -14,12 +14,14 @@ class Bottleneck(nn.Module):
     The stride is that of the 3x3 convolution. Source: He et al. 2016, arXiv:1512.03385, figure 5.
     """
 
-    def __init__(self, inputs: int, width: int, stride: int = 1) -> None:
+    def __init__(
+        self, inputs: int, width: int, stride: int = 1, *, kernel: int = 3, padding: int = 1
+    ) -> None:
         super().__init__()
         outputs = width * EXPANSION
         self.conv1 = nn.Conv2d(inputs, width, 1, bias=False)
         self.bn1 = nn.BatchNorm2d(width)
-        self.conv2 = nn.Conv2d(width, width, 3, stride=stride, padding=1, bias=False)
+        self.conv2 = nn.Conv2d(width, width, kernel, stride=stride, padding=padding, bias=False)
         self.bn2 = nn.BatchNorm2d(width)
         self.conv3 = nn.Conv2d(width, outputs, 1, bias=False)
         self.bn3 = nn.BatchNorm2d(outputs)
@@ -36,7 +38,9 @@ class Bottleneck(nn.Module):
         branch = self.relu(self.bn2(self.conv2(branch)))
         branch = self.bn3(self.conv3(branch))
         shortcut = maps if self.downsample is None else self.downsample(maps)
-        out: Tensor = self.relu(branch + shortcut)
+        # Without padding the branch shrinks, and the shortcut is cropped to it (BagNet, arXiv:1904.00760).
+        height, width = branch.shape[-2:]
+        out: Tensor = self.relu(branch + shortcut[..., :height, :width])
         return out
 
 

@@ -16,7 +16,6 @@ from leaderboards.statistics.paired import (
     Difference,
     Influence,
     auc_influence,
-    cluster_codes,
     difference,
     mean_influence,
     share_influence,
@@ -24,7 +23,7 @@ from leaderboards.statistics.paired import (
 from leaderboards.statistics.thresholds import called_fake
 from leaderboards.tables.cells import CLEAN, RAW, ScoreColumn, cell_state
 from leaderboards.tables.means import board_basis
-from leaderboards.tables.slicing import Slice
+from leaderboards.tables.slicing import Slice, clusters_of
 
 METRICS: Final = ("auc", "accuracy")
 # The row of a detector's mean over all its conditions but the clean one.
@@ -61,11 +60,7 @@ def condition_means(
         are two conditions beside clean or more, all scored. A drop is clean minus condition over the same
         slices. nan where a cell is not scored or the metric undefined.
     """
-    groups, contents = (
-        list(samples[name]) if name in samples.columns else [""] * len(samples)
-        for name in ("group", "sha256")
-    )
-    clusters = cluster_codes(groups, contents)
+    clusters = clusters_of(samples)
     records: list[dict[str, Any]] = []
     for detector in dict.fromkeys(column.detector for column in columns):
         basis = board_basis(rows, detector)

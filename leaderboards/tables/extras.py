@@ -11,13 +11,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from leaderboards.statistics.intervals import wilson
 from leaderboards.statistics.paired import (
     Influence,
     auc_influence,
-    cluster_codes,
     difference,
     mean_influence,
 )
@@ -28,7 +26,7 @@ from leaderboards.tables.further.equalised import EQUALISED_COLUMNS, equalised
 from leaderboards.tables.further.source_auc import SOURCE_AUC_COLUMNS, source_auc
 from leaderboards.tables.means import main_rows, mean_basis
 from leaderboards.tables.seen import SeenBy
-from leaderboards.tables.slicing import Slice, pool
+from leaderboards.tables.slicing import Slice, clusters_of, pool
 
 SOURCE_COLUMNS = (
     "detector", "source", "control", "n", "false_positives", "fpr", "fpr_lo", "fpr_hi",
@@ -97,15 +95,6 @@ def extras(
     )
 
 
-def _clusters(samples: pd.DataFrame) -> NDArray[np.int64] | None:
-    """Code images of one group, or of equal bytes, alike."""
-    groups, contents = (
-        list(samples[name]) if name in samples.columns else [""] * len(samples)
-        for name in ("group", "sha256")
-    )
-    return cluster_codes(groups, contents)
-
-
 def headline_influence(
     samples: pd.DataFrame, cuts: Sequence[Slice], column: ScoreColumn, rows: pd.DataFrame
 ) -> Influence | None:
@@ -135,7 +124,7 @@ def _ranks(
 ) -> dict[str, int]:
     names = list(dict.fromkeys(rows["detector"]))
     ranked = [name for name in names if name in means]
-    clusters = _clusters(samples)
+    clusters = clusters_of(samples)
     pairs = [(i, j) for i in range(len(ranked)) for j in range(i)]
     tests = [difference(means[ranked[i]], means[ranked[j]], clusters) for i, j in pairs]
     p = np.ones((len(ranked), len(ranked)))

@@ -10,6 +10,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from leaderboards.statistics.paired import cluster_codes
+
 Axis = Literal["generator", "domain"]
 
 POOLED = "all"
@@ -177,6 +179,22 @@ def column_slices(
         )
         pieces.append(replace(piece, column=column))
     return pieces
+
+
+def clusters_of(samples: pd.DataFrame) -> NDArray[np.int64] | None:
+    """Code images of one group, or of equal bytes, alike: they are not independent.
+
+    Args:
+        samples: Columns ``group`` and ``sha256``, where there are any.
+
+    Returns:
+        (n,) codes from ``cluster_codes``; None where every image stands alone.
+    """
+    groups, contents = (
+        list(samples[name]) if name in samples.columns else [""] * len(samples)
+        for name in ("group", "sha256")
+    )
+    return cluster_codes(groups, contents)
 
 
 def pool(samples: pd.DataFrame, cuts: Sequence[Slice]) -> Slice:

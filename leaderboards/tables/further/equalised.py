@@ -13,13 +13,12 @@ from numpy.typing import NDArray
 from leaderboards.statistics.paired import (
     Influence,
     auc_influence,
-    cluster_codes,
     difference,
     mean_influence,
 )
 from leaderboards.tables.cells import CLEAN, RAW, ScoreColumn, cell_state
 from leaderboards.tables.means import board_basis, slice_name
-from leaderboards.tables.slicing import Slice
+from leaderboards.tables.slicing import Slice, clusters_of
 
 EQUALISED_COLUMNS = (
     "detector", "slice", "raw", "equalised", "difference", "difference_lo", "difference_hi", "p",
@@ -46,12 +45,7 @@ def equalised(
         owed a part of its AUC to what the chain took away.
     """
     raw = {column.detector: column for column in columns if column.condition == RAW}
-    clusters = cluster_codes(
-        *(
-            list(samples[name]) if name in samples.columns else [""] * len(samples)
-            for name in ("group", "sha256")
-        )
-    )
+    clusters = clusters_of(samples)
     records: list[dict[str, Any]] = []
     for column in columns:
         if column.condition != CLEAN or column.detector not in raw:

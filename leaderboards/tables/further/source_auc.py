@@ -13,13 +13,12 @@ from leaderboards.statistics.intervals import Delong, auc_interval
 from leaderboards.statistics.paired import (
     Influence,
     auc_influence,
-    cluster_codes,
     mean_influence,
     variance_of,
 )
 from leaderboards.tables.cells import CLEAN, ScoreColumn, cell_state
 from leaderboards.tables.means import board_basis
-from leaderboards.tables.slicing import Slice
+from leaderboards.tables.slicing import Slice, clusters_of
 
 SOURCE_AUC_COLUMNS = (
     "detector", "source", "control", "n_real", "n_fake", "auc", "auc_lo", "auc_hi",
@@ -50,12 +49,7 @@ def source_auc(
     sources = samples["generator"].to_numpy()
     names = sorted(set(sources[real]))
     records: list[dict[str, Any]] = []
-    clusters = cluster_codes(
-        *(
-            list(samples[name]) if name in samples.columns else [""] * len(samples)
-            for name in ("group", "sha256")
-        )
-    )
+    clusters = clusters_of(samples)
     for column in columns if len(names) > 1 else ():
         if column.condition != CLEAN:
             continue
