@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
+import signal
+import threading
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import lightning.pytorch as pl
@@ -112,6 +115,43 @@ class Finite(pl.Callback):
                 f"the loss is not finite at step {trainer.global_step} (epoch {pl_module.current_epoch + 1}, "
                 f"learning rate {lr:g}): train with a lower --lr, or with --clip 1"
             )
+
+
+class Interruptible(pl.Callback):
+    """End at the next step where Ctrl-C was lost: Python drops what is raised while it destroys an object."""
+
+    def __init__(self) -> None:
+        self._interrupted = False
+
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Remember a Ctrl-C from here on, where nobody else has a use for it."""
+        del trainer, pl_module
+        in_main = threading.current_thread() is threading.main_thread()
+        if in_main and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+            signal.signal(signal.SIGINT, self._interrupt)
+
+    def on_train_batch_start(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, *args: Any
+    ) -> None:
+        """End the training where a person has asked for it and it goes on.
+
+        Raises:
+            KeyboardInterrupt: If Ctrl-C came, and was lost.
+        """
+        del trainer, pl_module, args
+        if self._interrupted:
+            raise KeyboardInterrupt
+
+    def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Leave Ctrl-C as it was."""
+        del trainer, pl_module, stage
+        if signal.getsignal(signal.SIGINT) == self._interrupt:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    def _interrupt(self, number: int, frame: FrameType | None) -> None:
+        del number, frame
+        self._interrupted = True
+        raise KeyboardInterrupt
 
 
 def _rank(epoch: Epoch) -> tuple[float, float]:

@@ -74,7 +74,13 @@ def is_first_process() -> bool:
 
 def _fit(plan: TrainingPlan, progress: Progress) -> Keeper:
     """Train the plan's network epoch by epoch, from its checkpoint where there is one."""
-    from bench.training.callbacks import LAST, Finite, Keeper, Ticker  # noqa: PLC0415
+    from bench.training.callbacks import (  # noqa: PLC0415
+        LAST,
+        Finite,
+        Interruptible,
+        Keeper,
+        Ticker,
+    )
     from bench.training.module import Training  # noqa: PLC0415
 
     settings = plan.settings
@@ -92,7 +98,7 @@ def _fit(plan: TrainingPlan, progress: Progress) -> Keeper:
         return keeper
     with quiet_lightning():
         ticker = Ticker(progress, plan.name, steps, settings.epochs)
-        trainer = make_trainer(plan, [keeper, ticker, Finite()])
+        trainer = make_trainer(plan, [keeper, ticker, Finite(), Interruptible()])
         share = {"rank": trainer.global_rank, "world": trainer.world_size}
         try:
             trainer.fit(

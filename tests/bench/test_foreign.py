@@ -311,7 +311,10 @@ def test_a_file_read_while_scoring_whose_path_no_value_holds_is_not_stored(
         ("files = ['nope.bin']", "Own: files names 'nope.bin', and there is no such file"),
         ("files = 'w.bin'", r"Own: files is the text 'w.bin': make it a list"),
         ("def identity(self): return 5", r"Own: identity\(\) returned 5: return a text"),
-        ("def identity(self): raise RuntimeError('no')", r"Own: identity failed \(RuntimeError: no\)"),
+        (
+            "def identity(self): raise RuntimeError('no')",
+            r"Own: identity failed \(RuntimeError: no\)",
+        ),
         ("def identity(self): raise SystemExit(0)", "identity ended with SystemExit"),
         ("def to(self, device): raise RuntimeError('no')", r"Own: to failed \(RuntimeError: no\)"),
         ("def fold(self): raise RuntimeError('no')", r"Own: fold failed \(RuntimeError: no\)"),

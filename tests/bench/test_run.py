@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import io
 import json
 import os
@@ -21,6 +22,7 @@ from bench.errors import BenchError, OutputError
 from bench.protocol.suite import Suite
 from bench.results.board import report
 from bench.store import units as planning
+from leaderboards import Board
 
 SUITE = Suite(
     name="mini",
@@ -241,11 +243,25 @@ def test_an_unwritable_place_is_refused_before_any_work(tree, toy, tmp_path):
         bench.run(toy(), suite="cross-generator", data=tree, out=tmp_path / "file" / "out")
 
 
-def test_a_board_that_cannot_be_written_says_so_and_the_scores_are_kept(tree, toy, tmp_path):
+def test_a_board_that_could_not_be_written_is_refused_before_anything_is_scored(
+    tree, toy, tmp_path
+):
     (tmp_path / "out" / "leaderboard.md").mkdir(parents=True)
     with pytest.raises(OutputError, match="choose another place"):
         bench.run(toy(), suite="cross-generator", data=tree, out=tmp_path / "out")
-    (tmp_path / "out" / "leaderboard.md").rmdir()
+    assert not list((tmp_path / "out").rglob("*.parquet"))
+
+
+def test_a_board_that_cannot_be_written_says_so_and_the_scores_are_kept(
+    tree, toy, tmp_path, monkeypatch
+):
+    def full(board, folder):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Board, "write", full)
+        with pytest.raises(OutputError):
+            bench.run(toy(), suite="cross-generator", data=tree, out=tmp_path / "out")
     again = bench.run(toy(), suite="cross-generator", data=tree, out=tmp_path / "out")
     assert (again.counts.decoded, again.counts.scored) == (0, 0)
 

@@ -66,6 +66,28 @@ def test_ctrl_c_says_how_to_go_on(cifake, tmp_path, bench):
     assert "run the same command to go on" in said
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_ctrl_c_that_python_drops_ends_the_training_at_the_next_step():
+    from bench.training.callbacks import Interruptible
+
+    callback = Interruptible()
+
+    class Dying:
+        def __del__(self):
+            signal.raise_signal(signal.SIGINT)
+
+    callback.on_fit_start(None, None)
+    try:
+        callback.on_train_batch_start(None, None)
+        objects = [Dying()]
+        objects.clear()  # what its end raises is dropped
+        with pytest.raises(KeyboardInterrupt):
+            callback.on_train_batch_start(None, None)
+    finally:
+        callback.teardown(None, None, "fit")
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
 @pytest.mark.parametrize("change", [("--lr", "0.1"), ("--seed", "4")])
 def test_a_folder_begun_with_other_settings_is_not_gone_on_with(cifake, tmp_path, change):
     from typer.testing import CliRunner
