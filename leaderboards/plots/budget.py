@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from leaderboards.plots.curves import Axis, draw_curves
+from leaderboards.plots.curves import Axis, curve_table, draw_curves
 from leaderboards.plots.evidence import Evidence, Plot
 from leaderboards.tables.cells import CLEAN
 
@@ -33,9 +33,7 @@ def budget_rows(evidence: Evidence) -> pd.DataFrame:
             part = evidence.means[evidence.means["condition"] == condition]
             eps = 0.0 if condition == CLEAN else facts[condition].eps
             parts.append(part.assign(family=family, norm=facts[members[0]].norm, eps=eps))
-    table = pd.concat(parts) if parts else pd.DataFrame(columns=list(_COLUMNS))
-    table = table[table["accuracy"].notna()] if len(table) else table
-    return table.reindex(columns=list(_COLUMNS)).reset_index(drop=True)
+    return curve_table(parts, _COLUMNS, "accuracy")
 
 
 def draw_budget(rows: pd.DataFrame, width: float) -> Figure:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -18,6 +19,19 @@ class Axis(NamedTuple):
 
     column: str
     title: str
+
+
+def curve_table(parts: Sequence[pd.DataFrame], columns: Sequence[str], value: str) -> pd.DataFrame:
+    """Put the points of all curves in one table, without those that have no value.
+
+    Args:
+        parts: Points, a frame a place on the axis.
+        columns: The table's columns, in order.
+        value: The column that must be defined.
+    """
+    table = pd.concat(parts) if parts else pd.DataFrame(columns=list(columns))
+    table = table[table[value].notna()] if len(table) else table
+    return table.reindex(columns=list(columns)).reset_index(drop=True)
 
 
 def draw_curves(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from leaderboards.plots.curves import Axis, draw_curves
+from leaderboards.plots.curves import Axis, curve_table, draw_curves
 from leaderboards.plots.evidence import Evidence, Plot
 from leaderboards.tables.cells import CLEAN
 from leaderboards.tables.severity import severity_series
@@ -29,9 +29,7 @@ def severity_rows(evidence: Evidence) -> pd.DataFrame:
         for strength, condition in enumerate([CLEAN, *members]):
             part = evidence.means[evidence.means["condition"] == condition]
             parts.append(part.assign(family=family, strength=strength))
-    table = pd.concat(parts) if parts else pd.DataFrame(columns=list(_COLUMNS))
-    table = table[table["auc"].notna()] if len(table) else table
-    return table.reindex(columns=list(_COLUMNS)).reset_index(drop=True)
+    return curve_table(parts, _COLUMNS, "auc")
 
 
 def draw_severity(rows: pd.DataFrame, width: float) -> Figure:
