@@ -6,9 +6,10 @@ import csv
 import io
 import signal
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, Self
 
 import lightning.pytorch as pl
 import torch
@@ -118,17 +119,29 @@ class Finite(pl.Callback):
 
 
 class Interruptible(pl.Callback):
-    """End at the next step where Ctrl-C was lost: Python drops what is raised while it destroys an object."""
+    """End at the next step where Ctrl-C was lost: Python drops what is raised while it destroys an object.
+
+    Whoever took Ctrl-C before is asked first, and has it again afterwards: an interrupted training leaves
+    it ignored otherwise, which would keep a notebook from ever being interrupted again.
+    """
 
     def __init__(self) -> None:
         self._interrupted = False
+        self._before: Callable[[int, FrameType | None], object] | None = None
 
-    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Remember a Ctrl-C from here on, where nobody else has a use for it."""
-        del trainer, pl_module
-        in_main = threading.current_thread() is threading.main_thread()
-        if in_main and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+    def __enter__(self) -> Self:
+        """Remember a Ctrl-C from here on, unless the process is one that ignores it."""
+        before = signal.getsignal(signal.SIGINT)
+        if threading.current_thread() is threading.main_thread() and callable(before):
+            self._before = before
             signal.signal(signal.SIGINT, self._interrupt)
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        """Leave Ctrl-C as it was."""
+        if self._before is not None:
+            signal.signal(signal.SIGINT, self._before)
+            self._before = None
 
     def on_train_batch_start(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, *args: Any
@@ -142,16 +155,10 @@ class Interruptible(pl.Callback):
         if self._interrupted:
             raise KeyboardInterrupt
 
-    def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """Leave Ctrl-C as it was."""
-        del trainer, pl_module, stage
-        if signal.getsignal(signal.SIGINT) == self._interrupt:
-            signal.signal(signal.SIGINT, signal.default_int_handler)
-
     def _interrupt(self, number: int, frame: FrameType | None) -> None:
-        del number, frame
         self._interrupted = True
-        raise KeyboardInterrupt
+        if self._before is not None:
+            self._before(number, frame)
 
 
 def _rank(epoch: Epoch) -> tuple[float, float]:

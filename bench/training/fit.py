@@ -96,9 +96,9 @@ def _fit(plan: TrainingPlan, progress: Progress) -> Keeper:
         module.history = list(keeper.history)
     if keeper.history and (keeper.worn_out or len(keeper.history) >= settings.epochs):
         return keeper
-    with quiet_lightning():
+    with quiet_lightning(), Interruptible() as interruptible:
         ticker = Ticker(progress, plan.name, steps, settings.epochs)
-        trainer = make_trainer(plan, [keeper, ticker, Finite(), Interruptible()])
+        trainer = make_trainer(plan, [keeper, ticker, Finite(), interruptible])
         share = {"rank": trainer.global_rank, "world": trainer.world_size}
         try:
             trainer.fit(

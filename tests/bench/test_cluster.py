@@ -410,7 +410,11 @@ def test_jobs_of_slurm_score_the_same_bytes(tree, toys, tmp_path, monkeypatch):
         f'log_directory = "{tmp_path}"\nlocal_directory = "{tmp_path}"\n'
     )
     bench.run(toys("Toy"), suite=MINI, data=tree, out=tmp_path / "here")
+    for name in [name for name in sys.modules if name.startswith("dask_jobqueue")]:
+        monkeypatch.delitem(sys.modules, name)  # imported, it takes Ctrl-C for itself
+    handler = signal.getsignal(signal.SIGINT)
     bench.run(toys("Toy"), suite=MINI, data=tree, out=tmp_path / "there", cluster=str(path))
+    assert signal.getsignal(signal.SIGINT) is handler
     assert contents(tmp_path / "there") == contents(tmp_path / "here")
     script = (tmp_path / "job.sh").read_text()
     for line in (

@@ -100,7 +100,8 @@ def test_a_stop_says_what_is_kept(capsys, number, code):
 
 def test_a_second_ctrl_c_ends_at_once():
     code = (
-        "import threading, time\n"
+        "import signal, threading, time\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a CI in the background ignores it
         "from bench.cli.signals import stoppable\n"
         "with stoppable('all is kept'):\n"
         "    try:\n"

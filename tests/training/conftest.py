@@ -64,6 +64,13 @@ def cifake(lay) -> Path:
     )
 
 
+# A CI that was started in the background ignores Ctrl-C, and so would what it starts.
+MAIN = (
+    "import runpy, signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    "runpy.run_module('bench', run_name='__main__', alter_sys=True)"
+)
+
+
 @pytest.fixture
 def bench(monkeypatch) -> Callable[..., subprocess.Popen]:
     """bench(*words) -> the command started in a process of its own, one thread."""
@@ -71,7 +78,7 @@ def bench(monkeypatch) -> Callable[..., subprocess.Popen]:
     def start(*words) -> subprocess.Popen:
         env = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
         return subprocess.Popen(
-            [sys.executable, "-m", "bench", *map(str, words)],
+            [sys.executable, "-c", MAIN, *map(str, words)],
             env=env,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

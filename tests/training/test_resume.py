@@ -66,26 +66,48 @@ def test_ctrl_c_says_how_to_go_on(cifake, tmp_path, bench):
     assert "run the same command to go on" in said
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-def test_a_ctrl_c_that_python_drops_ends_the_training_at_the_next_step():
-    from bench.training.callbacks import Interruptible
+def own_handler(number, frame):
+    """Somebody's handler of Ctrl-C, as the command line has one."""
+    del number, frame
+    raise KeyboardInterrupt
 
-    callback = Interruptible()
+
+@pytest.fixture
+def ctrl_c():
+    """Set who takes Ctrl-C for one test, whatever this process was started with."""
+    before = signal.getsignal(signal.SIGINT)
+    yield lambda handler: signal.signal(signal.SIGINT, handler)
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.parametrize("handler", [signal.default_int_handler, own_handler])
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_ctrl_c_that_python_drops_ends_the_training_at_the_next_step(ctrl_c, handler):
+    from bench.training.callbacks import Interruptible
 
     class Dying:
         def __del__(self):
             signal.raise_signal(signal.SIGINT)
 
-    callback.on_fit_start(None, None)
-    try:
+    ctrl_c(handler)
+    with Interruptible() as callback:
         callback.on_train_batch_start(None, None)
         objects = [Dying()]
         objects.clear()  # what its end raises is dropped
         with pytest.raises(KeyboardInterrupt):
             callback.on_train_batch_start(None, None)
-    finally:
-        callback.teardown(None, None, "fit")
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # as Lightning leaves it after an interruption
+    assert signal.getsignal(signal.SIGINT) is handler
+
+
+def test_a_process_that_ignores_ctrl_c_goes_on_ignoring_it(ctrl_c):
+    from bench.training.callbacks import Interruptible
+
+    ctrl_c(signal.SIG_IGN)
+    with Interruptible() as callback:
+        signal.raise_signal(signal.SIGINT)
+        callback.on_train_batch_start(None, None)
+    assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
 
 
 @pytest.mark.parametrize("change", [("--lr", "0.1"), ("--seed", "4")])

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 import shutil
+import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -164,9 +166,21 @@ def _cuda_cluster() -> Any:
     return LocalCUDACluster
 
 
+@contextmanager
+def _same_ctrl_c() -> Iterator[None]:
+    """Keep who takes Ctrl-C: dask-jobqueue, imported, makes it a silent end with exit code 0."""
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        yield
+    finally:
+        if before is not None and threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGINT, before)
+
+
 def _slurm(where: Slurm, security: Any) -> Any:
     try:
-        from dask_jobqueue import slurm  # noqa: PLC0415
+        with _same_ctrl_c():
+            from dask_jobqueue import slurm  # noqa: PLC0415
     except ImportError:
         raise BenchError(
             "SLURM needs dask-jobqueue: pip install 'detector-bench[cluster]'"
