@@ -51,7 +51,9 @@ def run(
     return execute(
         RunRequest(
             numerics=Numerics(**arithmetic),
-            detectors=tuple(DetectorRequest(d) if isinstance(d, str) else d for d in several),
+            detectors=tuple(
+                DetectorRequest.spelled(d) if isinstance(d, str) else d for d in several
+            ),
             suite=load_suite(suite) if isinstance(suite, str) else suite,
             **options,
         )
@@ -74,7 +76,7 @@ def predict(
         **options: ``device``, ``batch_size``, ``precision`` and ``allow_untrained``.
     """
     paths = [images] if isinstance(images, str | Path) else list(images)
-    request = DetectorRequest(detector) if isinstance(detector, str) else detector
+    request = DetectorRequest.spelled(detector) if isinstance(detector, str) else detector
     return predict_images([Path(path) for path in paths], request, **options)
 
 

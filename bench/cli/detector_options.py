@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from bench.cli.values import check_choice, parse_fake_logit, weights_by_detector
+from bench.cli.values import check_choice, parse_fake_logit
 from bench.errors import BenchError
 
 if TYPE_CHECKING:
@@ -93,34 +94,47 @@ def requests(
         BenchError: If an option cannot be read, or it is not clear which detector it belongs to.
     """
     from bench.inference.detector import DetectorRequest
+    from bench.protocol.call import split_chain
     from bench.protocol.input_rule import parse_input
 
-    files = weights_by_detector(detectors, weights)
+    names = [
+        name.strip()
+        for text in detectors
+        for name in ([text] if Path(text).exists() else split_chain(text, ","))
+    ]
+    asked = [DetectorRequest.spelled(name) for name in names]
     direction = parse_fake_logit(fake_logit)
-    fake = _labels("--fake-label", detectors, fake_label)
-    ignored = _labels("--ignore-label", detectors, ignore_label)
-    folders = _single("--processor", detectors, processor)
-    rules = _single("--input", detectors, input_rule)
-    kinds = _single("--output", detectors, output)
-    bodies = _single("--backbone", detectors, backbone)
-    for name, text in rules.items():
-        _refuse_sizeless(name, text)
+    files = _single("--weights", asked, weights)
+    for place, file in files.items():
+        if asked[place].weights is not None:
+            raise BenchError(
+                f"--weights {file}: {asked[place].key} has weights already, {asked[place].weights}: "
+                "leave one of the two out"
+            )
+    fake = _labels("--fake-label", asked, fake_label)
+    ignored = _labels("--ignore-label", asked, ignore_label)
+    folders = _single("--processor", asked, processor)
+    rules = _single("--input", asked, input_rule)
+    kinds = _single("--output", asked, output)
+    bodies = _single("--backbone", asked, backbone)
+    for place, text in rules.items():
+        _refuse_sizeless(asked[place].name, text)
     for kind in kinds.values():
         check_choice("--output", kind, ("logit", "probability"))
     return tuple(
-        DetectorRequest(
-            name,
-            files.get(name),
-            direction,
-            fake_labels=fake.get(name, ()),
-            ignore_labels=ignored.get(name, ()),
-            processor=Path(folders[name]) if name in folders else None,
-            input=parse_input(rules[name]) if name in rules else None,
-            output=cast("Output | None", kinds.get(name)),
+        dataclasses.replace(
+            request,
+            weights=Path(files[place]) if place in files else request.weights,
+            fake_logit=direction,
+            fake_labels=fake.get(place, ()),
+            ignore_labels=ignored.get(place, ()),
+            processor=Path(folders[place]) if place in folders else None,
+            input=parse_input(rules[place]) if place in rules else None,
+            output=cast("Output | None", kinds.get(place)),
             offline=offline,
-            backbone=Path(bodies[name]) if name in bodies else None,
+            backbone=Path(bodies[place]) if place in bodies else None,
         )
-        for name in detectors
+        for place, request in enumerate(asked)
     )
 
 
@@ -142,41 +156,55 @@ def _refuse_sizeless(name: str, text: str) -> None:
 
 
 def _by_detector(
-    flag: str, detectors: Sequence[str], items: Sequence[str]
-) -> list[tuple[str, str]]:
-    """Pair every value with the detector it belongs to."""
+    flag: str, detectors: Sequence[DetectorRequest], items: Sequence[str]
+) -> list[tuple[int, str]]:
+    """Pair every value with the place of the detector it belongs to, by any name that detector has."""
+    names = sorted(
+        {name for d in detectors for name in (d.key, d.name, d.label)}, key=len, reverse=True
+    )
     pairs = []
     for item in items:
         # The longest name first: one detector's name may begin another's.
-        named = [d for d in sorted(detectors, key=len, reverse=True) if item.startswith(f"{d}=")]
-        if named:
-            pairs.append((named[0], item.removeprefix(f"{named[0]}=")))
-        elif len(set(detectors)) == 1:
-            pairs.append((detectors[0], item))
-        else:
+        named = next((name for name in names if item.startswith(f"{name}=")), None)
+        if named is None or Path(item).exists():
+            if len(detectors) != 1:
+                known = ", ".join(d.key for d in detectors) or "them"
+                raise BenchError(
+                    f"{flag} {item}: several detectors, write {flag} DETECTOR=VALUE with one of {known}"
+                )
+            pairs.append((0, item))
+            continue
+        # A name that boards show is one detector's; a name as typed may be that of several.
+        places = [i for i, d in enumerate(detectors) if named in (d.key, d.label)]
+        places = places or [i for i, d in enumerate(detectors) if named == d.name]
+        if len(places) > 1:
             raise BenchError(
-                f"{flag} {item}: several detectors, write {flag} DETECTOR=VALUE with one of "
-                f"{', '.join(detectors) or 'them'}"
+                f"{flag} {item}: {named} is asked for more than once; name each with "
+                f"--detector ALIAS={named}, and write {flag} ALIAS=VALUE"
             )
+        pairs.append((places[0], item.removeprefix(f"{named}=")))
     return pairs
 
 
-def _single(flag: str, detectors: Sequence[str], items: Sequence[str]) -> dict[str, str]:
-    values: dict[str, str] = {}
-    for name, value in _by_detector(flag, detectors, items):
-        if name in values:
-            raise BenchError(f"{flag} is given twice for {name!r}")
-        values[name] = value
+def _single(
+    flag: str, detectors: Sequence[DetectorRequest], items: Sequence[str]
+) -> dict[int, str]:
+    values: dict[int, str] = {}
+    for place, value in _by_detector(flag, detectors, items):
+        if place in values:
+            raise BenchError(f"{flag} is given twice for {detectors[place].key!r}")
+        values[place] = value
     return values
 
 
 def _labels(
-    flag: str, detectors: Sequence[str], items: Sequence[str]
-) -> dict[str, tuple[str, ...]]:
-    labels: dict[str, tuple[str, ...]] = {}
-    for name, text in _by_detector(flag, detectors, items):
+    flag: str, detectors: Sequence[DetectorRequest], items: Sequence[str]
+) -> dict[int, tuple[str, ...]]:
+    labels: dict[int, tuple[str, ...]] = {}
+    for place, text in _by_detector(flag, detectors, items):
         names = tuple(label.strip() for label in text.split(",") if label.strip())
         if not names:
             raise BenchError(f"{flag} {text!r}: give a label, or several with commas between")
-        labels[name] = (*labels.get(name, ()), *(n for n in names if n not in labels.get(name, ())))
+        known = labels.get(place, ())
+        labels[place] = (*known, *(n for n in names if n not in known))
     return labels

@@ -9,7 +9,8 @@ import typer
 
 DETECTOR_HELP = (
     "A name (`bench ls detectors`), arch.tag, timm/<model>, hf:<folder or owner/name>, "
-    "path/to/file.py:Name, a trained FILE.safetensors, or FILE.onnx."
+    "path/to/file.py:Name, a trained FILE.safetensors, or FILE.onnx; as ALIAS=NAME[:WEIGHTS] to name it "
+    "on the board yourself."
 )
 
 # What to score with

@@ -63,7 +63,7 @@ def command(
     """
     (request,) = detector_options.requests(
         [detector],
-        weights=[] if weights is None else [f"{detector}={weights}"],
+        weights=[] if weights is None else [str(weights)],
         fake_logit=fake_logit,
         fake_label=fake_label,
         ignore_label=ignore_label,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from bench.errors import BenchError
@@ -33,29 +32,6 @@ def drop_unset(**values: Any) -> dict[str, Any]:
 def split_names(text: str) -> list[str] | None:
     """Split names at commas; ``None`` where there are none."""
     return [name.strip() for name in text.split(",") if name.strip()] or None
-
-
-def weights_by_detector(detectors: Sequence[str], weights: Sequence[str]) -> dict[str, Path]:
-    """Give every weights file to the detector it belongs to.
-
-    Raises:
-        BenchError: If that is not clear, or a detector named is not among those asked for.
-    """
-    files: dict[str, Path] = {}
-    for item in weights:
-        name, equals, file = item.partition("=")
-        if not equals or Path(item).exists():
-            if len(detectors) != 1:
-                raise BenchError(
-                    f"--weights {item}: several detectors, write --weights DETECTOR=FILE"
-                )
-            name, file = detectors[0], item
-        if name not in detectors:
-            raise BenchError(f"--weights {item}: {name!r} is not among the detectors asked for")
-        if name in files:
-            raise BenchError(f"--weights is given twice for {name!r}")
-        files[name] = Path(file)
-    return files
 
 
 def parse_batch_size(value: str) -> int | None:

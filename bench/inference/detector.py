@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from detectors.inputs.spec import InputSpec
     from detectors.network import Architecture
 
+# A name in front of ``=``; what holds a slash, a colon or a parenthesis is a detector's own spelling.
+_ALIAS = re.compile(r"([A-Za-z0-9][\w.+@-]*)=(.+)", re.DOTALL)
+
 
 @dataclass(frozen=True, slots=True)
 class DetectorRequest:
@@ -37,6 +41,7 @@ class DetectorRequest:
         output: Whether a network that comes without a card gives logits or probabilities.
         offline: Fetch nothing from anywhere.
         backbone: Weights of a backbone, for a detector whose own file leaves them out.
+        alias: What boards are to call it; empty for the name that goes with its spelling.
     """
 
     name: str
@@ -49,10 +54,38 @@ class DetectorRequest:
     output: Output | None = None
     offline: bool = False
     backbone: Path | None = None
+    alias: str = ""
+
+    @classmethod
+    def spelled(cls, text: str) -> DetectorRequest:
+        """Read ``[ALIAS=]NAME[:FILE]``: a detector, what boards call it, and its weights file.
+
+        A colon that belongs to the name (``hf:DIR``, ``path/to/file.py:Name``) stays with it.
+
+        Examples:
+            >>> request = DetectorRequest.spelled("mine=resnet50:runs/a.pth")
+            >>> request.label, request.name, str(request.weights)
+            ('mine', 'resnet50', 'runs/a.pth')
+        """
+        alias, name = "", text
+        named = _ALIAS.match(text)
+        if named and not Path(text).exists():
+            alias, name = named.groups()
+        front, colon, file = name.partition(":")
+        if colon and file and _is_spelled_alone(front):
+            return cls(front, Path(file), alias=alias)
+        return cls(name, alias=alias)
+
+    @property
+    def key(self) -> str:
+        """What a user calls it where an option says which detector it belongs to."""
+        return self.alias or self.name
 
     @property
     def label(self) -> str:
         """What boards call it."""
+        if self.alias:
+            return self.alias
         adapter = registry.adapter_of(self.name)
         return self.name if adapter is None else adapter.label(self.name)
 
@@ -113,6 +146,14 @@ def resolve(request: DetectorRequest, *, allow_untrained: bool = False) -> Detec
         raise DetectorFailedError(
             f"{request.label}: failed while being built ({described(error)})"
         ) from error
+
+
+def _is_spelled_alone(name: str) -> bool:
+    """Say whether the text before a colon is a detector's name, so that weights follow behind it."""
+    adapter = registry.adapter_of(name)
+    if adapter is not None:
+        return not Path(name).suffix  # a file is weights, or code, itself
+    return name in registry.detectors() or name in zoo.weights()
 
 
 def architecture(name: str) -> Architecture:

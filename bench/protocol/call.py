@@ -92,8 +92,8 @@ def _argument(text: str) -> Argument:
     return Argument(key, value) if equals else Argument("", text)
 
 
-def split_chain(text: str) -> Sequence[str]:
-    """Cut a chain of calls at its plus signs, those inside parentheses left alone.
+def split_chain(text: str, sign: str = "+") -> Sequence[str]:
+    """Cut a chain of calls at its plus signs, or at another sign, those inside parentheses left alone.
 
     Examples:
         >>> split_chain("pgd(eps=8/255)+noise(sigma=1e+0)")
@@ -102,7 +102,7 @@ def split_chain(text: str) -> Sequence[str]:
     parts, depth, start = [], 0, 0
     for position, char in enumerate(text):
         depth += (char == "(") - (char == ")")
-        if char == "+" and depth == 0:
+        if char == sign and depth == 0:
             parts.append(text[start:position])
             start = position + 1
     return [*parts, text[start:]]

@@ -129,17 +129,17 @@ class RunRequest:
             raise NothingSelectedError(
                 "no detector given: pass --detector NAME (see `bench ls detectors`)"
             )
-        by_label: dict[str, str] = {}
+        by_label: dict[str, DetectorRequest] = {}
         for detector in self.detectors:
             label, name = detector.label, detector.name
-            if by_label.get(label) == name:
+            if by_label.get(label) == detector:
                 raise BenchError(f"detector {label!r} is given twice: name each once")
             if label in by_label:
                 raise BenchError(
-                    f"{by_label[label]} and {name} would both stand on the board as {label!r}: rename one, "
-                    "or run them apart and use `bench compare`"
+                    f"{by_label[label].name} and {name} would both stand on the board as {label!r}: give one "
+                    f"a name of its own, as --detector {label}-2={name}"
                 )
-            by_label[label] = name
+            by_label[label] = detector
         if self.limit is not None and self.limit < 2:
             raise BenchError(f"--limit {self.limit}: give at least 2, one real and one fake image")
         if self.batch_size is not None and self.batch_size < 1:

@@ -1,4 +1,4 @@
-"""``FILE.safetensors``: trained weights with the card beside them, as ``bench train`` writes them."""
+"""``FILE.safetensors``, ``FILE.pth``: trained weights with their card beside them, as of ``bench train``."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from detectors.base import Detector
 
 _ENDING = ".safetensors"
+# Files that hold more than tensors say what they are by the card beside them, or not at all.
+_OTHERS = (".pth", ".pt", ".ckpt", ".bin")
 
 
 class WeightsFile(Adapter):
@@ -21,8 +23,11 @@ class WeightsFile(Adapter):
     weights: ClassVar[str] = "the file"
 
     def recognises(self, name: str) -> bool:
-        """Tell whether the name ends in ``.safetensors``."""
-        return name.endswith(_ENDING)
+        """Tell whether it ends in ``.safetensors``, or is another checkpoint with its card beside it."""
+        from detectors.card import card_beside  # noqa: PLC0415  (pydantic, which --help does without)
+
+        path = Path(name)
+        return name.endswith(_ENDING) or (path.suffix in _OTHERS and card_beside(path).is_file())
 
     def label(self, name: str) -> str:
         """Give the file's name without its ending."""

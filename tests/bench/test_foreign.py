@@ -415,7 +415,9 @@ def test_code_that_draws_its_weights_draws_the_same_each_time(tree, own, tmp_pat
 def test_two_files_with_one_class_name_are_told_apart_or_refused(tree, own, tmp_path):
     (tmp_path / "other").mkdir()
     one, two = own("class Own(Base): ..."), own("class Own(Base): ...", file="other/own.py")
-    with pytest.raises(BenchError, match=r"both stand on the board as 'Own': rename one"):
+    with pytest.raises(
+        BenchError, match=r"both stand on the board as 'Own': give one a name of its own"
+    ):
         bench.run([one, two], suite=SUITE, data=tree, out=tmp_path / "out")
     with pytest.raises(BenchError, match="given twice"):
         bench.run([one, one], suite=SUITE, data=tree, out=tmp_path / "out")

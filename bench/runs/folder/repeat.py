@@ -60,8 +60,8 @@ def _flags(request: RunRequest) -> dict[str, Any]:
     detectors = [detector.absolute() for detector in request.detectors]
     fake_logits = {detector.fake_logit for detector in detectors} - {None}
     flags: dict[str, Any] = {
-        "detector": [detector.name for detector in detectors],
-        "weights": [f"{d.name}={d.weights}" for d in detectors if d.weights is not None],
+        "detector": [f"{d.alias}={d.name}" if d.alias else d.name for d in detectors],
+        "weights": [f"{d.key}={d.weights}" for d in detectors if d.weights is not None],
         "fake-logit": fake_logits.pop() if len(fake_logits) == 1 else None,
         **_foreign(detectors),
         "offline": any(detector.offline for detector in detectors),
@@ -103,7 +103,7 @@ def _foreign(detectors: Sequence[DetectorRequest]) -> dict[str, list[str]]:
     flags: dict[str, list[str]] = {}
     for detector in detectors:
         for flag, value in detector.foreign.items():
-            flags.setdefault(flag.removeprefix("--"), []).append(f"{detector.name}={value}")
+            flags.setdefault(flag.removeprefix("--"), []).append(f"{detector.key}={value}")
     return flags
 
 
