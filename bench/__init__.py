@@ -16,14 +16,48 @@ from typing import TYPE_CHECKING, Any
 from bench.version import __version__
 
 if TYPE_CHECKING:
-    from bench.api import leaderboard, predict, run, train
+    from bench.api import (
+        audit,
+        compare,
+        detector,
+        export,
+        gate,
+        index,
+        leaderboard,
+        predict,
+        run,
+        train,
+    )
     from bench.errors import BenchError
+    from bench.inference.detector import DetectorRequest
     from bench.protocol.suite import load_suite
 
-__all__ = ["BenchError", "__version__", "leaderboard", "load_suite", "predict", "run", "train"]
+__all__ = [
+    "BenchError",
+    "DetectorRequest",
+    "__version__",
+    "audit",
+    "compare",
+    "detector",
+    "export",
+    "gate",
+    "index",
+    "leaderboard",
+    "load_suite",
+    "predict",
+    "run",
+    "train",
+]
 
 _HOMES = {
     "BenchError": "bench.errors",
+    "DetectorRequest": "bench.inference.detector",
+    "audit": "bench.audit",  # the wing itself, which can be called
+    "compare": "bench.api",
+    "detector": "bench.api",
+    "export": "bench.api",
+    "gate": "bench.api",
+    "index": "bench.api",
     "leaderboard": "bench.api",
     "load_suite": "bench.protocol.suite",
     "predict": "bench.api",
@@ -35,4 +69,5 @@ _HOMES = {
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module 'bench' has no attribute {name!r}")
-    return getattr(importlib.import_module(_HOMES[name]), name)
+    home = importlib.import_module(_HOMES[name])
+    return home if _HOMES[name] == f"bench.{name}" else getattr(home, name)

@@ -6,6 +6,7 @@ import contextlib
 import os
 import tempfile
 from dataclasses import dataclass
+from html import escape
 from pathlib import Path
 
 import pandas as pd
@@ -55,6 +56,14 @@ class Board:
         datasets = sorted(set(self.rows["dataset"]))
         if len(datasets) > 1:
             raise ValueError(f"a board is about one data set, got {datasets}; make one for each")
+
+    def _repr_html_(self) -> str:
+        """Show the headline in a notebook, below what makes its numbers unusable; names are escaped."""
+        cautions = [
+            f"<p><b>{escape(c.title)}.</b> {escape(c.advice)}</p>" for c in self.notes.cautions
+        ]
+        table = self.headline().to_html(index=False, na_rep="n/a", float_format="{:.3f}".format)
+        return "\n".join([*cautions, table])
 
     def headline(self) -> pd.DataFrame:
         """Sum up each detector in one row, best first; see ``leaderboards.tables.means.headline``."""

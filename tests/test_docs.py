@@ -74,6 +74,17 @@ def test_the_quick_start_s_card_and_table_are_valid(tmp_path, tree):
     assert blocks(page, "csv")[0].startswith("path,label,generator,domain,split\n")
 
 
+def test_the_python_session_runs_as_written(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    page = ROOT / "docs" / "python.md"
+    source = "\n".join(blocks(page, "python"))
+    (tmp_path / "session.py").write_text(source)
+    scope = runpy.run_path(str(tmp_path / "session.py"))
+    assert scope["verdict"].exit_code in {0, 10, 11, 12}
+    assert "redness" in (tmp_path / "runs/objects/leaderboard.csv").read_text()
+    assert "images" in capsys.readouterr().out
+
+
 def test_the_suite_in_the_guide_is_a_suite(tmp_path):
     (tmp_path / "s.toml").write_text(blocks(ROOT / "docs" / "extending.md", "toml")[0])
     assert load_suite(str(tmp_path / "s.toml")).name == "my-suite"

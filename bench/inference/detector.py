@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -42,6 +42,7 @@ class DetectorRequest:
         offline: Fetch nothing from anywhere.
         backbone: Weights of a backbone, for a detector whose own file leaves them out.
         alias: What boards are to call it; empty for the name that goes with its spelling.
+        built: The detector itself, where somebody has built it already, in Python.
     """
 
     name: str
@@ -55,6 +56,13 @@ class DetectorRequest:
     offline: bool = False
     backbone: Path | None = None
     alias: str = ""
+    built: Detector | None = field(default=None, repr=False)
+
+    @classmethod
+    def of(cls, detector: Detector, alias: str = "") -> DetectorRequest:
+        """Ask for a detector that is there already, under the name on its card unless another is given."""
+        name = alias or detector.card.name
+        return cls(f"{type(detector).__qualname__}()", alias=name, built=detector)
 
     @classmethod
     def spelled(cls, text: str) -> DetectorRequest:
@@ -91,6 +99,8 @@ class DetectorRequest:
 
     def absolute(self) -> DetectorRequest:
         """Spell the same with absolute paths, for a process that works in another folder."""
+        if self.built is not None:
+            return self
         adapter = registry.adapter_of(self.name)
         name = self.name if adapter is None else adapter.absolute(self.name)
         return replace(
@@ -128,6 +138,8 @@ def resolve(request: DetectorRequest, *, allow_untrained: bool = False) -> Detec
             effect, or a detector without trained weights.
         DetectorFailedError: On user code that fails.
     """
+    if request.built is not None:
+        return request.built
     options = request.options(allow_untrained=allow_untrained)
     try:
         adapter = registry.adapter_of(request.name)

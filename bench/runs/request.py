@@ -135,9 +135,12 @@ class RunRequest:
             if by_label.get(label) == detector:
                 raise BenchError(f"detector {label!r} is given twice: name each once")
             if label in by_label:
+                way = f"--detector {label}-2={name}"
+                if detector.built is not None:
+                    way = f"DetectorRequest.of(detector, '{label}-2')"
                 raise BenchError(
                     f"{by_label[label].name} and {name} would both stand on the board as {label!r}: give one "
-                    f"a name of its own, as --detector {label}-2={name}"
+                    f"a name of its own, as {way}"
                 )
             by_label[label] = detector
         if self.limit is not None and self.limit < 2:
@@ -155,4 +158,11 @@ class RunRequest:
                 "--isolate and --timeout have no effect beside --cluster, whose workers are processes of "
                 "their own: leave them out"
             )
+        elsewhere = self.isolated or self.cluster is not None
+        for detector in self.detectors:
+            if detector.built is not None and elsewhere:
+                raise BenchError(
+                    f"{detector.label} is an object of this process, which no other process can build: write "
+                    "its class into a file, FILE.py:Name, or leave --isolate, --timeout and --cluster out"
+                )
         self.numerics.check()

@@ -18,6 +18,8 @@ from bench.support.files import write_text
 _HEAD = "# Repeats this run: bench run --config "
 _ONLY_IN_PYTHON = "# --fake-logit differs from detector to detector: that only Python can repeat.\n"
 
+_BUILT = "# A detector was an object of a Python program: that program alone can repeat it.\n"
+
 
 def write_repeat(folder: Path, request: RunRequest) -> None:
     """Write ``config.toml``, the suite where no name stands for it, and the command line.
@@ -35,6 +37,7 @@ def write_repeat(folder: Path, request: RunRequest) -> None:
     config = folder.resolve() / CONFIG_NAME
     several = len({detector.fake_logit for detector in request.detectors}) > 1
     head = f"{_HEAD}{shlex.quote(str(config))}\n{_ONLY_IN_PYTHON if several else ''}"
+    head += _BUILT if any(detector.built is not None for detector in request.detectors) else ""
     write_text(config, head + _toml({**suite, **_flags(request)}))
     if request.command:
         write_text(folder / COMMAND_NAME, shlex.join(request.command) + "\n")
