@@ -11,11 +11,12 @@ from bench.cli import options
 from bench.cli.effect import choose_format, refuse_without_effect
 from bench.cli.examples import examples
 from bench.cli.output import put, put_json, say
+from bench.cli.terminal import TABLE, print_board
 from bench.cli.values import check_choice
-from bench.errors import EXIT_INCOMPLETE, BenchError
-from bench.results.formats import DEFAULT, choices, format_names, renderers
+from bench.errors import BenchError
+from bench.results.formats import choices, format_names
 
-FORMATS = format_names("FORMATS")
+FORMATS = (TABLE, *format_names("FORMATS"))
 EXAMPLES = examples(
     "bench board runs/cross-generator",
     "bench board runs/corruptions --format csv --write",
@@ -26,7 +27,14 @@ Folder = Annotated[
     Path,
     typer.Argument(help="The --out folder of a run; with --table training, of trainings."),
 ]
-Format = Annotated[str, typer.Option("--format", "-f", help=f"{choices(FORMATS)}.")]
+Format = Annotated[
+    str | None,
+    typer.Option(
+        "--format",
+        "-f",
+        help=f"{choices(FORMATS)}; by default the table on a terminal, and md where a program reads.",
+    ),
+]
 Write = Annotated[
     bool,
     typer.Option(
@@ -47,14 +55,19 @@ def command(
     context: typer.Context,
     *,
     run: Folder,
-    form: Format = DEFAULT,
+    form: Format = None,
     as_json: options.FormatJson = False,
     write: Write = False,
     which: Table = None,
 ) -> None:
-    """Rebuild and print a run's leaderboard; no image and no detector is touched."""
-    form = choose_format(context, form, as_json=as_json)
-    check_choice("--format", form, FORMATS)
+    """Rebuild and print a run's leaderboard; no image and no detector is touched.
+
+    On a terminal: warnings, the headline with bars, what breaks each detector. Into a file or a pipe: all
+    of leaderboard.md. It exits with 0 when it did its work, also where cells have no result.
+    """
+    form = choose_format(context, form or "", as_json=as_json)
+    if form:
+        check_choice("--format", form, FORMATS)
     refuse_without_effect(
         context,
         "--write",
@@ -72,25 +85,20 @@ def _leaderboard(run: Path, form: str, *, write: bool) -> None:
     from bench.support.files import writable
 
     result = report(run)
-    board = result.board
-    for remark in result.remarks:
-        say(remark)
-    put(renderers("FORMATS")[form](board.rows, board.notes, board.extras))
+    print_board(result, run, form)
     if write:
         with writable(run):
-            paths = board.write(run)
+            paths = result.board.write(run)
         for path in paths:
             say(f"written: {path}")
     if result.incomplete:
         say(f"{result.incomplete} cells have no result")
-    if result.incomplete or result.lost_class:
-        raise typer.Exit(EXIT_INCOMPLETE)
 
 
 def _training_table(folder: Path, which: str, form: str) -> None:
     if which != "training":
         raise BenchError(f"--table {which}: choose training, or leave it out for the leaderboard")
-    if form == "csv":
+    if form not in ("", "md", "json"):
         raise BenchError("--table training is printed as md or json")
     from bench.training.report import markdown, read_records
 

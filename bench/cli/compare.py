@@ -52,7 +52,7 @@ def command(*, runs: Runs, metric: Metric = "auc", form: Format = "md") -> None:
 
 def _markdown(comparison: Comparison, rows: list[Row]) -> str:
     from leaderboards.render.compare import compare_table
-    from leaderboards.render.markdown import caution_lines
+    from leaderboards.render.opening import caution_lines
     from leaderboards.render.text import escape
 
     oracle = " (ORACLE threshold)" if comparison.policy == "oracle" else ""

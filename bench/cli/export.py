@@ -12,7 +12,6 @@ from bench.cli.effect import refuse_without_effect
 from bench.cli.examples import examples
 from bench.cli.output import put, say
 from bench.cli.values import check_choice
-from bench.errors import EXIT_INCOMPLETE
 from bench.results.formats import choices, format_names
 
 EXAMPLES = examples(
@@ -78,7 +77,6 @@ def command(
     )
     if incomplete:
         say(f"{incomplete} cells have no result")
-        raise typer.Exit(EXIT_INCOMPLETE)
 
 
 def _board(run: Path, form: str, metric: str) -> int:

@@ -12,6 +12,7 @@ from bench.cli.effect import refuse_without_effect
 from bench.cli.examples import examples
 from bench.cli.output import Bar, put, put_json, put_json_text, say, say_lines
 from bench.cli.signals import stoppable
+from bench.cli.terminal import print_board
 from bench.errors import EXIT_INCOMPLETE
 
 if TYPE_CHECKING:
@@ -209,8 +210,9 @@ def _run(request: RunRequest, adversarial: tuple[int, Path] | None, *, quiet: bo
 def _print(result: RunResult, *, as_json: bool, profile: bool, quiet: bool) -> None:
     from bench.cli.timing import counts_line, profile_json, profile_table
 
-    for remark in result.report.remarks:
-        say(remark)
+    if as_json:
+        for remark in result.report.remarks:
+            say(remark)
     if as_json and profile:
         import json
 
@@ -219,7 +221,7 @@ def _print(result: RunResult, *, as_json: bool, profile: bool, quiet: bool) -> N
     elif as_json:
         put_json_text(result.board.to_json())
     else:
-        put(result.board.to_markdown())
+        print_board(result.report, result.folder)
         if profile:
             say_lines(profile_table(result.profile))
     if not quiet:

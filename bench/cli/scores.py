@@ -12,6 +12,7 @@ from bench.cli import options, run_options
 from bench.cli.effect import Command
 from bench.cli.examples import examples
 from bench.cli.output import Bar, put, say
+from bench.cli.terminal import print_board
 from bench.cli.values import check_choice
 from bench.errors import EXIT_INCOMPLETE
 
@@ -140,9 +141,12 @@ def export_command(*, run: options.RunFolder, out: OutFile = None) -> None:
 
 def _print(result: ImportResult, *, as_json: bool, quiet: bool) -> None:
     report = result.report
-    for remark in report.remarks:
-        say(remark)
-    put(report.board.to_json() if as_json else report.board.to_markdown())
+    if as_json:
+        for remark in report.remarks:
+            say(remark)
+        put(report.board.to_json())
+    else:
+        print_board(report, result.folder)
     if not quiet:
         folder = result.folder
         say(f"written: {folder / 'leaderboard.md'}, {folder / 'leaderboard.csv'}")

@@ -16,7 +16,7 @@ from bench.support.files import write_text
 from bench.version import __version__
 from leaderboards.gate import Decision
 from leaderboards.render import gate as render
-from leaderboards.render.markdown import caution_lines
+from leaderboards.render.opening import caution_lines
 from leaderboards.render.text import escape
 
 FILE_NAMES = {"md": "gate.md", "json": "gate.json", "junit": "gate.junit.xml"}

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from leaderboards.render.text import UNDEFINED, escape, rate, table, with_interval
+from leaderboards.render.text import UNDEFINED, escape, rate, section, table, with_interval
 from leaderboards.statistics.catalogue import Table, headline_metrics, metrics_in
 from leaderboards.tables.cells import CLEAN
 from leaderboards.tables.extras import Extras
@@ -33,7 +33,7 @@ def _macro_means(clean: pd.DataFrame, members: Table, title: str) -> list[str]:
         rows = main_rows(cells)
         means = (metric.show(macro_mean(rows, metric.name)) for metric in metrics)
         body.append([escape(str(detector)), *means])
-    return [f"## {title}", "", *table(["Detector", *(m.title for m in metrics)], body)]
+    return section(title, ["Detector", *(m.title for m in metrics)], body)
 
 
 def equalised_section(extras: Extras | None, equaliser: str) -> list[str]:
@@ -77,7 +77,7 @@ def _summary(clean: pd.DataFrame, extras: Extras) -> list[str]:
         body.append(cells)
     header = ["Detector", "Rank"]
     header += [f"{metric.title} {mean}" for metric in metrics for mean in ("macro", "micro")]
-    return ["## Rank, macro and micro, clean", "", *table(header, body)]
+    return section("Rank, macro and micro, clean", header, body)
 
 
 def _sources(extras: Extras) -> list[str]:
@@ -100,7 +100,6 @@ def _sources(extras: Extras) -> list[str]:
     ]
     if extras.sources["control"].any():
         lines += [
-            "",
             "A control is real and compared with no generator: it is in no other number.",
             "",
         ]
@@ -156,15 +155,20 @@ _TOUCHED = ("ccuracy", "ttack success", "alse-positive")
 
 
 def labelled_oracle(lines: Sequence[str]) -> list[str]:
-    """Label every table of the board's lines whose numbers rest on an oracle threshold."""
-    warning = (
-        f"> **{ORACLE}: fitted on the very images that are scored.** Accuracy, attack success and "
-        "false-positive rates are upper bounds that no user reaches; AUC does not depend on it."
-    )
+    """Label every table of some lines of the board whose numbers rest on an oracle threshold."""
     starts = [i for i, line in enumerate(lines) if line.startswith("#")]
     labelled = list(lines)
     for start, end in zip(starts, [*starts[1:], len(lines)], strict=True):
         header = [line for line in lines[start:end] if line.startswith("| ")][:1]
         if any(word in text for word in _TOUCHED for text in (lines[start], *header)):
             labelled[start] += f" ({ORACLE})"
-    return [*labelled[:1], "", warning, *labelled[1:]]
+    return labelled
+
+
+def with_oracle_warning(lines: Sequence[str]) -> list[str]:
+    """Set the warning of an oracle threshold below the title, which is the first of the lines."""
+    warning = (
+        f"> **{ORACLE}: fitted on the very images that are scored.** Accuracy, attack success and "
+        "false-positive rates are upper bounds that no user reaches; AUC does not depend on it."
+    )
+    return [*lines[:1], "", warning, *lines[1:]]

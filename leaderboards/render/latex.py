@@ -1,16 +1,28 @@
 r"""A board as LaTeX booktabs: value and interval, the best in bold within its rank group.
 
-The text needs only ``\usepackage{booktabs}`` and, for names beyond ASCII, a Unicode-aware engine.
+The text needs only ``\usepackage{booktabs}`` and compiles with every engine; no table is wider than the
+page of ``article``.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from typing import Any
+import string
+import unicodedata
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Final, NamedTuple
 
 import pandas as pd
 
+from leaderboards.render.latex_layout import (
+    COLUMN_GAP,
+    MOST_LINES,
+    SCRIPT,
+    pack,
+    split_lines,
+    stacked,
+    text_width,
+)
 from leaderboards.render.text import UNDEFINED, rate, visible
 from leaderboards.statistics.catalogue import metric_of
 from leaderboards.tables.cells import CLEAN
@@ -43,18 +55,67 @@ _ESCAPES = {
     "*": r"{*}",
 }
 
+# Letters beyond ASCII that every LaTeX sets, beside those that are one of its own with an accent.
+_LETTERS: Final = frozenset("æÆøØßœŒłŁ")
+# Widths of names before they go on on the next line, in pt.
+_LABEL, _HEAD = 105.0, 72.0
 _MARKS = {"seen": r"$^{\dagger}$", "unknown": r"$^{?}$"}
 
 
 def escape_latex(text: str) -> str:
-    """Escape text so that LaTeX prints it as it is; controls are spelt out."""
-    return "".join(_ESCAPES.get(char, char) for char in visible(text)) or "(empty)"
+    """Escape text so that LaTeX prints it as it is; controls are spelt out.
+
+    A letter that pdfLaTeX lacks stands there by its number; engines that know it print the letter.
+    """
+    return "".join(_escaped(char) for char in visible(text)) or "(empty)"
+
+
+def _escaped(char: str) -> str:
+    if char.isascii():
+        return _ESCAPES.get(char, char)
+    if char in _LETTERS or unicodedata.normalize("NFD", char)[0] in string.ascii_letters:
+        return char
+    return rf"\detectorbenchchar{{U+{ord(char):04X}}}{{{char}}}"
+
+
+class _Cell(NamedTuple):
+    """One cell: what LaTeX reads, and how wide that is in pt."""
+
+    text: str
+    width: float
+
+
+class _Grid(NamedTuple):
+    """A table to be cut: names of its rows and columns, and a cell for each pair; the mean comes last."""
+
+    corner: str
+    rows: Sequence[str]
+    columns: Sequence[str]
+    cells: Sequence[Sequence[_Cell]]
+
+    def transposed(self, corner: str) -> _Grid:
+        return _Grid(corner, self.columns, self.rows, list(zip(*self.cells, strict=True)))
+
+    @property
+    def label_width(self) -> float:
+        lines = [line for row in (self.corner, *self.rows) for line in stacked(row, _LABEL)]
+        return max(text_width(line) for line in lines)
+
+    def blocks(self) -> list[list[int]]:
+        """Cut the columns so that every block fits the page."""
+        return pack([self._width(i) for i in range(len(self.columns))], self.label_width)
+
+    def _width(self, column: int) -> float:
+        head = max(text_width(line) for line in stacked(self.columns[column], _HEAD))
+        return max(head, *(row[column].width for row in self.cells))
 
 
 def render_latex(
     rows: pd.DataFrame, notes: BoardNotes, extras: Extras | None, metric: str = "auc"
 ) -> str:
-    """Write one table of clean results: a row a detector, a column a slice, and the board's mean.
+    """Write clean results with the board's mean, cut into as many tables as fit the page.
+
+    Rows are detectors and columns slices, or the other way round where that needs fewer tables.
 
     Args:
         rows: Rows of the board.
@@ -67,6 +128,28 @@ def render_latex(
     """
     if metric not in rows.columns or rows[metric].dtype.kind not in "fi":
         raise ValueError(f"the board has no metric {metric!r}")
+    grid = _grid(rows, extras, metric)
+    turned = grid.transposed("Slice")
+    grid = turned if len(turned.blocks()) < len(grid.blocks()) else grid
+    floats = list(_floats(grid))
+    lines = [*_facts(notes), *_fallback(grid)]
+    label = f"tab:{_label(notes.suite)}-{_label(metric)}"
+    for number, tabulars in enumerate(floats, start=1):
+        part = f" Part {number} of {len(floats)}." if len(floats) > 1 else ""
+        caption = _caption(rows, notes, metric) if number == 1 else _title(notes, metric)
+        lines += [
+            r"\begin{table}",
+            rf"  \centering\small\setlength{{\tabcolsep}}{{{COLUMN_GAP / 2:g}pt}}",
+            rf"  \caption{{{caption}{part}}}",
+            rf"  \label{{{label}{f'-{number}' if number > 1 else ''}}}",
+            *[line for tabular in tabulars for line in tabular],
+            r"\end{table}",
+        ]
+    data = [f"% {visible(line)}" for line in notes.data_card]
+    return "\n".join([*lines, *data]) + "\n"
+
+
+def _grid(rows: pd.DataFrame, extras: Extras | None, metric: str) -> _Grid:
     cells = main_rows(rows)
     clean = cells[cells["condition"] == CLEAN]
     cuts = list(dict.fromkeys(zip(clean["generator"], clean["domain"], strict=True)))
@@ -76,17 +159,77 @@ def render_latex(
     }
     means = {detector: board_mean(rows, detector, metric) for detector in detectors}
     best = _best(means, extras, metric)
-    body: list[str] = []
+    body = []
     for detector in detectors:
-        texts = [_cell(by_name[detector, *cut], metric) for cut in cuts]
         mean = _show(metric)(means[detector])
+        width = text_width(mean) * 1.2  # bold, and its mark
         if not math.isnan(means[detector]) and board_basis(rows, detector).name == "all":
             mean += r"$^{\ast}$"
-        texts.append(rf"\textbf{{{mean}}}" if detector in best else mean)
-        body.append(rf"{escape_latex(detector)} & {' & '.join(texts)} \\")
-    titles = [escape_latex(slice_name(*cut)) for cut in cuts]
-    data = [f"% {visible(line)}" for line in notes.data_card]
-    return "\n".join([*_document(rows, notes, metric, titles, body), *data]) + "\n"
+        last = _Cell(rf"\textbf{{{mean}}}" if detector in best else mean, width)
+        body.append([*(_cell(by_name[detector, *cut], metric) for cut in cuts), last])
+    # As they are printed: what is invisible in a name has a width too.
+    names, titles = (
+        [visible(name) or "(empty)" for name in some]
+        for some in (detectors, [slice_name(*cut) for cut in cuts])
+    )
+    return _Grid("Detector", names, [*titles, "Mean"], body)
+
+
+def _floats(grid: _Grid) -> Iterator[list[list[str]]]:
+    """Deal the table out to floats, each a list of tabulars that fit one page together."""
+    heights = [len(stacked(name, _LABEL)) for name in grid.rows]
+    chunks = split_lines(heights)
+    waiting: list[list[str]] = []
+    used = 0
+    for columns in grid.blocks():
+        for chunk in chunks:
+            lines = sum(heights[i] for i in chunk) + 3
+            if waiting and used + lines > MOST_LINES + 3:
+                yield waiting
+                waiting, used = [], 0
+            waiting.append(_tabular(grid, chunk, columns, is_first=not waiting))
+            used += lines
+    yield waiting
+
+
+def _tabular(
+    grid: _Grid, rows: Sequence[int], columns: Sequence[int], *, is_first: bool
+) -> list[str]:
+    head = [
+        _stack(grid.corner, _LABEL, "l"),
+        *(_stack(grid.columns[j], _HEAD, "r") for j in columns),
+    ]
+    body = []
+    for i in rows:
+        if i == len(grid.rows) - 1 and grid.corner != "Detector":  # the mean
+            body.append(r"    \midrule")
+        cells = [_stack(grid.rows[i], _LABEL, "l"), *(grid.cells[i][j].text for j in columns)]
+        body.append(rf"    {' & '.join(cells)} \\")
+    return [
+        *([] if is_first else [r"  \par\medskip"]),
+        rf"  \begin{{tabular}}{{l{'r' * len(columns)}}}",
+        r"    \toprule",
+        rf"    {' & '.join(head)} \\",
+        r"    \midrule",
+        *body,
+        r"    \bottomrule",
+        r"  \end{tabular}",
+    ]
+
+
+def _stack(name: str, limit: float, side: str) -> str:
+    """Set a name on as many lines as it needs."""
+    lines = [escape_latex(line) for line in stacked(name, limit)]
+    inner = r"\\".join(lines)
+    return inner if len(lines) == 1 else rf"\shortstack[{side}]{{{inner}}}"
+
+
+def _fallback(grid: _Grid) -> list[str]:
+    """Define how a letter that the engine may lack is printed, where a name has one."""
+    names = "".join([*grid.rows, *grid.columns])
+    if r"\detectorbenchchar" not in escape_latex(names):
+        return []
+    return [r"\providecommand{\detectorbenchchar}[2]{\ifdefined\Umathchar #2\else #1\fi}"]
 
 
 METRIC_FORMATS = {"latex": render_latex}
@@ -110,26 +253,27 @@ def _show(column: str) -> Callable[[float], str]:
     return rate if record is None else record.show
 
 
-def _cell(row: dict[Any, Any], metric: str) -> str:
+def _cell(row: Mapping[Any, Any], metric: str) -> _Cell:
     if row["status"] != "ok":
-        return escape_latex(str(row["status"]))
+        status = str(row["status"])
+        return _Cell(_stack(status, _HEAD, "r"), min(text_width(status), _HEAD))
     value, lo, hi = (
         float(str(row.get(name, "nan"))) for name in (metric, f"{metric}_lo", f"{metric}_hi")
     )
     if math.isnan(value):
-        return UNDEFINED
+        return _Cell(UNDEFINED, text_width(UNDEFINED))
     show = _show(metric)
-    interval = "" if math.isnan(lo) else rf" {{\scriptsize[{show(lo)}, {show(hi)}]}}"
     mark = _MARKS.get(str(row["seen"]), "")
-    return f"{show(value)}{interval}{mark}"
+    width = text_width(show(value)) + (5.0 if mark else 0.0)
+    if math.isnan(lo):
+        return _Cell(show(value) + mark, width)
+    interval = f"[{show(lo)}, {show(hi)}]"
+    text = rf"{show(value)} {{\scriptsize{interval}}}{mark}"
+    return _Cell(text, width + text_width(" ") + text_width(interval, SCRIPT))
 
 
-def _document(
-    rows: pd.DataFrame, notes: BoardNotes, metric: str, titles: Sequence[str], body: Sequence[str]
-) -> list[str]:
-    record = metric_of(metric)
-    needs_threshold = record is None or record.needs_threshold
-    is_oracle = needs_threshold and "oracle" in set(rows["threshold_policy"])
+def _facts(notes: BoardNotes) -> list[str]:
+    """Write the protocol as comments."""
     # One line of comment a fact: a line break in a name would end the comment.
     facts = [
         f"suite {notes.suite}, data {notes.dataset}, {notes.n_images} images, seed {notes.seed}",
@@ -138,37 +282,36 @@ def _document(
         *(caution.sentence for caution in notes.cautions),
         f"made by detector-bench {notes.tool_version}",
     ]
+    return [f"% {visible(fact)}" for fact in facts]
+
+
+def _title(notes: BoardNotes, metric: str) -> str:
+    record = metric_of(metric)
     title = record.phrase if record and metric == record.name else metric.replace("_", " ")
-    caption = (
+    return (
         f"{escape_latex(title)} on clean images of {escape_latex(notes.dataset)}, suite "
-        f"{escape_latex(notes.suite)}, with 95\\% intervals. $\\dagger$: in the training data. "
+        f"{escape_latex(notes.suite)}."
+    )
+
+
+def _caption(rows: pd.DataFrame, notes: BoardNotes, metric: str) -> str:
+    record = metric_of(metric)
+    needs_threshold = record is None or record.needs_threshold
+    caption = _title(notes, metric)[:-1]
+    caption += (
+        ", with 95\\% intervals. $\\dagger$: in the training data. "
         "Mean: over slices that are not, as on the board; $\\ast$: over all, as none is unseen. "
         "Bold: not significantly apart from the best."
     )
     if "unknown" in set(rows["seen"]):
         caption += " ?: nobody knows whether it was in the training data."
-    if is_oracle:
+    if needs_threshold and "oracle" in set(rows["threshold_policy"]):
         caption += " ORACLE threshold, fitted on the scored images."
     if notes.limit is not None:
         caption += f" LIMITED RUN: {notes.n_images} images."
     for caution in notes.cautions:
         caption += rf" \textbf{{{escape_latex(caution.title)}.}}"
-    columns = "l" + "r" * (len(titles) + 1)
-    return [
-        *(f"% {visible(fact)}" for fact in facts),
-        r"\begin{table}",
-        r"  \centering",
-        rf"  \caption{{{caption}}}",
-        rf"  \label{{tab:{_label(notes.suite)}-{_label(metric)}}}",
-        rf"  \begin{{tabular}}{{{columns}}}",
-        r"    \toprule",
-        rf"    Detector & {' & '.join(titles)} & Mean \\",
-        r"    \midrule",
-        *(f"    {line}" for line in body),
-        r"    \bottomrule",
-        r"  \end{tabular}",
-        r"\end{table}",
-    ]
+    return caption
 
 
 def _label(text: str) -> str:

@@ -8,7 +8,9 @@ import pandas as pd
 
 from leaderboards.render.csv import number
 from leaderboards.render.text import UNDEFINED, escape, escape_line, rate, table
+from leaderboards.tables.cells import CLEAN
 from leaderboards.tables.notes import BoardNotes, count_by_class
+from leaderboards.tables.slicing import POOLED
 
 _READING = (
     "Label 1 = AI-generated = positive; an image is called fake where its logit is greater than the "
@@ -35,7 +37,8 @@ _READING = (
     "expected calibration error (15 bins) and balanced NLL (classes weighted alike, in nats; ln 2 = 0.693 "
     "is no information) read sigmoid(logit) as a probability, whatever the threshold.",
     "n/a is undefined, not zero: AUC, average precision, precision, F1, MCC, balanced accuracy and NLL "
-    "need both classes; precision needs an image called fake.",
+    "need both classes; precision needs an image called fake. Columns and tables without "
+    "any number are left out.",
 )
 
 
@@ -47,7 +50,7 @@ def legend(rows: pd.DataFrame, notes: BoardNotes) -> list[str]:
     lines += [f"- {escape_line(line)}" for line in (*notes.extra, *notes.data_card)]
     lines += ["", "### Detectors", "", *_detectors(rows, notes)]
     lines += ["### Slices", "", *_slices(rows, notes)]
-    if notes.conditions:
+    if set(notes.conditions.items()) - {(CLEAN, CLEAN)}:
         lines += ["### Conditions", ""]
         lines += table(["Condition", "As run"], _pairs(notes.conditions), left=2)
     if notes.versions:
@@ -108,7 +111,12 @@ def _slices(rows: pd.DataFrame, notes: BoardNotes) -> list[str]:
         names = [escape(row["generator"]), escape(row["domain"])]
         body.append([*names, reals, str(n_real), str(n_fake), prior])
     header = ["Generator", "Domain", "Paired reals", "Real", "Fake", "Prior of fake"]
-    return table(header, body, left=3)
+    if all(row[1] == POOLED for row in body):
+        header, body = (
+            [text for text in header if text != "Domain"],
+            [[*r[:1], *r[2:]] for r in body],
+        )
+    return table(header, body, left=len(header) - 3)
 
 
 def _pairs(texts: Mapping[str, str]) -> list[list[str]]:

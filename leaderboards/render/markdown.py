@@ -1,18 +1,25 @@
-"""The board as Markdown: the headline first, then tables by slice and condition, then the notes."""
+"""The board as Markdown: one screen with the headline, then tables by slice and condition, then notes."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 import pandas as pd
 
-from leaderboards.render.further import equalised_section, further, labelled_oracle
+from leaderboards.render.contents import contents
+from leaderboards.render.further import (
+    equalised_section,
+    further,
+    labelled_oracle,
+    with_oracle_warning,
+)
 from leaderboards.render.legend import legend
+from leaderboards.render.opening import advice, means_section, opening
 from leaderboards.render.robustness import attack_tables, severity_section
-from leaderboards.render.shortcuts import shortcut_rows
-from leaderboards.render.text import UNDEFINED, escape, rate, table, with_interval
+from leaderboards.render.shortcuts import shortcut_section
+from leaderboards.render.text import escape, rate, table, with_interval
 from leaderboards.statistics.catalogue import Metric, headline_metrics
 from leaderboards.tables.cells import CLEAN
 from leaderboards.tables.extras import Extras
@@ -23,90 +30,39 @@ from leaderboards.tables.means import (
     cut_rows,
     failures,
     headline,
-    main_cut,
     slice_name,
     split_columns,
 )
-from leaderboards.tables.notes import BoardNotes, Caution
+from leaderboards.tables.notes import BoardNotes
 from leaderboards.tables.slicing import POOLED
 
 MARKS = {"seen": " †", "mixed": " ‡", "unknown": " (?)"}
 # Columns that name a line of a table with one column a detector.
 _SLICE, _CONDITION = ("generator", "domain"), ("condition",)
-# Columns of the headline that say how many slices a mean of it is over.
-_SIZES = {"unseen": "n_unseen", "seen": "n_seen", "all": "n_slices"}
 
 
 def render_markdown(rows: pd.DataFrame, notes: BoardNotes, extras: Extras | None = None) -> str:
     """Write the whole document; no clock, no path: the same rows and notes give the same bytes."""
-    lines = [f"# Leaderboard: {escape(notes.dataset)}, suite {escape(notes.suite)}", ""]
-    lines += caution_lines(notes.warnings)
-    lines += _headline(rows)
-    lines += shortcut_rows(notes.shortcuts)
-    lines += equalised_section(extras, notes.equaliser)
+    top = [f"# Leaderboard: {escape(notes.dataset)}, suite {escape(notes.suite)}", ""]
+    summaries = headline(rows)
+    top += opening(rows, notes, extras, summaries)
+    details = [*advice(notes.warnings), *means_section(rows, summaries)]
+    details += shortcut_section(notes.shortcuts)
+    details += equalised_section(extras, notes.equaliser)
     for kind in CUT_KINDS:
-        lines += _by_slice(rows, kind)
-    lines += _by_condition(rows)
-    lines += attack_tables(rows, notes)
-    lines += severity_section(rows, notes)
-    lines += further(rows, extras)
-    lines += _failures(rows)
+        details += _by_slice(rows, kind)
+    details += _by_condition(rows)
+    details += attack_tables(rows, notes)
+    details += severity_section(rows, notes)
+    details += further(rows, extras)
+    details += _failures(rows)
+    details += legend(rows, notes)
     if "oracle" in set(rows["threshold_policy"]):
-        lines = labelled_oracle(lines)
-    lines += legend(rows, notes)
-    return "\n".join(lines).rstrip("\n") + "\n"
+        top, details = with_oracle_warning(labelled_oracle(top)), labelled_oracle(details)
+    return "\n".join([*top, *contents(details, top), *details]).rstrip("\n") + "\n"
 
 
 FORMATS = {"md": render_markdown}
-
-
-def caution_lines(cautions: Sequence[Caution]) -> list[str]:
-    """Write cautions as quoted paragraphs, to stand above whatever they spoil."""
-    lines: list[str] = []
-    for caution in cautions:
-        lines += [f"> **{escape(caution.title)}.** {escape(caution.advice)}", ""]
-    return lines
-
-
-def _headline(rows: pd.DataFrame) -> list[str]:
-    kind, metrics = str(main_cut(rows)), headline_metrics()
-    if kind == "domain":
-        kind = next(iter(split_columns(cut_rows(rows, "domain")))).replace("_", " ")
-    summaries = headline(rows).to_dict("records")
-    parts = ["unseen", "seen"]
-    # A detector with no unseen slice is ranked by its mean over all: show that only where it is.
-    if any(row["n_unseen"] == 0 for row in summaries):
-        parts.append("all")
-    has_conditions = any(row["n_conditions"] for row in summaries)
-    is_slice = kind in ("pooled", "generator and domain")
-    worst = f"Worst {'slice' if is_slice else escape(kind)} (AUC)"
-    unit = kind if kind in ("generator", "domain") else "slice"
-    header = [
-        "Detector",
-        *(f"{metric.title} {part}" for metric in metrics for part in parts),
-        worst,
-    ]
-    if has_conditions:
-        header += [f"Mean {metric.phrase} drop" for metric in metrics]
-    body: list[list[str]] = []
-    for row in summaries:
-        cells = [escape(row["detector"])]
-        cells += [
-            metric.show(row[f"{metric.name}_{part}"]) if row[_SIZES[part]] else "none"
-            for metric in metrics
-            for part in parts
-        ]
-        cells.append(
-            f"{escape(row['worst'])} ({rate(row['worst_auc'])})" if row["worst"] else UNDEFINED
-        )
-        if has_conditions:
-            cells += [rate(row[f"mean_{metric.name}_drop"]) for metric in metrics]
-        body.append([*cells, f"{row['n_not_ok']} of {row['n_cells']} cells"])
-    return [
-        *table([*header, "Not scored"], body),
-        f"Clean images; unweighted means over each detector's unseen and seen {unit}s.",
-        "",
-    ]
 
 
 def _by_slice(rows: pd.DataFrame, kind: CutKind) -> list[str]:
@@ -126,7 +82,10 @@ def _slices(cells: pd.DataFrame, kind: str) -> list[str]:
     title = "Pooled" if kind == "pooled" else f"By {words}"
     corner = "Slice" if kind in ("pooled", "generator and domain") else words.capitalize()
     lines: list[str] = []
+    scored = cells[cells["status"] == "ok"]
     for metric in headline_metrics():
+        if len(scored) and scored[metric.name].isna().all():
+            continue  # undefined for all of them, as AUC is of a single class
         lines += [f"## {title}: {metric.title}, clean", ""]
         lines += _pivot(cells, corner, _SLICE, partial(_measured, metric=metric))
     return lines
@@ -138,6 +97,8 @@ def _by_condition(rows: pd.DataFrame) -> list[str]:
         return []
     lines: list[str] = []
     for metric in headline_metrics():
+        if means[metric.name].isna().all():
+            continue
         lines += [f"## By condition: {metric.title}, and its drop against clean", ""]
         lines += _pivot(means, "Condition", _CONDITION, partial(_dropped, metric=metric))
     attacked = means[means["attack_success"].notna()]

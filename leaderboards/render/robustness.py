@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from leaderboards.render.csv import render_rows
-from leaderboards.render.text import UNDEFINED, escape, rate, table
+from leaderboards.render.text import UNDEFINED, escape, rate, section, table
 from leaderboards.statistics.catalogue import headline_metrics
 from leaderboards.tables.attacks import curves, transfer_matrix
 from leaderboards.tables.notes import BoardNotes
@@ -32,8 +32,8 @@ def severity_section(rows: pd.DataFrame, notes: BoardNotes) -> list[str]:
             cells += [rate(row[f"{metric.name}_{part}"]) for part in ("mean_drop", "worst_drop")]
             mark = _ALL if row["basis"] == "all" else ""
             body.append([*cells, metric.show(row[f"{metric.name}_area"]) + mark])
-        lines += [f"## Severity: drop of {metric.phrase} by strength, mild to harsh", ""]
-        lines += table(header, body, left=2)
+        title = f"Severity: drop of {metric.phrase} by strength, mild to harsh"
+        lines += section(title, header, body, left=2)
     lines += _degradation(rows, notes)
     lines += [
         "Drop: clean minus corrupted over the same slices; positive is worse, and it need not grow with "
@@ -57,7 +57,7 @@ def _degradation(rows: pd.DataFrame, notes: BoardNotes) -> list[str]:
     header = ["Detector", "Corruptions"]
     for metric in headline_metrics():
         header += [metric.title, f"Worst for {metric.phrase}"]
-    return ["## Severity: mean corruption degradation", "", *table(header, body)]
+    return section("Severity: mean corruption degradation", header, body)
 
 
 def severity_csv(rows: pd.DataFrame, notes: BoardNotes) -> str:
@@ -86,13 +86,11 @@ def _curves(rows: pd.DataFrame, notes: BoardNotes) -> list[str]:
         for row in areas.to_dict("records")
     ]
     header = ["Detector", "Attack", "Largest eps", "Area, accuracy", "Area, AUC"]
-    return [
-        "## Robustness over eps: area under the curve",
-        "",
-        *table(header, body, left=2),
+    note = [
         "From clean to the largest eps, by trapezoids, per unit of eps: 1 is perfect throughout.",
         "",
     ]
+    return section("Robustness over eps: area under the curve", header, body, left=3, note=note)
 
 
 def _transfer(rows: pd.DataFrame, notes: BoardNotes) -> list[str]:

@@ -1,4 +1,4 @@
-"""The rows under the headline that no detector made: how far the files alone tell real from fake."""
+"""Rows that no detector made: how far the files alone tell real from fake."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from leaderboards.render.text import UNDEFINED, escape, rate, table, with_interv
 from leaderboards.tables.notes import ShortcutRow
 
 
-def shortcut_rows(shortcuts: Sequence[ShortcutRow]) -> list[str]:
+def shortcut_section(shortcuts: Sequence[ShortcutRow]) -> list[str]:
     """Write a row a shortcut; nothing where none was looked for."""
     if not shortcuts:
         return []
@@ -24,6 +24,8 @@ def shortcut_rows(shortcuts: Sequence[ShortcutRow]) -> list[str]:
     header = ["Without the picture", "AUC", "Best told apart (AUC)", "Accuracy, generator unseen"]
     first = shortcuts[0]
     return [
+        "## What the files alone give away",
+        "",
         *table(header, body),
         f"Shortcuts are learnt from the files, the mean colours and the borders of {first.n_real} real and "
         f"{first.n_fake} fake images, and judged out of fold. A detector that does no better has shown "

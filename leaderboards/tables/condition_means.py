@@ -141,8 +141,7 @@ class _Mean:
     def describe(self, metric: str, value: Influence, clean: Influence | None) -> dict[str, float]:
         """Give value, interval and the paired drop against clean."""
         pairs = min(self.real.size, self.fake.size)
-        nothing = Influence(0.0, np.zeros(value.parts.size))
-        lo, hi = _on_logit_scale(difference(nothing, value, self.clusters, pairs=pairs))
+        lo, hi = mean_interval(value, self.clusters, pairs)
         found = {metric: value.value, f"{metric}_lo": lo, f"{metric}_hi": hi}
         drop = Difference(NAN, NAN)
         if clean is not None and clean is not value:
@@ -151,6 +150,18 @@ class _Mean:
         return found | {
             f"{metric}_drop": drop.value, f"{metric}_drop_lo": drop_lo, f"{metric}_drop_hi": drop_hi,
         }  # fmt: skip
+
+
+def mean_interval(value: Influence, clusters: NDArray[np.int64] | None, pairs: int) -> Interval:
+    """Compute the 95% interval of a mean on the logit scale.
+
+    Args:
+        value: The mean, with each image's contribution.
+        clusters: (n,) codes of images that depend on each other; None where none do.
+        pairs: Number of pairs of a real and a fake image, for a mean that nothing moves.
+    """
+    nothing = Influence(0.0, np.zeros(value.parts.size))
+    return _on_logit_scale(difference(nothing, value, clusters, pairs=pairs))
 
 
 def _on_logit_scale(estimate: Difference) -> Interval:

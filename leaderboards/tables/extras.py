@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from leaderboards.statistics.intervals import wilson
+from leaderboards.statistics.intervals import Interval, wilson
 from leaderboards.statistics.paired import (
     Influence,
     auc_influence,
@@ -22,6 +22,7 @@ from leaderboards.statistics.paired import (
 from leaderboards.statistics.significance import holm, rank_groups
 from leaderboards.statistics.thresholds import called_fake
 from leaderboards.tables.cells import CLEAN, ScoreColumn, cell_rows
+from leaderboards.tables.condition_means import mean_interval
 from leaderboards.tables.further.equalised import EQUALISED_COLUMNS, equalised
 from leaderboards.tables.further.source_auc import SOURCE_AUC_COLUMNS, source_auc
 from leaderboards.tables.means import main_rows, mean_basis
@@ -47,6 +48,8 @@ class Extras:
             chain, and the paired difference with its 95% interval, of the headline's mean (slice "")
             and of every slice; empty where nothing is equalised.
         source_auc: Columns ``SOURCE_AUC_COLUMNS``: AUC against each real source; empty where there is one.
+        intervals: Detector to the 95% interval of its headline AUC, that over unseen slices or, where there
+            are none, over all; without those whose mean is undefined.
         periods: Detection over time, as ``further.periods.over_time`` gives it; None where nothing tells of
             time.
     """
@@ -61,6 +64,7 @@ class Extras:
         default_factory=lambda: pd.DataFrame(columns=list(SOURCE_AUC_COLUMNS))
     )
     periods: pd.DataFrame | None = None
+    intervals: Mapping[str, Interval] = field(default_factory=dict)
 
 
 def extras(
@@ -92,7 +96,23 @@ def extras(
         _ranks(samples, rows, means),
         equalised(samples, cuts, columns, rows),
         source_auc(samples, cuts, judged, rows, compared),
+        intervals=_intervals(samples, cuts, rows, means),
     )
+
+
+def _intervals(
+    samples: pd.DataFrame, cuts: Sequence[Slice], rows: pd.DataFrame, means: Mapping[str, Influence]
+) -> dict[str, Interval]:
+    """Give every headline mean its interval; images that depend on each other count as one."""
+    clusters, found = clusters_of(samples), {}
+    for name, mean in means.items():
+        chosen = _averaged(cuts, main_rows(rows[(rows["detector"] == name)]))
+        sizes = (
+            np.unique(np.concatenate([getattr(cut, part) for cut in chosen])).size
+            for part in ("real_rows", "fake_rows")
+        )
+        found[name] = mean_interval(mean, clusters, min(sizes))
+    return found
 
 
 def headline_influence(
@@ -105,8 +125,7 @@ def headline_influence(
     """
     of_column = (rows["detector"] == column.detector) & (rows["condition"] == column.condition)
     cells = main_rows(rows[of_column])
-    averaged = set(_keys(mean_basis(cells).cells))
-    chosen = [cut for cut in cuts if (cut.generator, cut.domain) in averaged]
+    chosen = _averaged(cuts, cells)
     if (cells["status"] != "ok").any() or cells["auc"].isna().any() or not chosen:
         return None
     return mean_influence(
@@ -115,8 +134,11 @@ def headline_influence(
     )
 
 
-def _keys(rows: pd.DataFrame) -> list[tuple[str, str]]:
-    return list(zip(rows["generator"], rows["domain"], strict=True))
+def _averaged(cuts: Sequence[Slice], cells: pd.DataFrame) -> list[Slice]:
+    """Choose the slices that the mean of one detector's cells is over."""
+    basis = mean_basis(cells).cells
+    averaged = set(zip(basis["generator"], basis["domain"], strict=True))
+    return [cut for cut in cuts if (cut.generator, cut.domain) in averaged]
 
 
 def _ranks(

@@ -62,7 +62,7 @@ class _Text(HTMLParser):
 
     def __init__(self):
         super().__init__()
-        self.tables, self.items, self.tags = [], [], set()
+        self.tables, self.items, self.tags, self.links = [], [], set(), []
         self.open = None
 
     def handle_starttag(self, tag, attrs):
@@ -74,6 +74,8 @@ class _Text(HTMLParser):
         elif tag in ("td", "th"):
             self.tables[-1][-1].append("")
             self.open = "cell"
+        elif tag == "a":
+            self.links.append(dict(attrs)["href"])
         elif tag == "li":
             self.items.append("")
             self.open = "item"
@@ -171,9 +173,12 @@ def test_hostile_names_come_back_from_markdown(hostile_board):
     names = [visible(name).strip("\n") for name in HOSTILE]
     shown = sorted(names)
     by_title = {table[0][0]: table for table in text.tables}
-    headline = text.tables[0]
-    assert sorted(row[0] for row in headline[1:]) == shown
-    assert {len(row) for row in headline} == {len(headline[0])}
+    headline, means = text.tables[:2]
+    assert len(headline) == 1 + 12
+    assert sorted(row[0] for row in means[1:]) == shown
+    assert [row[0] for row in headline] == [row[0] for row in means[:13]]
+    for table in (headline, means):
+        assert {len(row) for row in table} == {len(table[0])}
     generators = by_title["Generator"]
     assert sorted(row[0] for row in generators[1:]) == shown
     detectors = [table for table in text.tables if table[0][0] == "Detector"][-1]
@@ -185,9 +190,12 @@ def test_hostile_names_come_back_from_markdown(hostile_board):
 
 def test_hostile_names_make_no_markup(hostile_board):
     markdown = hostile_board.to_markdown()
-    assert parse(markdown).tags <= {
-        "h1", "h2", "h3", "p", "table", "thead", "tbody", "tr", "th", "td", "ul", "li",
+    found = parse(markdown)
+    assert found.tags <= {
+        "h1", "h2", "h3", "p", "table", "thead", "tbody", "tr", "th", "td", "ul", "ol", "li", "a", "strong",
     }  # fmt: skip
+    # The only links are those of the contents, and of the cells without a result.
+    assert all(link.startswith("#") for link in found.links)
     # Nothing that a terminal would obey, or that reorders the line.
     assert all(char == "\n" or visible(char) == char for char in markdown)
     # GitHub links bare addresses even in cells.
