@@ -17,7 +17,9 @@ def lowest(pyproject: Path) -> dict[str, str]:
     for line in tomllib.loads(pyproject.read_text(encoding="utf-8"))["project"]["dependencies"]:
         match = re.fullmatch(r"([A-Za-z0-9_.-]+)>=([0-9.]+)", line)
         if match is None:
-            raise SystemExit(f"{line}: write NAME>=VERSION, so that the lowest version can be tested")
+            raise SystemExit(
+                f"{line}: write NAME>=VERSION, so that the lowest version can be tested"
+            )
         bounds[match[1]] = match[2]
     return bounds
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import io
 import json
 import textwrap
 from pathlib import Path
@@ -94,21 +93,21 @@ def _run(base: Path, place: Path, case: str) -> Seen:
     case, _, how = case.partition(", alone")
     (place / "own.py").write_text(_source(case))
     isolation = ("--isolate", "--timeout", "20") if how or f"{case}, alone" in _ALONE else ()
-    seen, out = command(
+    seen, _ = command(
         "run", "-q", "-d", f"{place}/own.py:Own", "-d", f"{base}/toy.py:Toy", "--data", base / "images",
-        "--suite", base / "suite.toml", "--out", place / "out", "--format", "csv", *isolation,
+        "--suite", base / "suite.toml", "--out", place / "out", *isolation,
     )  # fmt: skip
-    return judged(base, seen, out, ("Own",), is_answer=case.startswith("answer"))["Own"]
+    return judged(base, seen, place / "out", ("Own",), is_answer=case.startswith("answer"))["Own"]
 
 
 def judged(
-    base: Path, seen: Seen, out: str, names: tuple[str, ...], *, is_answer: bool = False
+    base: Path, seen: Seen, out: Path, names: tuple[str, ...], *, is_answer: bool = False
 ) -> dict[str, Seen]:
     """Hold the board against one without the failing detectors; what was seen, by their names."""
     if seen.code not in (0, 12):
-        lost = "the other detector's rows are not there" if seen.code in (2, 5) else ""
+        lost = "the other detector's rows are not there"
         return {name: Seen(seen.code, seen.said, lost=lost) for name in names}
-    rows = list(csv.DictReader(io.StringIO(out, newline="")))
+    rows = list(csv.DictReader((out / "leaderboard.csv").open(newline="")))
     before = list(csv.DictReader((base / "run" / "leaderboard.csv").open(newline="")))
     toy = [_numbers(row) for row in rows if row["detector"] == "Toy"]
     if toy != [_numbers(row) for row in before]:
@@ -173,14 +172,14 @@ def _score_batch(base: Path, place: Path, cases: tuple[str, ...], answer: Path) 
         path = place / f"own{i}.py"
         path.write_text(_source(case).replace("class Own(", f"class Own{i}("))
         detectors += ["-d", f"{path}:Own{i}"]
-    seen, out = command(
+    seen, _ = command(
         "run", "-q", *detectors, "-d", f"{base}/toy.py:Toy", "--data", base / "images", "--suite",
-        base / "suite.toml", "--out", place / "out", "--format", "csv", "--cluster", "local:2",
+        base / "suite.toml", "--out", place / "out", "--cluster", "local:2",
     )  # fmt: skip
     found = {}
     for case, name in names.items():
         is_answer = case.startswith("answer")
-        one = judged(base, seen, out, (name,), is_answer=is_answer)[name]
+        one = judged(base, seen, place / "out", (name,), is_answer=is_answer)[name]
         found[case] = {
             "code": one.code, "said": one.said, "wrong": one.wrong, "lost": one.lost
         }  # fmt: skip
