@@ -17,5 +17,5 @@ KINDS = {
         IMAGES, *FLIPS, KILLS, DISKS, FOLDERS, CHECKPOINTS, DETECTORS, CLUSTER, NAMES, MUTATIONS
     )
 }  # fmt: skip
-# A cluster takes half a minute to start: tests/bench/test_cluster.py has one in every run.
-TOGETHER = [name for name in KINDS if name != CLUSTER.name]
+# A cluster, and every output of a run, take long to make: tests/bench has one of each in every run.
+TOGETHER = [name for name in KINDS if name not in (CLUSTER.name, NAMES.name)]

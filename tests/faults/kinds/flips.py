@@ -126,7 +126,7 @@ def _another(base: Path, folder: Path, verdict: dict[str, object]) -> str:
 
 def _kind(name: str, run: Callable[[Path, Path, str], Seen], **options: object) -> Kind:
     cases = tuple(f"{name} {i}" for i in range(FLIPS_OF_EACH))
-    return Kind(f"flips: {name}", cases, run, few=10, limit=60.0, **options)  # type: ignore[arg-type]
+    return Kind(f"flips: {name}", cases, run, few=8, limit=60.0, **options)  # type: ignore[arg-type]
 
 
 FLIPS = (

@@ -132,7 +132,7 @@ KILLS = Kind(
     _kill,
     _prepare,
     own_process=True,
-    few=4,
+    few=3,
 )
 DISKS = Kind(
     "full disks",
@@ -140,5 +140,5 @@ DISKS = Kind(
     _disk,
     finished,
     own_process=True,
-    few=4,
+    few=3,
 )
