@@ -29,6 +29,7 @@ from bench.cli import (
     scores,
     show,
     train,
+    verify,
     weights,
 )
 from bench.cli.effect import Command
@@ -39,7 +40,7 @@ from bench.version import __version__
 EPILOG = (
     "Exit codes: 0 ok; 2 usage or bad input; 5 nothing selected; 10 regression; "
     "11 inconclusive or no baseline; 12 some cells have no result, or "
-    "one class lost clearly more images than the other; "
+    "one class lost clearly more images than the other; 13 a board that is not what its scores give; "
     "70 internal error; 130 interrupted; 143 terminated."
 )
 
@@ -61,6 +62,7 @@ app.command("audit", cls=Command, epilog=audit.EXAMPLES)(audit.command)
 app.command("board", cls=Command, epilog=board.EXAMPLES)(board.command)
 app.command("compare", cls=Command, epilog=compare.EXAMPLES)(compare.command)
 app.command("export", cls=Command, epilog=export.EXAMPLES)(export.command)
+app.command("verify", cls=Command, epilog=verify.EXAMPLES)(verify.command)
 app.command("report", cls=Command, epilog=report.EXAMPLES)(report.command)
 app.command("plot", cls=Command, epilog=plot.EXAMPLES)(plot.command)
 app.command("gate", cls=Command, epilog=gate.EXAMPLES)(gate.command)

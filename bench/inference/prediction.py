@@ -58,19 +58,22 @@ def find_images(paths: Sequence[Path]) -> list[Path]:
     files: list[Path] = []
     for path in paths:
         if path.is_dir():
-            files += sorted(
+            inside = sorted(
                 file
                 for file in path.rglob("*")
                 # A pipe or a device under an image's name is listed with its reason.
                 if (file.is_file() or (is_image_name(file.name) and not file.is_dir()))
                 and not any(p.startswith(".") for p in file.relative_to(path).parts)
             )
+            if not inside:
+                raise NothingSelectedError(f"no image in {path}: leave it out, or check the path")
+            files += inside
         elif path.exists():
             files.append(path)
         else:
             raise BenchError(f"no image at {path}: check the path")
     if not files:
-        raise NothingSelectedError(f"no image in {', '.join(str(path) for path in paths)}")
+        raise NothingSelectedError("no image is named: give files or folders")
     return files
 
 

@@ -191,6 +191,45 @@ def load_baseline(path: Path) -> ScoreTable:
     return scores
 
 
+def scores_file(path: Path) -> str:
+    """Give the name of the file of scores that a ``baseline.json`` points at.
+
+    Raises:
+        BenchError: It is no baseline that can be read.
+    """
+    load_baseline(path)
+    return Path(json.loads(read_bytes(path, MOST_TABLE))["scores"]["file"]).name
+
+
+def cell_pairs(path: Path, scores: ScoreTable) -> list[tuple[str, str, str, str]]:
+    """Hold the metrics of a baseline's cells against those that its scores give.
+
+    Args:
+        path: The ``baseline.json``, as :func:`load_baseline` has read it.
+        scores: What it has read.
+
+    Returns:
+        Cell, metric, what is written and what is computed, for each that differs; intervals left out.
+
+    Raises:
+        BenchError: No board can be made of the scores.
+    """
+    recorded = json.loads(read_bytes(path, MOST_TABLE))["cells"]
+    named = [
+        {" / ".join(str(cell[key]) for key in _CELL[:4]): cell for cell in cells}
+        for cells in (recorded, _cells(_cell_rows(scores)))
+    ]
+    pairs = []
+    for name in dict.fromkeys((*named[0], *named[1])):
+        before, after = (cells.get(name) for cells in named)
+        if before is None or after is None:
+            pairs.append((name, "cell", "there" if before else "", "there" if after else ""))
+        else:
+            keys = (key for key in before if not _agree_in(key, before, after))
+            pairs += [(name, key, str(before[key]), str(after.get(key))) for key in keys]
+    return pairs
+
+
 def _check_cells(path: Path, document: dict[str, Any], scores: ScoreTable) -> None:
     """Hold the scores against the metrics written beside them, where no digest tells of damage.
 
@@ -215,13 +254,16 @@ def _agree(recorded: dict[str, Any], computed: dict[str, Any]) -> bool:
 
     Intervals are left out: there is more than one way to compute them.
     """
-    if any(recorded[key] != computed[key] for key in (*_CELL, "status")):
-        return False
-    metrics = [key for key in _METRICS if not key.endswith(("_lo", "_hi"))]
-    pairs = [(recorded[key], computed[key]) for key in metrics]
-    return all(
-        a == b or (a is not None and b is not None and abs(a - b) < _LAST_DIGIT) for a, b in pairs
-    )
+    return all(_agree_in(key, recorded, computed) for key in (*_CELL, "status", *_METRICS))
+
+
+def _agree_in(key: str, recorded: dict[str, Any], computed: dict[str, Any]) -> bool:
+    if key.endswith(("_lo", "_hi")):
+        return True
+    a, b = recorded[key], computed[key]
+    if a == b or key not in _METRICS:
+        return bool(a == b)
+    return a is not None and b is not None and bool(abs(a - b) < _LAST_DIGIT)
 
 
 def _cell_rows(scores: ScoreTable) -> pd.DataFrame:

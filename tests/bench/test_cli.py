@@ -163,6 +163,7 @@ def test_profile_says_where_the_time_went(cli, tree, toy, tmp_path):
         (["predict", "{file}", "-d", "hf:x", "--input", "crop(mean=half)"], 2, "it has no size"),
         (["predict", "{file}", "-d", "hf:x", "--input", "native(64)"], 2, "leave the size out"),
         (["predict", "{empty}", "-d", "{toy}"], 5, "no image in"),
+        (["predict", "{file}", "{empty}", "-d", "{toy}"], 5, "no image in"),
         (["predict", "{file}", "-d", "{toy}"], 12, "could not be read"),
         (["data", "index", "{empty}"], 2, "no image"),
         (["nonsense"], 2, "nonsense"),

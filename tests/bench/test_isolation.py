@@ -21,7 +21,8 @@ from bench.runs.request import RunRequest
 
 SUITE = Suite(name="alone", slices=["generator"], conditions=["clean"], split="")
 ENDS = """
-import os
+import ctypes, os, time
+import torch
 from detectors import Detector, DetectorCard, InputSpec
 
 class Fine(Detector):
@@ -33,7 +34,30 @@ class Fine(Detector):
 class Ends(Fine):
     def logits(self, batch):
         os._exit(0)
+
+class Segfault(Fine):
+    def logits(self, batch):
+        ctypes.string_at(0)
+
+class Hangs(Fine):
+    def logits(self, batch):
+        time.sleep(600)
+
+class Greedy(Fine):
+    def logits(self, batch):
+        return batch.mean(dim=(1, 2, 3)) + torch.zeros(1 << 50)
+
+class Stops(Fine):
+    def logits(self, batch):
+        raise KeyboardInterrupt
 """
+DEATHS = {
+    "Ends": "its process ended with exit code 0",
+    "Segfault": "its process ended with SIGSEGV",
+    "Hangs": "took longer than 20 s (--timeout)",
+    "Greedy": "memory",
+    "Stops": "KeyboardInterrupt",
+}
 
 
 @pytest.mark.timeout(600)
@@ -56,20 +80,27 @@ def test_a_process_that_ends_says_how():
 
 
 @pytest.mark.timeout(600)
-def test_one_detector_that_ends_its_process_costs_its_own_cells(tree, tmp_path):
+def test_detectors_that_end_their_process_cost_their_own_cells(cli, tree, tmp_path):
     file = tmp_path / "own.py"
     file.write_text(ENDS)
-    fine, ends = f"{file}:Fine", f"{file}:Ends"
-    here = bench.run(fine, suite=SUITE, data=tree, out=tmp_path / "here")
-    run = bench.run([ends, fine], suite=SUITE, data=tree, out=tmp_path / "run", isolate=True)
-    rows = list(csv.DictReader(run.board.to_csv().splitlines()))
-    reasons = {row["reason"] for row in rows if row["detector"] == "Ends"}
-    assert all("its process ended with exit code 0" in reason for reason in reasons)
-    assert {row["status"] for row in rows if row["detector"] == "Ends"} == {"failed"}
+    (tmp_path / "suite.toml").write_text(
+        'name = "alone"\nslices = ["generator"]\nconditions = ["clean"]\nsplit = ""\n'
+    )
+    here = bench.run(f"{file}:Fine", suite=SUITE, data=tree, out=tmp_path / "here")
+    named = [part for name in (*DEATHS, "Fine") for part in ("-d", f"{file}:{name}")]
+    code, _, err = cli(
+        "run", "-q", *named, "--suite", "suite.toml", "--data", tree, "--out", "run",
+        "--isolate", "--timeout", "20",
+    )  # fmt: skip
+    assert code == 12, err
+    rows = list(csv.DictReader((tmp_path / "run" / "leaderboard.csv").open(newline="")))
+    for name, says in DEATHS.items():
+        own = [row for row in rows if row["detector"] == name]
+        assert {row["status"] for row in own} == {"failed"}
+        assert all(says in row["reason"] for row in own), own
     columns = ("generator", "condition", "auc", "accuracy", "status")
     alone = [[row[c] for c in columns] for row in csv.DictReader(here.board.to_csv().splitlines())]
     assert [[row[c] for c in columns] for row in rows if row["detector"] == "Fine"] == alone
-    assert run.report.incomplete
 
 
 def test_options_that_would_have_no_effect_or_no_meaning_are_refused(tree, toy):

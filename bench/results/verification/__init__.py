@@ -1,0 +1,1 @@
+"""Does a board follow from the scores beside it: recomputed, and held against each file that is there."""
