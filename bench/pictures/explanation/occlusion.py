@@ -40,7 +40,7 @@ def occlusion(
     """
     height, width = canvas.shape[1:]
     side = min(patch or max(1, min(height, width) // _ACROSS), height, width)
-    pixels = canvas.astype(np.float32) / 255
+    pixels = np.divide(canvas, 255, dtype=np.float32)
     colour = pixels.mean(axis=(1, 2), keepdims=True)
     places = [(y, x) for y in _starts(height, side) for x in _starts(width, side)]
     plain = _logits(detector, pixels[None])[0]

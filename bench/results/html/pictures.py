@@ -21,7 +21,7 @@ from leaderboards.statistics.thresholds import called_fake
 from leaderboards.tables.cells import CLEAN
 
 _SIDE: Final = 112  # px of a thumbnail's longer side
-_EACH: Final = 6  # images of a kind
+_EACH: Final = 12  # images of a kind
 NO_IMAGES: Final = "left out (--no-images)"
 NO_BUDGET: Final = "left out (the page would grow too large)"
 NOT_HERE: Final = "not at hand"
@@ -80,7 +80,7 @@ def pictures(shown: Shown, detector: str, *, budget: int) -> list[Picture]:
         budget: Characters that thumbnails may take; 0 for none at all.
 
     Returns:
-        At most six images of a kind: surest right and wrong, borderline, wrong with all detectors, and
+        At most twelve images of a kind: surest right and wrong, borderline, wrong with all detectors, and
         verdicts that most conditions flip. An image stands under the first kind that it is of.
     """
     evidence = shown.evidence
@@ -99,18 +99,18 @@ def pictures(shown: Shown, detector: str, *, budget: int) -> list[Picture]:
                 if len(small) > left:
                     small, lacking, left = "", NO_BUDGET, 0
                 left -= len(small)
-            verdicts = list(_verdicts(evidence, row))
+            every = list(verdicts(evidence, row))
             made.append(
                 Picture(
                     kind=kind,
                     name=name,
-                    truth="AI-generated" if sample["label"] == FAKE else "real",
+                    truth=truth(sample["label"]),
                     generator=str(sample["generator"]),
                     thumbnail=small,
                     lacking=lacking,
-                    clean=tuple(v for v in verdicts if v.condition == CLEAN),
+                    clean=tuple(v for v in every if v.condition == CLEAN),
                     others=tuple(
-                        v for v in verdicts if v.condition != CLEAN and v.detector == detector
+                        v for v in every if v.condition != CLEAN and v.detector == detector
                     ),
                 )
             )
@@ -167,7 +167,13 @@ def _flips(
     return flips
 
 
-def _verdicts(evidence: Evidence, row: int) -> Sequence[Verdict]:
+def truth(label: int) -> str:
+    """Name a label in words."""
+    return "AI-generated" if label == FAKE else "real"
+
+
+def verdicts(evidence: Evidence, row: int) -> Sequence[Verdict]:
+    """Give every score of one image, by detector and condition; ``row`` is its place in the samples."""
     is_fake = int(evidence.samples["label"].iloc[row]) == FAKE
     made = []
     for column in evidence.columns:
@@ -202,5 +208,5 @@ def thumbnail(pixels: NDArray[np.uint8] | None) -> str:
     image = Image.fromarray(pixels)
     image.thumbnail((_SIDE, _SIDE), Image.Resampling.LANCZOS)
     buffer = io.BytesIO()
-    image.save(buffer, format="JPEG", quality=80, optimize=True)
+    image.save(buffer, format="JPEG", quality=80, optimize=True, subsampling=0)
     return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
