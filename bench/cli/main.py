@@ -17,6 +17,7 @@ from bench.cli import (
     compare,
     data,
     doctor,
+    explain,
     export,
     gate,
     ls,
@@ -65,6 +66,7 @@ app.command("export", cls=Command, epilog=export.EXAMPLES)(export.command)
 app.command("verify", cls=Command, epilog=verify.EXAMPLES)(verify.command)
 app.command("report", cls=Command, epilog=report.EXAMPLES)(report.command)
 app.command("plot", cls=Command, epilog=plot.EXAMPLES)(plot.command)
+app.command("explain", cls=Command, epilog=explain.EXAMPLES)(explain.command)
 app.command("gate", cls=Command, epilog=gate.EXAMPLES)(gate.command)
 app.add_typer(baseline.app, name="baseline")
 app.command("ls", cls=Command, epilog=ls.EXAMPLES)(ls.command)

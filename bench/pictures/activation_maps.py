@@ -46,6 +46,10 @@ class FirstLayer:
     after: str
 
 
+class NoConvolutionError(BenchError):
+    """A detector without a convolution over RGB pixels: there are no filters to draw."""
+
+
 class _FirstLayerHook:
     """A forward hook that keeps the first convolution over three channels, and its activation."""
 
@@ -77,7 +81,7 @@ def first_layer(detector: Detector, canvases: Sequence[NDArray[np.uint8]]) -> Fi
         canvases: (3, h, w) uint8 each, as :meth:`~detectors.base.Detector.fit` gives them; at least one.
 
     Raises:
-        BenchError: The detector holds no convolution over RGB pixels.
+        NoConvolutionError: The detector holds no convolution over RGB pixels.
     """
     layers = [_first_layer_of_one(detector, canvas) for canvas in canvases]
     maps = tuple(one for layer in layers for one in layer.maps)
@@ -94,7 +98,7 @@ def _first_layer_of_one(detector: Detector, canvas: NDArray[np.uint8]) -> FirstL
                 hooks.callback(module.register_forward_hook(watch).remove)
         detector.logits(torch.from_numpy(canvas[None]).to(device).float() / 255)
     if watch.filters is None or watch.maps is None:
-        raise BenchError(
+        raise NoConvolutionError(
             f"{detector.card.name} has no convolution over RGB pixels: there are no filters to draw"
         )
     return FirstLayer(_plain(watch.filters), (_plain(watch.maps[0]),), watch.after)
@@ -119,7 +123,7 @@ def draw_maps(
         title: Text above the whole.
 
     Raises:
-        BenchError: The detector holds no convolution over RGB pixels.
+        NoConvolutionError: The detector holds no convolution over RGB pixels.
         OutputError: The place cannot be written.
     """
     titles = [name for name, _ in pictures]

@@ -14,15 +14,18 @@ from PIL import Image
 
 from bench.errors import BenchError
 from bench.runs.settled import Settled
-from bench.scoring.decoding import DecodedChunk, decode_chunk
-from bench.scoring.engine import Engine
+from bench.scoring.decoding import decode_chunk
+from bench.store.pairs import AttackedPair, PairList, write_pairs
 from bench.store.rundir import RunDir
 from bench.support.files import ensure_writable, write_atomic
 
 if TYPE_CHECKING:
     from bench.protocol.suite import Suite
     from bench.runs.prepare import Prepared
+    from bench.scoring.engine import AttackedImage
     from bench.store.units import Unit
+
+_KINDS = ("clean", "adversarial", "difference")
 
 
 def save_adversarial(prepared: Prepared, count: int, folder: Path) -> list[Path]:
@@ -30,7 +33,7 @@ def save_adversarial(prepared: Prepared, count: int, folder: Path) -> list[Path]
 
     They are made again, in the run's own first batch, so they are the very pictures that were scored.
     Beside ``clean`` and ``adversarial`` stands ``difference``: the change around mid-grey, stretched
-    so that its largest value is white or black.
+    so that its largest value is white or black. ``pairs.json`` lists them, for reports.
 
     Args:
         prepared: The run that was scored.
@@ -50,12 +53,17 @@ def save_adversarial(prepared: Prepared, count: int, folder: Path) -> list[Path]
     settled = _settled_by_run(prepared)
     plan = prepared.plan(settled)
     written: list[Path] = []
+    listed: list[AttackedPair] = []
     with ThreadPoolExecutor() as pool:
         engine = prepared.engine(pool, settled)
         chunk = decode_chunk(prepared.manifest, plan.chunks[0], prepared.policy, pool)
         for unit in plan.by_chunk[plan.chunks[0].index]:
             if unit.condition in attacks:
-                written += _save(engine, chunk, unit, count, folder)
+                for attacked in engine.first_attacked(chunk, unit)[:count]:
+                    pair = _save(attacked, unit, prepared.identities[unit.detector], folder)
+                    written += [folder / getattr(pair, kind) for kind in _KINDS]
+                    listed.append(pair)
+    write_pairs(folder, PairList(manifest_digest=prepared.manifest.digest, pairs=tuple(listed)))
     return written
 
 
@@ -83,22 +91,22 @@ def _settled_by_run(prepared: Prepared) -> Settled:
     return Settled({**prepared.batch_sizes, **sizes}, spec.thresholds)
 
 
-def _save(engine: Engine, chunk: DecodedChunk, unit: Unit, count: int, folder: Path) -> list[Path]:
-    unit_folder = folder / _safe(unit.detector) / _safe(unit.condition)
-    written = []
-    for record, clean, adversarial in engine.first_attacked(chunk, unit)[:count]:
-        stem = _safe(record.sample_id)[-80:]
-        pictures = {
-            "clean": clean,
-            "adversarial": adversarial,
-            "difference": difference(clean, adversarial),
-        }
-        for kind, pixels in pictures.items():
-            path = unit_folder / f"{stem}-{kind}.png"
-            image = Image.fromarray(np.ascontiguousarray(pixels.transpose(1, 2, 0)))
-            write_atomic(path, functools.partial(image.save, format="PNG"))
-            written.append(path)
-    return written
+def _save(attacked: AttackedImage, unit: Unit, identity: str, folder: Path) -> AttackedPair:
+    record, clean, adversarial = attacked
+    pictures = (clean, adversarial, difference(clean, adversarial))
+    stem = f"{_safe(unit.detector)}/{_safe(unit.condition)}/{_safe(record.sample_id)[-80:]}"
+    names = {kind: f"{stem}-{kind}.png" for kind in _KINDS}
+    for name, pixels in zip(names.values(), pictures, strict=True):
+        image = Image.fromarray(np.ascontiguousarray(pixels.transpose(1, 2, 0)))
+        write_atomic(folder / name, functools.partial(image.save, format="PNG"))
+    return AttackedPair(
+        detector=unit.detector,
+        identity=identity,
+        condition=unit.condition,
+        sample_id=record.sample_id,
+        largest=int(np.abs(adversarial.astype(np.int64) - clean).max()),
+        **names,
+    )
 
 
 def difference(clean: NDArray[np.uint8], adversarial: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -62,3 +64,46 @@ def test_nothing_to_save_is_said(tree, toy, tmp_path):
         save_adversarial(
             prepare(request(tree, toy(), tmp_path / "o", "pgd"), Silent()), 0, tmp_path
         )
+
+
+def test_a_report_shows_the_pairs_that_were_kept(tree, toy, cli, tmp_path):
+    asked = request(tree, toy(), tmp_path / "out", "clean", "fgsm(eps=2/255)")
+    execute(asked)
+    kept = tmp_path / "kept"
+    save_adversarial(prepare(asked, Silent()), 3, kept)
+    target = tmp_path / "r.html"
+    assert cli("report", tmp_path / "out", "-o", target)[0] == 0
+    bare = target.read_text(encoding="utf-8")
+    assert "Adversarial images" not in bare
+    assert "--save-adversarial 4 out/adversarial" in bare
+    assert cli("report", tmp_path / "out", "-o", target, "--adversarial", kept)[0] == 0
+    text = target.read_text(encoding="utf-8")
+    assert text.count("amplified 64 times</span>") == 3, "two levels fill half the range"
+    assert text.count('alt="The same image, attacked by fgsm(eps=2/255)"') == 3
+    # Inside the run's own folder they are shown by themselves.
+    kept.rename(tmp_path / "out" / "adversarial")
+    assert cli("report", tmp_path / "out", "-o", target)[0] == 0
+    assert target.read_text(encoding="utf-8") == text
+    assert "amplified" not in _bare(cli, tmp_path / "out", target)
+    kept = tmp_path / "out" / "adversarial"
+    listed = json.loads((kept / "pairs.json").read_text())
+    for change, said in (
+        ({"manifest_digest": "0"}, "belongs to none of the runs"),
+        (
+            {"pairs": [{**listed["pairs"][0], "clean": "../../secret.png"}]},
+            "lies outside its folder",
+        ),
+        ({"pairs": [{**listed["pairs"][0], "largest": "many"}]}, "is damaged"),
+    ):
+        (kept / "pairs.json").write_text(json.dumps({**listed, **change}))
+        code, _, err = cli("report", tmp_path / "out", "-o", target, "--adversarial", kept)
+        assert code == 2
+        assert said in err
+    code, _, err = cli("report", tmp_path / "out", "-o", target, "--adversarial", tree)
+    assert code == 2
+    assert "holds no pairs.json" in err
+
+
+def _bare(cli, run, target):
+    assert cli("report", run, "-o", target, "--no-images")[0] == 0
+    return target.read_text(encoding="utf-8")

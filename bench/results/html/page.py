@@ -18,8 +18,10 @@ from bench.results.figures.kinds import plot_kind, plot_names
 from bench.results.html import tables
 from bench.results.html.answer import Answer, answer
 from bench.results.html.inline import inline_svg
+from bench.results.html.pairs import Pair, kept_folders, pairs
 from bench.results.html.pictures import Picture, pictures
 from bench.results.html.tables import Table
+from bench.store.pairs import PairList
 from bench.store.rundir import COMMAND_NAME, CONFIG_NAME
 from leaderboards.render.text import visible
 from leaderboards.tables.notes import BoardNotes
@@ -66,6 +68,7 @@ class Section:
         tables: Tables by section.
         figures: Figures in order.
         pictures: Images worth a look.
+        pairs: Images before and after an attack.
         pictured: Detector that the images are chosen by; "" for none.
         facts: Title and text of what the run rests on.
         command: The command that repeats it.
@@ -81,6 +84,7 @@ class Section:
     tables: dict[str, Table]
     figures: tuple[Figure, ...]
     pictures: tuple[Picture, ...]
+    pairs: tuple[Pair, ...]
     pictured: str
     facts: tuple[tuple[str, str], ...]
     command: str
@@ -93,24 +97,29 @@ class Page(NamedTuple):
     incomplete: int
 
 
-def report_page(folders: Sequence[Path], *, images: bool = True) -> Page:
+def report_page(
+    folders: Sequence[Path], *, images: bool = True, adversarial: Sequence[Path] = ()
+) -> Page:
     """Write the report of some runs as one HTML document, the same text each time.
 
     Args:
         folders: The runs' folders, each once.
         images: Whether thumbnails of images are embedded.
+        adversarial: Folders of attacked pictures, beside those inside the runs' own.
 
     Raises:
-        BenchError: A folder is no run, is given twice, or the page is too large for a browser's comfort.
+        BenchError: A folder is no run, attacked pictures are of none of them, a run is given twice, or the
+            page is too large for a browser's comfort.
     """
     resolved = [folder.resolve() for folder in folders]
     if len(set(resolved)) < len(resolved):
         raise BenchError("a run is given twice: give each folder once")
     shown = [load_evidence(folder) for folder in folders]
+    kept = kept_folders(list(zip(folders, shown, strict=True)), adversarial)
     for share in (1.0, 0.25):
         sections = [
             _section(
-                f"r{i}-", folder, run,
+                f"r{i}-", folder, run, kept[i - 1] if images else [],
                 budget=int(share * _PICTURES / len(shown)) if images else 0,
                 most=int(share * _CELLS / len(shown)),
             )
@@ -125,7 +134,15 @@ def report_page(folders: Sequence[Path], *, images: bool = True) -> Page:
     )
 
 
-def _section(key: str, folder: Path, shown: Shown, *, budget: int, most: int) -> Section:
+def _section(
+    key: str,
+    folder: Path,
+    shown: Shown,
+    kept: Sequence[tuple[Path, PairList]],
+    *,
+    budget: int,
+    most: int,
+) -> Section:
     evidence, notes = shown.evidence, shown.report.board.notes
     said = answer(shown)
     made = {
@@ -147,7 +164,8 @@ def _section(key: str, folder: Path, shown: Shown, *, budget: int, most: int) ->
         headline=tables.headline_table(shown),
         tables={name: table for name, table in made.items() if table.rows},
         figures=tuple(_figures(key, shown)),
-        pictures=tuple(pictures(shown, said.detector, budget=budget)),
+        pictures=tuple(pictures(shown, said.detector, budget=budget - budget // 3 * bool(kept))),
+        pairs=tuple(pairs(shown, kept, budget=budget // 3)),
         pictured=said.detector,
         facts=tuple(_facts(shown)),
         command=_command(folder),

@@ -10,28 +10,18 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 from PIL import Image
 
-from bench.datasets import (
-    FAKE,
-    SCHEMA,
-    BadImageError,
-    ImageRecord,
-    StaleIndexError,
-    load,
-    pocket_root,
-)
-from bench.errors import BenchError
+from bench.datasets import FAKE
 from bench.results.figures.drawing import Shown
-from bench.store.rundir import RunDir
+from bench.results.figures.images import RunImages
 from leaderboards.plots.evidence import Evidence
 from leaderboards.statistics.thresholds import called_fake
 from leaderboards.tables.cells import CLEAN
 
 _SIDE: Final = 112  # px of a thumbnail's longer side
-_EACH: Final = 6  # images of a kind
+_EACH: Final = 12  # images of a kind
 NO_IMAGES: Final = "left out (--no-images)"
 NO_BUDGET: Final = "left out (the page would grow too large)"
 NOT_HERE: Final = "not at hand"
@@ -90,38 +80,37 @@ def pictures(shown: Shown, detector: str, *, budget: int) -> list[Picture]:
         budget: Characters that thumbnails may take; 0 for none at all.
 
     Returns:
-        At most six images of a kind: surest right and wrong, borderline, wrong with all detectors, and
+        At most twelve images of a kind: surest right and wrong, borderline, wrong with all detectors, and
         verdicts that most conditions flip. An image stands under the first kind that it is of.
     """
     evidence = shown.evidence
     picked = _picked(evidence, detector)
-    records = _records(shown) if budget else {}
-    root = _root(shown.run.spec.data)
+    images = RunImages.of(Path(shown.run.scores.name), shown.run.spec.data) if budget else None
     made: list[Picture] = []
     left = budget
     for kind, rows in picked.items():
         for row in rows:
             sample = evidence.samples.iloc[row]
             name = str(sample["sample_id"])
-            thumbnail, lacking = "", NO_IMAGES
-            if budget:
-                thumbnail = _thumbnail(root, records.get(name)) if left > 0 else ""
-                lacking = "" if thumbnail else NOT_HERE if left > 0 else NO_BUDGET
-                if len(thumbnail) > left:
-                    thumbnail, lacking, left = "", NO_BUDGET, 0
-                left -= len(thumbnail)
-            verdicts = list(_verdicts(evidence, row))
+            small, lacking = "", NO_IMAGES
+            if images is not None:
+                small = thumbnail(images.load(name)) if left > 0 else ""
+                lacking = "" if small else NOT_HERE if left > 0 else NO_BUDGET
+                if len(small) > left:
+                    small, lacking, left = "", NO_BUDGET, 0
+                left -= len(small)
+            every = list(verdicts(evidence, row))
             made.append(
                 Picture(
                     kind=kind,
                     name=name,
-                    truth="AI-generated" if sample["label"] == FAKE else "real",
+                    truth=truth(sample["label"]),
                     generator=str(sample["generator"]),
-                    thumbnail=thumbnail,
+                    thumbnail=small,
                     lacking=lacking,
-                    clean=tuple(v for v in verdicts if v.condition == CLEAN),
+                    clean=tuple(v for v in every if v.condition == CLEAN),
                     others=tuple(
-                        v for v in verdicts if v.condition != CLEAN and v.detector == detector
+                        v for v in every if v.condition != CLEAN and v.detector == detector
                     ),
                 )
             )
@@ -178,7 +167,13 @@ def _flips(
     return flips
 
 
-def _verdicts(evidence: Evidence, row: int) -> Sequence[Verdict]:
+def truth(label: int) -> str:
+    """Name a label in words."""
+    return "AI-generated" if label == FAKE else "real"
+
+
+def verdicts(evidence: Evidence, row: int) -> Sequence[Verdict]:
+    """Give every score of one image, by detector and condition; ``row`` is its place in the samples."""
     is_fake = int(evidence.samples["label"].iloc[row]) == FAKE
     made = []
     for column in evidence.columns:
@@ -199,31 +194,19 @@ def _verdicts(evidence: Evidence, row: int) -> Sequence[Verdict]:
     return made
 
 
-def _records(shown: Shown) -> dict[str, ImageRecord]:
-    """Read where each image of the run lies, by its id."""
-    table: pa.Table = RunDir(Path(shown.run.scores.name)).manifest().select(SCHEMA.names)
-    return {row["sample_id"]: ImageRecord(**row) for row in table.to_pylist()}
+def thumbnail(pixels: NDArray[np.uint8] | None) -> str:
+    """Encode a small copy anew, so that nothing of a file but its look gets in; "" where there is none.
 
+    Args:
+        pixels: (H, W, 3) uint8.
 
-def _root(data: str) -> Path | None:
-    """Give the folder that the images' places are relative to, as far as the run says."""
-    if data == "pocket":
-        return pocket_root()
-    path = Path(data).expanduser() if data else None
-    if path is None or not path.exists():
-        return None
-    return path if path.is_dir() else path.parent
-
-
-def _thumbnail(root: Path | None, record: ImageRecord | None) -> str:
-    """Encode a small copy anew, so that nothing of the file but its look gets in; "" where it is not here."""
-    if root is None or record is None:
+    Returns:
+        The data URL of a JPEG.
+    """
+    if pixels is None:
         return ""
-    try:
-        image = Image.fromarray(load(root, record))
-    except (BadImageError, StaleIndexError, BenchError, OSError):
-        return ""
+    image = Image.fromarray(pixels)
     image.thumbnail((_SIDE, _SIDE), Image.Resampling.LANCZOS)
     buffer = io.BytesIO()
-    image.save(buffer, format="JPEG", quality=80, optimize=True)
+    image.save(buffer, format="JPEG", quality=80, optimize=True, subsampling=0)
     return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")

@@ -78,10 +78,15 @@
     filter();
   });
   // On paper every row and every aside is there.
-  var hidden = [];
+  var hidden = [], closed = [];
   window.addEventListener("beforeprint", function () {
     hidden = Array.from(document.querySelectorAll("tr[hidden]"));
     hidden.forEach(function (row) { row.hidden = false; });
+    closed = Array.from(document.querySelectorAll("details:not([open])"));
+    closed.forEach(function (aside) { aside.open = true; });
   });
-  window.addEventListener("afterprint", function () { hidden.forEach(function (row) { row.hidden = true; }); });
+  window.addEventListener("afterprint", function () {
+    hidden.forEach(function (row) { row.hidden = true; });
+    closed.forEach(function (aside) { aside.open = false; });
+  });
 })();

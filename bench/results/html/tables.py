@@ -103,7 +103,7 @@ def headline_table(shown: Shown) -> Table:
             measured(*(mean.get(f"{m}{part}", math.nan) for part in ("", "_lo", "_hi")), bar=True)
             for m in ("auc", "accuracy")
         )
-        basis = f"{mean.get('basis', '')}, {int(mean.get('n_slices', 0))}"
+        basis = f"{int(mean.get('n_slices', 0))} {mean.get('basis', '')}"
         rank = ranks.get(name, 0)
         worst = f"{row['worst']} ({rate(row['worst_auc'])})" if row["worst"] else UNDEFINED
         rows.append(
@@ -136,7 +136,7 @@ def condition_table(evidence: Evidence) -> Table:
         (
             Cell(row["detector"]),
             Cell(row["condition"]),
-            Cell(f"{row['basis']}, {row['n_slices']}"),
+            Cell(f"{row['n_slices']} {row['basis']}"),
             measured(row["auc"], row["auc_lo"], row["auc_hi"], bar=True),
             measured(row["auc_drop"], row["auc_drop_lo"], row["auc_drop_hi"]),
             measured(row["accuracy"], row["accuracy_lo"], row["accuracy_hi"], bar=True),
