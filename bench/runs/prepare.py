@@ -33,6 +33,7 @@ from bench.store import units as planning
 from bench.store.provenance import scoring_environment
 from bench.store.shards import Store
 from bench.store.units import CHUNK_IMAGES, Chunk, Plan, PlannedDetector, Settings
+from bench.support.allocator import keep_large_blocks
 from bench.support.progress import Progress
 from detectors.base import Detector
 
@@ -244,6 +245,7 @@ def prepare(
     device = here if elsewhere is None else torch.device(elsewhere.device)
     watch = Stopwatch(device.type)
     quiet_numerics(here)
+    keep_large_blocks()
     split = request.suite.split if request.split is None else request.split
     policy = request.suite.policy
     manifest = _index(request, split, progress)

@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from attacks.base import LogitFn
+from attacks.inputs import named_by
 from bench.inference.batches import Batch, Place, layout
 from bench.inference.foreign import border
 from bench.protocol.seeding import seed_for
@@ -89,6 +90,8 @@ def attack_all(
     canvases: Sequence[NDArray[Any] | None],
     records: Sequence[ImageRecord],
     target: Target,
+    *,
+    probes: bool = True,
 ) -> GroupOutcome:
     """Run every job on every canvas.
 
@@ -97,6 +100,7 @@ def attack_all(
         canvases: One canvas an image; ``None`` where an image has none.
         records: Labels and ids of the images.
         target: The detector under attack.
+        probes: Whether a few images are attacked again for the attack checks.
 
     Raises:
         torch.OutOfMemoryError: The batch is too large.
@@ -118,9 +122,27 @@ def attack_all(
         return _with_probe(jobs[number], canvases, records, target, attacked[number])
 
     return GroupOutcome(
-        target.for_each(with_probe, range(len(jobs))),
+        target.for_each(with_probe, range(len(jobs))) if probes else attacked,
         _clean_logits(len(canvases), batches) if shared else None,
     )
+
+
+def probe_alone(
+    job: Job,
+    canvases: Sequence[NDArray[Any] | None],
+    records: Sequence[ImageRecord],
+    target: Target,
+) -> Attacked:
+    """Probe an attack whose batches are run elsewhere; what it does to them is left out."""
+    labels = torch.tensor([record.label for record in records])
+    attacked = Attacked.none(len(canvases))
+    attacked.linf[named_by(job.attack.goal, labels).numpy()] = 0.0
+
+    def with_probe(record: Attacked) -> Attacked:
+        return _with_probe(job, canvases, records, target, record)
+
+    (probed,) = target.for_each(with_probe, [attacked])
+    return probed
 
 
 def _assembled(count: int, outcomes: Sequence[BatchOutcome | Exception]) -> Attacked:

@@ -24,11 +24,14 @@ class DecodedChunk:
         records: One record an image.
         images: (H, W, 3) uint8 each; ``None`` where it could not be decoded.
         bad: Why an image could not be decoded; ``None`` where it could.
+        whole: Whether these are all images of the chunk: which of them attacks are probed on is chosen
+            among all.
     """
 
     records: tuple[ImageRecord, ...]
     images: tuple[Image | None, ...]
     bad: tuple[str | None, ...]
+    whole: bool = True
 
 
 def decode_chunk(

@@ -116,6 +116,14 @@ class Engine:
             self.scorer.lanes.close()
             foremen.shutdown(cancel_futures=True)
 
+    def probe(self, chunk: DecodedChunk, units: Sequence[Unit]) -> Iterator[Scored | Failed]:
+        """Make the attack probes of some units and nothing else; see :meth:`Scorer.probe_group`."""
+        try:
+            for group in self._groups([(chunk, units)]):
+                yield from self.scorer.probe_group(group)
+        finally:
+            self.scorer.lanes.close()
+
     def first_attacked(self, chunk: DecodedChunk, unit: Unit) -> list[AttackedImage]:
         """Attack the first batch of a unit again, for its pictures; none where the attack fails."""
         ready, keys = self.scorer.canvases(Group(chunk, (unit,)))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -30,6 +30,13 @@ if TYPE_CHECKING:
 PROBES = 8
 
 
+def is_probed(attack: Attack | None) -> bool:
+    """Tell whether an attack is probed: it climbs the detector's own gradient, within a budget."""
+    if attack is None or attack.eps == 0:
+        return False
+    return attack.threat.knowledge == "white-box" and attack.needs_gradient
+
+
 def probe(
     job: Job,
     canvases: Sequence[NDArray[Any] | None],
@@ -47,7 +54,7 @@ def probe(
         RuntimeError: The attack changes the image at eps 0.
     """
     attack = job.attack
-    if attack.eps == 0 or attack.threat.knowledge != "white-box" or not attack.needs_gradient:
+    if not is_probed(attack):
         return None
     rows = _probe_rows(canvases, records, target, attacked)
     if not len(rows):
@@ -95,17 +102,37 @@ def _probe_rows(
         return np.empty(0, dtype=np.int64)
     shapes = {row: getattr(canvases[row], "shape", None) for row in rows}
     of_one_shape = [row for row in rows if shapes[row] == shapes[rows[0]]]
-    # By id alone: which images are probed must not depend on a seed that no score depends on.
-    of_one_shape.sort(key=lambda row: seed_for(0, "probe", records[row].sample_id))
-    candidates = [
-        [row for row in of_one_shape if records[row].label == label][: 2 * PROBES]
-        for label in (0, 1)
-    ]
+    candidates = _candidates(of_one_shape, lambda row: (records[row].label, records[row].sample_id))
     wrong = _wrong_when_clean([*candidates[0], *candidates[1]], canvases, records, target)
     preferred = [sorted(rows, key=lambda row: wrong[row]) for rows in candidates]
     # In turn from either class; where one runs out, the other fills up.
     in_turn = [row for pair in itertools.zip_longest(*preferred) for row in pair if row is not None]
     return np.asarray(sorted(in_turn[:PROBES]), dtype=np.int64)
+
+
+def probe_candidates(labels: Sequence[int], sample_ids: Sequence[str]) -> list[int]:
+    """Choose the images of a chunk that probes may be made of, whatever a goal leaves out.
+
+    Args:
+        labels: Labels of the chunk's images.
+        sample_ids: Ids of the same images.
+
+    Returns:
+        Their positions, ascending.
+    """
+    either = _candidates(range(len(labels)), lambda row: (labels[row], sample_ids[row]))
+    return sorted([*either[0], *either[1]])
+
+
+def _candidates(
+    rows: Iterable[int], label_and_id: Callable[[int], tuple[int, str]]
+) -> list[list[int]]:
+    """Give the rows of either class that come first by their ids' hash, twice as many as are probed."""
+    # By id alone: which images are probed must not depend on a seed that no score depends on.
+    ordered = sorted(rows, key=lambda row: seed_for(0, "probe", label_and_id(row)[1]))
+    return [
+        [row for row in ordered if label_and_id(row)[0] == label][: 2 * PROBES] for label in (0, 1)
+    ]
 
 
 def _wrong_when_clean(

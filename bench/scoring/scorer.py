@@ -7,9 +7,10 @@ and leaves the others alone.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,7 +25,7 @@ from bench.inference.replicas import Replicas
 from bench.inference.threads import Lanes
 from bench.protocol.condition import Condition
 from bench.scoring.attack_job import Attacked, Job, Target
-from bench.scoring.attacking import attack_all, sharing_groups
+from bench.scoring.attacking import attack_all, probe_alone, sharing_groups
 from bench.scoring.canvases import (
     Ready,
     Workshop,
@@ -40,7 +41,7 @@ from bench.scoring.decoding import DecodedChunk, Image
 from bench.scoring.logit_functions import behind, surrogate_logits
 from bench.scoring.outcomes import BatchTooLargeError, Failed, Scored
 from bench.scoring.setup import Setup
-from bench.scoring.unit_table import unit_table
+from bench.scoring.unit_table import probe_table, unit_table
 from detectors.errors import GradientError, described
 
 if TYPE_CHECKING:
@@ -164,14 +165,33 @@ class Scorer:
         except torch.OutOfMemoryError as error:
             raise BatchTooLargeError(label) from error
         for unit in work.units:
-            try:
-                yield Scored(unit, self._score_unit(unit, work, attacks))
-            except torch.OutOfMemoryError as error:
-                raise BatchTooLargeError(label) from error
-            except (NotAttackableError, GradientError) as error:
-                yield Failed(unit, "not attackable", _says(error))
-            except Exception as error:  # the user's own code may raise anything
+            yield _outcome(unit, partial(self._score_unit, unit, work, attacks))
+
+    def probe_group(self, group: Group) -> Iterator[Scored | Failed]:
+        """Make the probes of every unit of a group, whose batches are attacked elsewhere.
+
+        Yields:
+            One outcome a unit; its table has ``sample_id`` and the columns of the probes.
+
+        Raises:
+            BatchTooLargeError: If the device's memory does not hold a batch.
+        """
+        ready, keys = self.canvases(group)
+        for unit in group.units:
+            key = keys[unit.detector]
+            error = ready.error or ready.unfit.get(key)
+            if error is not None:
                 yield _failed(unit, error)
+                continue
+            canvases = ready.canvases[key]
+            yield _outcome(unit, partial(self._probes, unit, group, canvases))
+
+    def _probes(self, unit: Unit, group: Group, canvases: list[Image | None]) -> pa.Table:
+        job = self._job(unit)
+        probed = probe_alone(job, canvases, group.chunk.records, self._target([unit], [job]))
+        if probed.error is not None:
+            raise probed.error
+        return probe_table(group.chunk, probed)
 
     def _score_unit(self, unit: Unit, work: _SharedWork, attacks: GroupAttacks) -> pa.Table:
         condition, chunk = self.setup.condition_of(unit), work.chunk
@@ -212,7 +232,9 @@ class Scorer:
             except Exception as error:  # its own cell says so where the unit is scored
                 failed[unit.condition] = Attacked.none(len(canvases), error)
         target = self._target(sharing, list(jobs.values()))
-        outcome = attack_all(list(jobs.values()), canvases, chunk.records, target)
+        outcome = attack_all(
+            list(jobs.values()), canvases, chunk.records, target, probes=chunk.whole
+        )
         attacked = dict(zip(jobs, outcome.attacked, strict=True))
         return GroupAttacks({**failed, **attacked}, outcome.clean)
 
@@ -282,6 +304,22 @@ class Scorer:
             None if picture is None else np.ascontiguousarray(picture.transpose(2, 0, 1))
             for picture in corrupted
         ], altered
+
+
+def _outcome(unit: Unit, make: Callable[[], pa.Table]) -> Scored | Failed:
+    """Make a unit's table, or say why there is none.
+
+    Raises:
+        BatchTooLargeError: If the device's memory does not hold a batch.
+    """
+    try:
+        return Scored(unit, make())
+    except torch.OutOfMemoryError as error:
+        raise BatchTooLargeError(unit.detector) from error
+    except (NotAttackableError, GradientError) as error:
+        return Failed(unit, "not attackable", _says(error))
+    except Exception as error:  # the user's own code may raise anything
+        return _failed(unit, error)
 
 
 def _says(error: Exception) -> str:

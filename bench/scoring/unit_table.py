@@ -10,7 +10,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from bench.scoring.attack_job import Attacked
-from bench.store.shards import ATTACK_COLUMNS, SCHEMA
+from bench.store.shards import ATTACK_COLUMNS, PROBE_COLUMNS, SCHEMA
 
 if TYPE_CHECKING:
     from bench.scoring.decoding import DecodedChunk
@@ -49,3 +49,13 @@ def unit_table(
     for name in ATTACK_COLUMNS:
         columns[name] = pa.array(getattr(attacked, name), from_pandas=True)
     return pa.table(columns).cast(SCHEMA)
+
+
+def probe_table(chunk: DecodedChunk, attacked: Attacked) -> pa.Table:
+    """Make the part of a shard's table that the probes give: ids of the images and the probes' columns."""
+    ids = pa.array([record.sample_id for record in chunk.records], pa.string())
+    columns = {
+        name: pa.array(getattr(attacked, name), from_pandas=True).cast(SCHEMA.field(name).type)
+        for name in PROBE_COLUMNS
+    }
+    return pa.table({"sample_id": ids, **columns})

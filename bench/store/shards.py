@@ -36,7 +36,8 @@ SCHEMA = pa.schema(
     ]
 )
 # Null where there is no attack, or it left the image alone; see `bench.scoring.attack_job.Attacked`.
-ATTACK_COLUMNS = ("linf", "l2", "steps", "grad_zero", "unbounded", "unrounded")
+PROBE_COLUMNS = ("unbounded", "unrounded")
+ATTACK_COLUMNS = ("linf", "l2", "steps", "grad_zero", *PROBE_COLUMNS)
 
 
 _FINGERPRINT: Final = b"fingerprint"

@@ -22,6 +22,7 @@ from bench.runs.cluster.dispatch import portable
 from bench.runs.cluster.spec import Local, Remote, Slurm, parse
 from bench.runs.cluster.work import differs
 from bench.runs.request import RunRequest, Tls
+from bench.support.allocator import WORKER_ENVIRONMENT
 
 pytest.importorskip("distributed")
 
@@ -422,5 +423,6 @@ def test_jobs_of_slurm_score_the_same_bytes(tree, toys, tmp_path, monkeypatch):
         "#SBATCH --cpus-per-task=3",
         "#SBATCH --exclusive",
         "--nthreads 1",
+        *(f"export {name}={value}" for name, value in WORKER_ENVIRONMENT.items()),
     ):
         assert line in script

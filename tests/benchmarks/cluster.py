@@ -1,10 +1,10 @@
-"""One and two one-thread Dask workers on the same run, interleaved, one against one as control.
+"""This process with one thread, and one and two one-thread Dask workers, on the same run, interleaved.
 
-    python -m tests.benchmarks.cluster [--rounds 3] [--images 160] [--detector resnet50] [--suite S]
+    python -m tests.benchmarks.cluster [--rounds 3] [--images 240] [--detector resnet50] [--suite S]
 
-Three clusters of this machine stand side by side, two of them idle; every round scores all chunks into
-an empty store. A ratio is only worth something where the control's range holds 1, and two workers need
-two cores for themselves.
+Three clusters of this machine stand side by side, two of them idle; every round scores everything into an
+empty store. A ratio of clock times is only worth something where the control is near 1, and two workers
+need two cores for themselves; CPU seconds, and those of the busier worker, tell more on a busy machine.
 """
 
 from __future__ import annotations
@@ -13,15 +13,19 @@ import argparse
 import statistics
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 
+import torch
+
 from bench.inference.detector import DetectorRequest
 from bench.protocol.suite import load_suite
-from bench.runs.cluster.connect import connected
+from bench.runs.cluster.connect import Session, connected
 from bench.runs.cluster.dispatch import Dispatcher, machine
 from bench.runs.cluster.spec import Local
-from bench.runs.prepare import prepare
+from bench.runs.executor import Executor, Here
+from bench.runs.prepare import Prepared, prepare
 from bench.runs.request import RunRequest, Tls
 from bench.scoring.engine import Counts
 from bench.scoring.outcomes import Scored
@@ -29,52 +33,78 @@ from bench.store import units as planning
 from bench.store.shards import Store
 from bench.support.progress import Silent
 
+SIDES = {"process": 0, "one worker": 1, "one worker again": 1, "two workers": 2}
+
+
+def cpu(session: Session | None) -> list[float]:
+    """CPU seconds so far, of each process that scores."""
+    if session is None:
+        return [time.process_time()]
+    return list(session.client.run(time.process_time).values())
+
+
+def score(executor: Executor, prepared: Prepared) -> None:
+    plan = prepared.plan()
+    todo = [(chunk, plan.by_chunk[chunk.index]) for chunk in plan.chunks]
+    with tempfile.TemporaryDirectory() as temporary:
+        store = Store(Path(temporary))
+        for outcome in executor.outcomes(prepared, prepared.initial, todo, lambda _: False):
+            assert isinstance(outcome, Scored), outcome
+            store.write(outcome.unit.fingerprint, outcome.scores)
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--images", type=int, default=160)
-    parser.add_argument("--chunk", type=int, default=16)
+    parser.add_argument("--images", type=int, default=240)
+    parser.add_argument("--chunk", type=int, default=planning.CHUNK_IMAGES)
     parser.add_argument("--detector", default="resnet50")
-    parser.add_argument("--suite", default="cross-generator")
+    parser.add_argument("--suite", default="corruptions")
     given = parser.parse_args()
     planning.CHUNK_IMAGES = given.chunk
+    torch.set_num_threads(1)
     request = RunRequest(
         detectors=(DetectorRequest(given.detector),), suite=load_suite(given.suite),
-        limit=given.images, device="cpu", batch_size=given.chunk,
+        limit=given.images, device="cpu",
     )  # fmt: skip
-    sides = {"one worker": 1, "one worker again": 1, "two workers": 2}
-    seconds: dict[str, list[float]] = {name: [] for name in sides}
+    wall: dict[str, list[float]] = {name: [] for name in SIDES}
+    total: dict[str, list[float]] = {name: [] for name in SIDES}
+    most: dict[str, list[float]] = {name: [] for name in SIDES}
     with ExitStack() as stack:
-        sessions = {
-            name: stack.enter_context(connected(Local(n), Tls(), Silent()))
-            for name, n in sides.items()
+        sessions: dict[str, Session | None] = {
+            name: stack.enter_context(connected(Local(n), Tls(), Silent())) if n else None
+            for name, n in SIDES.items()
         }
-        any_of = sessions["one worker"]
-        prepared = prepare(request, Silent(), elsewhere=machine(any_of, request))
-        plan = prepared.plan()
-        todo = [(chunk, plan.by_chunk[chunk.index]) for chunk in plan.chunks]
-        senders = {name: Dispatcher(s, Silent(), Counts()) for name, s in sessions.items()}
+        one = sessions["one worker"]
+        assert one is not None
+        prepared = prepare(request, Silent())
+        sent = prepare(request, Silent(), elsewhere=machine(one, request))
+        pool = stack.enter_context(ThreadPoolExecutor(1))
+        executors: dict[str, Executor] = {
+            name: Here(pool, Counts()) if s is None else Dispatcher(s, Silent(), Counts())
+            for name, s in sessions.items()
+        }
         for number in range(given.rounds + 1):
-            names = list(sides)
-            for name in names[number % 3 :] + names[: number % 3]:
-                with tempfile.TemporaryDirectory() as temporary:
-                    store = Store(Path(temporary))
-                    start = time.perf_counter()
-                    for outcome in senders[name].outcomes(prepared, todo, lambda _: False):
-                        assert isinstance(outcome, Scored)
-                        store.write(outcome.unit.fingerprint, outcome.scores)
-                    if number:  # in the first round the workers load the detector
-                        seconds[name].append(time.perf_counter() - start)
-    print(
-        f"{len(plan.units)} units in {len(plan.chunks)} chunks, {given.detector}, {given.images} images"
-    )
-    for name, taken in seconds.items():
-        ratios = [a / b for a, b in zip(seconds["one worker"], taken, strict=True)]
+            names = list(SIDES)
+            for name in names[number % 4 :] + names[: number % 4]:
+                before, start = cpu(sessions[name]), time.perf_counter()
+                score(executors[name], prepared if name == "process" else sent)
+                taken = time.perf_counter() - start
+                each = [b - a for a, b in zip(before, cpu(sessions[name]), strict=True)]
+                if number:  # in the first round the workers load the detector
+                    wall[name].append(taken)
+                    total[name].append(sum(each))
+                    most[name].append(max(each))
+    print(f"{len(sent.chunks)} chunks, {given.detector}, {given.suite}, {given.images} images")
+    for name in SIDES:
+        ratios = [a / b for a, b in zip(wall["one worker"], wall[name], strict=True)]
         print(
-            f"{name}: {statistics.median(taken):.2f} s, least {min(taken):.2f} s, "
-            f"{statistics.median(ratios):.2f}x one worker ({min(ratios):.2f} to {max(ratios):.2f}, "
-            f"{given.rounds} rounds; of the least times {min(seconds['one worker']) / min(taken):.2f}x)"
+            f"{name}: {min(wall[name]):.2f} s wall, {min(total[name]):.2f} s CPU, the busiest process "
+            f"{min(most[name]):.2f} s; over the process {min(wall[name]) / min(wall['process']):.2f} wall, "
+            f"{min(total[name]) / min(total['process']):.2f} CPU; one worker over it "
+            f"{min(wall['one worker']) / min(wall[name]):.2f} wall (rounds {min(ratios):.2f} to "
+            f"{max(ratios):.2f}, median {statistics.median(ratios):.2f}), "
+            f"{min(total['one worker']) / min(most[name]):.2f} by the busiest process's CPU"
         )
 
 

@@ -17,6 +17,7 @@ from typing import Any
 from bench.errors import BenchError
 from bench.runs.cluster.spec import Local, Remote, Slurm, Where
 from bench.runs.request import Tls
+from bench.support.allocator import WORKER_ENVIRONMENT
 from bench.support.files import writable
 from bench.support.progress import Progress
 
@@ -66,6 +67,8 @@ def connected(where: Where, tls: Tls, progress: Progress) -> Iterator[Session]:
         "distributed.scheduler.allowed-failures": _ALLOWED_FAILURES,
         # Only what runs can be blamed for a death: nothing waits on a worker behind another task.
         "distributed.scheduler.worker-saturation": 1.0,
+        # Dask's own is a small threshold for trimming, under which every tensor is mapped and unmapped.
+        **{f"distributed.nanny.pre-spawn-environ.{k}": v for k, v in WORKER_ENVIRONMENT.items()},
     }
     with dask.config.set(settings), ExitStack() as stack:
         session = _open(where, tls, stack, distributed)
@@ -75,6 +78,9 @@ def connected(where: Where, tls: Tls, progress: Progress) -> Iterator[Session]:
             f"cluster: {len(workers)} workers, {sum(workers.values())} threads; dashboard "
             f"{session.client.dashboard_link or 'off'}"
         )
+        if not isinstance(where, Remote):
+            environment = ", ".join(f"{name}={value}" for name, value in WORKER_ENVIRONMENT.items())
+            progress.note(f"workers run with {environment}")
         yield session
 
 
@@ -204,7 +210,11 @@ def _slurm(where: Slurm, security: Any) -> Any:
         memory=where.memory,
         interface=where.interface,
         python=where.python or sys.executable,
-        job_script_prologue=list(where.prologue),
+        # Last word to the user's own lines.
+        job_script_prologue=[
+            *(f"export {name}={value}" for name, value in WORKER_ENVIRONMENT.items()),
+            *where.prologue,
+        ],
         job_extra_directives=directives,
         local_directory=where.local_directory,
         log_directory=where.log_directory,

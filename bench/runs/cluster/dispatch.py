@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from bench.datasets.open import POCKET
 from bench.errors import BenchError
 from bench.runs.cluster.connect import Session
+from bench.runs.cluster.flow import Flow
 from bench.runs.cluster.work import (
     Context,
     Task,
@@ -32,8 +33,6 @@ from bench.store.units import Chunk, Unit
 from bench.support.progress import Progress
 
 _POLL_S = 5.0
-# Below so many chunks a thread, a chunk is shared between workers, a detector each.
-_CHUNKS_A_THREAD = 3
 # Seconds between two looks at who is there.
 _LOOK_S = 1.0
 
@@ -142,113 +141,93 @@ class Dispatcher:
             return
         context = dataclasses.replace(self._context(prepared), settled=settled)
         _on_each(self.session, lambda address: (settle, context, address))
-        tasks = self._tasks(prepared, work, skip)
-        running: dict[Any, Task] = {}
+        flow = Flow(prepared, context, work, skip, sum(self.session.workers().values()))
         try:
             while True:
-                for task in itertools.islice(tasks, max(0, self._window() - len(running))):
-                    running[self._send(context, task)] = task
-                if not running:
+                room = max(0, self._window() - len(flow.running))
+                for task in itertools.islice(flow, room):
+                    self._send(flow, task)
+                if not flow.running:
                     return
                 suspects: list[Task] = []
-                for task, result in self._finished(running):
+                for task, result in self._finished(flow):
                     if result is None:
                         suspects.append(task)
                         continue
                     # The worker gets its next chunk before this one's scores are written.
-                    following = None if suspects else next(tasks, None)
+                    following = None if suspects else next(flow, None)
                     if following is not None:
-                        running[self._send(context, following)] = following
-                    yield from self._counted(result)
+                        self._send(flow, following)
+                    yield from self._counted(flow, task, result)
                 if suspects:
-                    yield from self._score_suspects(context, running, suspects, skip)
+                    yield from self._score_suspects(flow, suspects)
         finally:
-            self.session.client.cancel(list(running), force=True)
+            self.session.client.cancel(list(flow.running), force=True)
 
-    def _score_suspects(
-        self,
-        context: Context,
-        running: dict[Any, Task],
-        suspects: list[Task],
-        skip: Callable[[Unit], bool],
-    ) -> Iterator[Scored | Failed]:
+    def _score_suspects(self, flow: Flow, suspects: list[Task]) -> Iterator[Scored | Failed]:
         """Score the units of tasks that workers died on, one at a time once nothing else is in flight.
 
         A worker that dies then died on that unit.
         """
-        while running:
-            for task, result in self._finished(running):
+        while flow.running:
+            for task, result in self._finished(flow):
                 if result is None:
                     suspects.append(task)
                 else:
-                    yield from self._counted(result)
+                    yield from self._counted(flow, task, result)
         for task in suspects:
             for unit in task.units:
-                if not skip(unit):
-                    alone = dataclasses.replace(task, units=(unit,))
-                    yield from self._score_alone(context, running, alone)
+                if flow.needs(task, unit):
+                    yield from self._score_alone(flow, task.of((unit,)))
 
-    def _score_alone(
-        self, context: Context, running: dict[Any, Task], task: Task
-    ) -> Iterator[Scored | Failed]:
+    def _score_alone(self, flow: Flow, task: Task) -> Iterator[Scored | Failed]:
         """Score a task of one unit, with nothing else in flight; it fails where its worker dies again."""
-        running[self._send(context, task)] = task
-        while running:
-            for _, result in self._finished(running):
+        self._send(flow, task)
+        while flow.running:
+            for _, result in self._finished(flow):
                 if result is None:
-                    yield _worker_died(task)
+                    yield from flow.assembly.add(task, _worker_died(task))
                 else:
-                    yield from self._counted(result)
+                    yield from self._counted(flow, task, result)
 
-    def _send(self, context: Context, task: Task) -> Any:
+    def _send(self, flow: Flow, task: Task) -> None:
         name = f"score-{self._run[:8]}-{task.index}-{uuid.uuid4().hex[:8]}"
-        return self.session.client.submit(score, context, task, key=name, pure=False)
+        future = self.session.client.submit(score, flow.context, task, key=name, pure=False)
+        flow.running[future] = task
 
-    def _finished(self, running: dict[Any, Task]) -> Iterator[_Finished]:
-        """Take the finished tasks out of ``running``; waits a while for the first."""
+    def _finished(self, flow: Flow) -> Iterator[_Finished]:
+        """Take the finished tasks out of those in flight; waits a while for the first."""
         from distributed import KilledWorker, wait  # noqa: PLC0415
 
         wait_for: Any = wait
         try:
-            finished = wait_for(list(running), timeout=_POLL_S, return_when="FIRST_COMPLETED").done
+            finished = wait_for(
+                list(flow.running), timeout=_POLL_S, return_when="FIRST_COMPLETED"
+            ).done
         except TimeoutError:
             finished = set()
         self._look_at_workers()
         for future in finished:
-            task = running.pop(future)
+            task = flow.running.pop(future)
             if future.status == "error" and isinstance(future.exception(), KilledWorker):
                 yield _Finished(task, None)
             else:
                 yield _Finished(task, _result(future))
 
-    def _counted(self, result: TaskResult) -> Iterator[Scored | Failed]:
-        """Count the work of a task and hand its outcomes on.
+    def _counted(self, flow: Flow, task: Task, result: TaskResult) -> Iterator[Scored | Failed]:
+        """Count the work of a task, and hand on the outcomes of units that are whole.
 
         Raises:
             BatchTooLargeError: After the outcomes, where memory ran out behind them.
         """
         self.counts.decoded += result.decoded
         self.counts.scored += result.scored
-        yield from result.outcomes
+        for outcome in result.outcomes:
+            yield from flow.assembly.add(task, outcome)
+        if result.inseparable:
+            flow.send_whole(task)
         if result.too_large:
             raise BatchTooLargeError(result.too_large)
-
-    def _tasks(
-        self,
-        prepared: Prepared,
-        work: Sequence[tuple[Chunk, Sequence[Unit]]],
-        skip: Callable[[Unit], bool],
-    ) -> Iterator[Task]:
-        """Make the tasks in chunk order, each when it is sent: only the window is ever in memory."""
-        by_detector = len(work) < _CHUNKS_A_THREAD * max(1, sum(self.session.workers().values()))
-        for chunk, units in work:
-            table = prepared.manifest.table.take(chunk.rows)
-            groups: dict[str, list[Unit]] = {}
-            for unit in units:
-                groups.setdefault(unit.detector if by_detector else "", []).append(unit)
-            for group in groups.values():
-                if needed := tuple(unit for unit in group if not skip(unit)):
-                    yield Task(chunk.index, table, needed)
 
     def _context(self, prepared: Prepared) -> Context:
         request = prepared.request

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -24,10 +24,11 @@ from bench.runs.prepare import Machine, Prepared, environment
 from bench.runs.request import RunRequest
 from bench.runs.settled import Settled
 from bench.scoring.decoding import decode_chunk
-from bench.scoring.engine import Counts
+from bench.scoring.engine import Counts, Engine
 from bench.scoring.outcomes import BatchTooLargeError, Failed, Scored
 from bench.store.provenance import source_digest
 from bench.store.units import Chunk, Unit
+from bench.support.allocator import keep_large_blocks
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,17 +60,27 @@ class Context:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """Units of one chunk, whose images are decoded once.
+    """Units of one chunk, or of a part of it, whose images are decoded once.
 
     Attributes:
         index: Position of the chunk in the plan.
-        table: Rows of the manifest that are in the chunk.
+        table: Rows of the manifest that are in the chunk, or in the part.
         units: Units to score.
+        role: ``whole`` chunk; ``rows``, some whole batches of it; or ``probes``, those of its attacks.
+        part: Position among the parts of the chunk; probes come last.
+        parts: Parts that hold the rows of the chunk.
     """
 
     index: int
     table: pa.Table
     units: tuple[Unit, ...]
+    role: Literal["whole", "rows", "probes"] = "whole"
+    part: int = 0
+    parts: int = 1
+
+    def of(self, units: tuple[Unit, ...]) -> Task:
+        """Give the same task for some of its units."""
+        return dataclasses.replace(self, units=units)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,12 +92,19 @@ class TaskResult:
         decoded: Images decoded.
         scored: Canvases sent through a network.
         too_large: The detector whose batch did not fit the device's memory, or "".
+        inseparable: Whether the part holds an image that cannot be decoded: it takes no place in a
+            batch, so only the whole chunk tells which batches there are. Nothing is scored then.
     """
 
     outcomes: tuple[Scored | Failed, ...]
     decoded: int
     scored: int
     too_large: str = ""
+    inseparable: bool = False
+
+
+class _InseparableError(RuntimeError):
+    """An image of a part cannot be decoded."""
 
 
 @dataclass(slots=True)
@@ -95,6 +113,15 @@ class LoadedRun:
 
     prepared: Prepared
     pool: ThreadPoolExecutor
+    _engines: dict[int, tuple[Settled, Engine]] = field(default_factory=dict)
+
+    def engine(self, settled: Settled, counts: Counts) -> Engine:
+        """Give the engine of the calling thread, made ready once for all tasks of the same settings."""
+        before = self._engines.get(threading.get_ident())
+        if before is None or before[0] != settled:
+            before = settled, self.prepared.engine(self.pool, settled)
+            self._engines[threading.get_ident()] = before
+        return dataclasses.replace(before[1], counts=counts)
 
 
 _lock = threading.Lock()
@@ -137,15 +164,18 @@ def score(context: Context, task: Task) -> TaskResult:
         BenchError: If this machine may not score for the run, or an image changed since it was indexed.
     """
     counts, outcomes, too_large = Counts(), list[Scored | Failed](), ""
+    inseparable = False
     try:
         # One by one: where memory runs out, the outcomes before it still count.
         for outcome in stream(context, task, counts, f"on {os.uname().nodename}"):
             outcomes.append(outcome)
+    except _InseparableError:
+        inseparable = True
     except BatchTooLargeError as error:
         too_large = error.detector
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
-    return TaskResult(tuple(outcomes), counts.decoded, counts.scored, too_large)
+    return TaskResult(tuple(outcomes), counts.decoded, counts.scored, too_large, inseparable)
 
 
 def stream(context: Context, task: Task, counts: Counts, worker: str) -> Iterator[Scored | Failed]:
@@ -166,7 +196,17 @@ def stream(context: Context, task: Task, counts: Counts, worker: str) -> Iterato
     manifest = _manifest(_root(context), task.table)
     chunk = Chunk(task.index, np.arange(len(task.table)), "")
     decoded = decode_chunk(manifest, chunk, prepared.policy, loaded.pool)
-    yield from prepared.engine(loaded.pool, context.settled, counts).score(decoded, task.units)
+    engine = loaded.engine(context.settled, counts)
+    if task.role == "whole":
+        yield from engine.score(decoded, task.units)
+        return
+    if any(image is None for image in decoded.images):
+        raise _InseparableError
+    if task.role == "rows":
+        yield from engine.score(dataclasses.replace(decoded, whole=False), task.units)
+        return
+    yield from engine.probe(decoded, task.units)
+    counts.decoded = 0  # they are counted with the rows
 
 
 def loaded_run(context: Context, worker: str) -> LoadedRun:
@@ -178,6 +218,7 @@ def loaded_run(context: Context, worker: str) -> LoadedRun:
 def _device(request: RunRequest) -> torch.device:
     device = pick_device(request.device)
     quiet_numerics(device)
+    keep_large_blocks()
     if device.type == "cpu":
         torch.set_num_threads(1)
     return device
