@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from leaderboards.render.classes import class_section
 from leaderboards.render.further import equalised_section, further, labelled_oracle
 from leaderboards.render.legend import legend
 from leaderboards.render.robustness import attack_tables, severity_section
@@ -47,6 +48,7 @@ def render_markdown(rows: pd.DataFrame, notes: BoardNotes, extras: Extras | None
     for kind in CUT_KINDS:
         lines += _by_slice(rows, kind)
     lines += _by_condition(rows)
+    lines += [] if extras is None else class_section(rows, extras.classes)
     lines += attack_tables(rows, notes)
     lines += severity_section(rows, notes)
     lines += further(rows, extras)
