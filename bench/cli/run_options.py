@@ -66,7 +66,8 @@ Threshold = Annotated[
     str | None,
     typer.Option(
         envvar="BENCH_THRESHOLD",
-        help="Policy instead of the suite's: 0, 'calibrate(split=val)', 'fpr(0.01, split=val)' or oracle.",
+        help="Instead of the suite's: a logit (0, 0.385), 'probability(0.385)', 'calibrate(split=val)', "
+        "'fpr(0.01, split=val)' or oracle.",
     ),
 ]
 Equalise = Annotated[

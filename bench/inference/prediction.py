@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import torch
 from numpy.typing import NDArray
@@ -18,7 +18,7 @@ from bench.errors import BenchError, NothingSelectedError
 from bench.inference.batches import Batch, auto_batch_of, batches, power_of_two
 from bench.inference.detector import DetectorRequest, resolve
 from bench.inference.device import pick_device, quiet_numerics
-from bench.inference.foreign import blamed, guarded
+from bench.inference.foreign import blamed, guarded, identify
 from bench.support.progress import Progress, Silent
 from bench.support.user_file import why
 from detectors.base import Detector
@@ -99,13 +99,61 @@ def predict_images(
     Raises:
         BenchError: On a bad path or detector, or one that fails on every image.
     """
-    progress = progress or Silent()
     files = find_images(paths)
+    loaded = load_detector(request, device=device, allow_untrained=allow_untrained)
+    return score_images(files, loaded, batch_size=batch_size, progress=progress)
+
+
+class Loaded(NamedTuple):
+    """A detector that is ready to score: itself, where it is, and what a person calls it."""
+
+    detector: Detector
+    device: torch.device
+    label: str
+
+
+def load_detector(
+    request: DetectorRequest, *, device: str = "auto", allow_untrained: bool = False
+) -> Loaded:
+    """Build a detector, load its weights and move it to its device.
+
+    Raises:
+        BenchError: On a detector or a device that is not there.
+    """
     chosen = pick_device(device)
     quiet_numerics(chosen)
     detector = guarded(resolve(request, allow_untrained=allow_untrained))
     with blamed(request.label, f"its way to {chosen}"):
         detector.to(chosen)
+    return Loaded(detector, chosen, request.label)
+
+
+def identity_of(loaded: Loaded) -> str:
+    """Digest all that decides a detector's logits, as runs record it."""
+    with blamed(loaded.label, "identity()"):
+        return identify(loaded.detector).digest
+
+
+def score_images(
+    files: Sequence[Path],
+    loaded: Loaded,
+    *,
+    batch_size: int | None = None,
+    progress: Progress | None = None,
+) -> list[Prediction]:
+    """Score files; one that is unreadable, or on which the detector fails, leaves the others alone.
+
+    Args:
+        files: Files, as ``find_images`` lists them.
+        loaded: The detector.
+        batch_size: Images a forward pass; ``None`` chooses.
+        progress: Shows how scoring goes on; silent by default.
+
+    Raises:
+        BenchError: If the detector fails on every image.
+    """
+    progress = progress or Silent()
+    detector, chosen = loaded.detector, loaded.device
     # A batch is padded to its size: of a few images all would be computed many times over.
     most = min(auto_batch_of(detector.card.input, chosen), power_of_two(len(files)))
     size = min(batch_size or most, _WINDOW)
@@ -118,7 +166,7 @@ def predict_images(
             progress.advance(len(window))
     failures = [p.reason for p in predictions if p.reason.startswith(FAILS)]
     if failures and all(prediction.logit is None for prediction in predictions):
-        raise BenchError(f"{request.label} scores no image: {failures[0]}")
+        raise BenchError(f"{loaded.label} scores no image: {failures[0]}")
     return predictions
 
 

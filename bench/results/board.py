@@ -186,7 +186,7 @@ def _remarks(spec: RunSpec) -> Iterator[str]:
 
 
 def _thresholds(spec: RunSpec) -> Iterator[str]:
-    for label, record in spec.thresholds.items():
+    for label, record in spec.thresholds.items() if spec.suite.policy.kind != "fixed" else ():
         only = (
             f" (only {', '.join(record.generators)}: its training data)"
             if record.generators

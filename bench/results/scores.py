@@ -216,7 +216,8 @@ def read_scores(record: RunRecord, *, set_aside: bool) -> ScoredRun:
 
 def _thresholds(spec: RunSpec) -> dict[str, float]:
     """Detector to threshold; nan where the policy has not chosen one yet."""
-    default = 0.0 if spec.suite.policy.kind == "zero" else np.nan
+    policy = spec.suite.policy
+    default = policy.value if policy.kind in ("zero", "fixed") else np.nan
     return {
         detector.label: spec.thresholds[detector.label].value
         if detector.label in spec.thresholds

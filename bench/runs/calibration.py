@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -22,12 +22,12 @@ from leaderboards.tables.generator_names import is_among
 def calibration_chunks(
     manifest: Manifest, policy: Policy, chunks: Sequence[Chunk], limit: int | None, seed: int
 ) -> tuple[Chunk, ...]:
-    """Give the chunks that thresholds are chosen on: none for logit 0, the scored ones for an oracle.
+    """Give the chunks that thresholds are chosen on: none for a given logit, the scored ones for an oracle.
 
     Raises:
         BenchError: The split is not there, or is among the scored images.
     """
-    if policy.kind == "zero":
+    if policy.kind in ("zero", "fixed"):
         return ()
     if policy.kind == "oracle":
         return tuple(chunks)
@@ -96,6 +96,12 @@ def choose(
         except ValueError as error:
             choice.refused[label] = f"threshold {policy}: {error}"
     return choice
+
+
+def given(policy: Policy, labels: Iterable[str]) -> dict[str, ThresholdRecord]:
+    """Give every detector the threshold that a person set; it was chosen on no image."""
+    record = ThresholdRecord(value=policy.value, n_real=0, n_fake=0)
+    return dict.fromkeys(labels, record)
 
 
 @dataclass(frozen=True, slots=True)

@@ -179,7 +179,10 @@ class _Run:
     def _attempt(self, folder: RunDir, settled: Settled) -> RunRecord:
         """Choose thresholds and score, in batches of the settled sizes; returns what was recorded."""
         prepared, unchosen = self.prepared, list[Failure]()
-        if prepared.request.suite.policy.kind != "zero":
+        policy = prepared.request.suite.policy
+        if policy.kind == "fixed":
+            settled = settled.with_thresholds(calibration.given(policy, prepared.detectors))
+        elif policy.kind != "zero":
             # Recorded before thresholds are chosen too: a killed run can then be looked at.
             self._record(folder, prepared.plan(settled), settled)
             settled, unchosen = self._with_thresholds(settled)

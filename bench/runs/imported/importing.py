@@ -129,6 +129,8 @@ def _thresholds(joined: Joined, store: Store) -> tuple[dict[str, ThresholdRecord
     policy = joined.request.suite.policy
     if policy.kind == "zero":
         return {}, []
+    if policy.kind == "fixed":
+        return calibration.given(policy, joined.cards), []
     stated: dict[str, ThresholdRecord] = {}
     for detector in joined.cards:
         facts = joined.file.facts.get(detector, {})

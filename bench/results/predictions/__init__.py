@@ -1,0 +1,1 @@
+"""Verdicts on images of a user's own, and the files that hold them."""
