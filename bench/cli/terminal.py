@@ -23,7 +23,7 @@ _BAR = 10
 # Below these widths the headline has no bar, and no more than one number.
 _FOR_BARS, _FOR_NUMBERS = 72, 54
 # Sure part, interval and rest of a bar: told apart without colour, and where only ASCII is shown.
-_BLOCKS, _ASCII = "█▒·", "#=."
+_BLOCKS, _ASCII = ("█", "▒", "·"), ("#", "=", ".")
 
 
 def print_board(report: Report, run: Path, form: str = "") -> None:
