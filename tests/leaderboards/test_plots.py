@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 import re
 import xml.etree.ElementTree as ET
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
+from scipy.special import ndtri
 from sklearn.metrics import cohen_kappa_score, confusion_matrix, roc_auc_score, roc_curve
 
 from bench.results.figures.drawing import figure_bytes
 from bench.results.figures.kinds import plot_kind, plot_names, plot_summaries
-from leaderboards import Board, BoardNotes, SeenBy, cell_rows, extras, slices
+from leaderboards import Board, BoardNotes, ScoreColumn, SeenBy, cell_rows, extras, slices
 from leaderboards.plots.evidence import Evidence
 from leaderboards.plots.figure import PALETTE, style
 from leaderboards.tables.attacks import AttackFacts
 from leaderboards.tables.condition_means import OTHERS, condition_means
+from leaderboards.tables.further.periods import over_time
 
 SVG = "{http://www.w3.org/2000/svg}"
 HOSTILE = "</text><script>alert(1)</script>$\\frac{&\x1b\n"
@@ -71,13 +77,39 @@ def evidence(pocket, pairing, scores):
     )
 
 
-DRAWN = [name for name in plot_names() if name != "time"]
+@pytest.fixture
+def dated(evidence):
+    """The same with a table over time, made from scores of eight generators of known dates."""
+    names = [f"gen{i}" for i in range(8)]
+    rows = [("photo", 0, "")] * 30 + [
+        (name, 1, f"20{15 + i}-01-01") for i, name in enumerate(names) for _ in range(6)
+    ]
+    frame = pd.DataFrame(rows, columns=["generator", "label", "free:release_date"])
+    frame = frame.assign(domain="", sample_id=[str(i) for i in range(len(frame))])
+    frame["free:days_since_1st_post"] = [str(i % 40) for i in range(len(frame))]
+    noise = np.arange(len(frame)) * 61 % 97 / 30
+    columns = [
+        ScoreColumn(
+            detector=name,
+            condition="clean",
+            logits=(noise + frame["label"].to_numpy() * (2 + d)).astype(np.float32),
+        )
+        for d, name in enumerate(SEEN)
+    ]
+    periods = over_time(
+        frame, dict.fromkeys(names, ("photo",)), columns,
+        dict.fromkeys(SEEN, SeenBy(frozenset({"gen1"}))), dict.fromkeys(SEEN, 2.0),
+    )  # fmt: skip
+    return replace(evidence, extras=replace(evidence.extras, periods=periods))
 
 
-def drawn(name, evidence, width=88.0, form="svg"):
+DRAWN = plot_names()
+
+
+def drawn(name, evidence, width=88.0, form="svg", *, outlines=True):
     plot = plot_kind(name)
     rows = plot.table(evidence)
-    with style():
+    with style(outlines=outlines):
         figure = plot.draw(rows, width)
         return rows, figure, figure_bytes(figure, form)
 
@@ -88,9 +120,9 @@ def test_every_kind_says_what_it_shows():
 
 
 @pytest.mark.parametrize("name", DRAWN)
-def test_a_figure_is_the_same_each_time_and_survives_hostile_names(name, evidence):
-    _, figure, first = drawn(name, evidence)
-    _, _, second = drawn(name, evidence)
+def test_a_figure_is_the_same_each_time_and_survives_hostile_names(name, dated):
+    _, figure, first = drawn(name, dated)
+    _, _, second = drawn(name, dated)
     assert first == second
     root = ET.fromstring(first)
     assert not list(root.iter("script"))
@@ -162,6 +194,148 @@ def test_the_roc_curve_in_the_file_is_that_of_scikit_learn(evidence):
             f"{roc_auc_score(everything.labels, logits):.3f}"
             in figure.legends[0].texts[j].get_text()
         )
+
+
+LINES = {  # kind: columns of x and y, and of the panels, in the table that `bench plot -o FILE.csv` writes
+    "severity": ("strength", "auc", "family"),
+    "eps": ("eps", "accuracy", "family"),
+    "roc": ("fpr", "tpr", None),
+    "det": ("fpr", "tpr", None),
+    "reliability": ("probability", "share", "detector"),
+    "tradeoff": ("clean", "robust", None),
+    "time": (None, "auc", "axis"),
+}
+
+
+def markers(svg, axes, gid):
+    """Places of a line's markers, in data."""
+    root = ET.fromstring(svg)
+    (group,) = (node for node in root.iter(f"{SVG}g") if node.get("id") == gid)
+    points = np.array([[float(u.get(k)) for k in "xy"] for u in group.iter(f"{SVG}use")])
+    frame = vertices(svg, axes.patch.get_gid())
+    low, high = frame.min(axis=0), frame.max(axis=0)
+    share = (points - low) / (high - low)
+    x, y = np.array(axes.get_xlim()), np.array(axes.get_ylim())
+    return x[0] + share[:, 0] * np.ptp(x), y[1] - share[:, 1] * np.ptp(y)
+
+
+@pytest.mark.parametrize("name", LINES)
+def test_points_in_the_file_are_the_rows_of_the_csv(name, dated):
+    across, up, panel = LINES[name]
+    rows, figure, svg = drawn(name, dated)
+    panels = list(dict.fromkeys(rows[panel])) if panel else [None]
+    detectors = list(dict.fromkeys(rows["detector"]))
+    compared = 0
+    for i, one in enumerate(panels):
+        of_panel = rows[rows[panel] == one] if panel else rows
+        for j, detector in enumerate(["", *detectors] if panel == "detector" else detectors):
+            part = of_panel if panel == "detector" else of_panel[of_panel["detector"] == detector]
+            if part.empty or (panel == "detector" and j):
+                continue
+            if name in ("severity", "eps"):
+                part = part.sort_values(across, kind="stable")
+            y = part[up].to_numpy(float)
+            periods = list(dict.fromkeys(of_panel["period"])) if name == "time" else []
+            x = (
+                part[across].to_numpy(float)
+                if across
+                else np.array([periods.index(p) for p in part["period"]], float)
+            )
+            if name == "det":
+                inside = (x > 0) & (x < 1) & (y > 0) & (y < 1)
+                x, y = ndtri(x[inside]), ndtri(1 - y[inside])
+                seen_x, seen_y = in_data(svg, figure.axes[i], f"series-{i}-{j}")
+            else:
+                seen_x, seen_y = (
+                    in_data if name == "roc" else markers
+                )(svg, figure.axes[i], f"series-{i}-{j}")  # fmt: skip
+            assert seen_x == pytest.approx(x, abs=2e-3)
+            assert seen_y == pytest.approx(y, abs=2e-3)
+            compared += len(y)
+    assert compared >= 2
+
+
+MATRICES = {  # kind: rows, columns and value in the table, and whether the cell is a share of a class
+    "heatmap": ("slice", "detector", "auc"),
+    "agreement": ("detector", "other", "agreement"),
+    "flips": ("condition", "detector", "share"),
+    "transfer": ("surrogate", "target", "success"),
+    "confusion": ("truth", "verdict", "share"),
+}
+
+
+@pytest.mark.parametrize("name", MATRICES)
+def test_cells_in_the_file_are_the_rows_of_the_csv(name, evidence):
+    down, across, value = MATRICES[name]
+    rows, _, svg = drawn(name, evidence, width=180, outlines=False)
+    if name == "transfer" and rows["attack"].nunique() > 1:
+        rows = rows.assign(surrogate=rows["surrogate"] + ": " + rows["attack"])
+    seen = [
+        "".join(node.itertext()).split()[0]
+        for node in ET.fromstring(svg).iter(f"{SVG}g")
+        if (node.get("id") or "").startswith("cell-")
+    ]
+    # Confusion has a square a detector; the others are one matrix, row by row.
+    parts = [rows]
+    if name == "confusion":
+        parts = [part for _, part in rows.groupby("detector", sort=False)]
+    expected = []
+    for part in parts:
+        cells = {(r[down], r[across]): r[value] for r in part.to_dict("records")}
+        for row in dict.fromkeys(part[down]):
+            for column in dict.fromkeys(part[across]):
+                number = cells.get((row, column), float("nan"))
+                expected.append("n/a" if np.isnan(number) else f"{number:.2f}")
+    assert [re.match(r"n/a|\d\.\d\d", text)[0] for text in seen] == expected
+    assert len(expected) >= 4
+
+
+def test_bars_in_the_file_are_the_counts_of_the_csv(evidence):
+    rows, figure, svg = drawn("histogram", evidence)
+    for i, (_, part) in enumerate(rows.groupby("detector", sort=False)):
+        for j, kind in enumerate(("real", "fake")):
+            _, y = in_data(svg, figure.axes[i], f"series-{i}-{j}")
+            steps = y[1:][: 2 * len(part)]
+            shares = part[kind].to_numpy(float) / part[f"n_{kind}"].iloc[0]
+            assert steps[::2] == pytest.approx(shares, abs=1e-3)
+        line, _ = in_data(svg, figure.axes[i], f"threshold-{i}")
+        assert line == pytest.approx([part["threshold"].iloc[0]] * 2, abs=0.02)
+
+
+GOLDEN = Path(__file__).resolve().parent.parent / "golden" / "plots"
+
+
+def drawing(svg):
+    """What a figure shows: its words, and the places of everything that bears a name."""
+    root = ET.fromstring(svg)
+    words = ["".join(node.itertext()).strip() for node in root.iter(f"{SVG}text")]
+    places = {}
+    for group in root.iter(f"{SVG}g"):
+        gid = group.get("id") or ""
+        if re.fullmatch(r"(series|band|threshold|frame|cells-of-frame)(-\w+)*", gid):
+            paths = " ".join(node.get("d") or "" for node in group.iter(f"{SVG}path"))
+            uses = [node.get(k) for node in group.iter(f"{SVG}use") for k in "xy"]
+            places[gid] = np.array([*re.findall(r"-?\d[\d.e+-]*", paths), *uses], dtype=float)
+    return words, places
+
+
+@pytest.mark.parametrize("name", DRAWN)
+def test_a_figure_is_the_golden_one(name, dated):
+    """The same words at the same places, within a point: another matplotlib may move a frame a little.
+
+    After a change that is wanted: BENCH_WRITE_GOLDEN=1 writes the files anew, to be looked at.
+    """
+    _, _, svg = drawn(name, dated, outlines=False)
+    path = GOLDEN / f"{name}.svg"
+    if os.environ.get("BENCH_WRITE_GOLDEN"):
+        path.write_bytes(svg)
+    words, places = drawing(svg)
+    golden_words, golden_places = drawing(path.read_bytes())
+    assert words == golden_words
+    assert places.keys() == golden_places.keys()
+    assert places
+    for gid, numbers in golden_places.items():
+        assert places[gid] == pytest.approx(numbers, abs=1.0), gid
 
 
 def test_matrices_write_the_numbers_of_the_board(evidence):
