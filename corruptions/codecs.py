@@ -1,4 +1,4 @@
-"""WebP and AVIF compression: encode, decode, keep the pixels."""
+"""WebP, AVIF and JPEG 2000 compression: encode, decode, keep the pixels."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ from PIL import Image as PILImage
 from PIL import features
 
 from corruptions.base import Corruption, Image
-from corruptions.checks import choice, whole
+from corruptions.checks import choice, real, whole
 from corruptions.jpeg import SUBSAMPLINGS
 
 LONGEST_WEBP_SIDE = 16_383  # 14 bits a side in the bitstream, RFC 9649 section 2.5
 LONGEST_AVIF_SIDE = 65_535  # 16 bits a side in an AV1 sequence header
+LONGEST_JPEG2000_SIDE = 2**31 - 1  # 32 bits a side in the SIZ marker; Pillow's are signed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,9 +107,60 @@ class Avif(Corruption):
         )
 
 
-def _round_trip(image: Image, codec: str, longest: int, **options: Any) -> Image:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Jpeg2000(Corruption):
+    """Lossy JPEG 2000 by Pillow's OpenJPEG, equal bit for bit to saving and opening with Pillow.
+
+    The 9-7 wavelet and the irreversible colour transform, one quality layer. A small picture may
+    compress to its rate without loss; then it keeps its pixels but for the wavelet's rounding.
+
+    Attributes:
+        rate: Bytes of the raw picture over bytes of the file, 1 to 1000.
+    """
+
+    name: ClassVar[str] = "jpeg2000"
+    summary: ClassVar[str] = "lossy JPEG 2000 round trip at a stated compression rate"
+    severities: ClassVar[tuple[Mapping[str, Any], ...]] = (
+        {"rate": 4.0},
+        {"rate": 8.0},
+        {"rate": 16.0},
+        {"rate": 32.0},
+        {"rate": 64.0},
+    )
+    draws: ClassVar[bool] = False
+
+    rate: float = 16.0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "rate", real("jpeg2000 rate", self.rate, 1.0, 1000.0))
+
+    @property
+    def may_be_identity(self) -> bool:
+        """True where the rate leaves room for every bit of a photograph."""
+        return self.rate < 3
+
+    def apply(self, image: Image, _rng: np.random.Generator, /) -> Image:
+        """Encode and decode in memory.
+
+        Raises:
+            ValueError: This Pillow has no JPEG 2000.
+        """
+        return _round_trip(
+            image,
+            "JPEG2000",
+            LONGEST_JPEG2000_SIDE,
+            feature="jpg_2000",
+            quality_mode="rates",
+            quality_layers=[self.rate],
+            irreversible=True,
+        )
+
+
+def _round_trip(
+    image: Image, codec: str, longest: int, *, feature: str = "", **options: Any
+) -> Image:
     """Save an image with Pillow and open it again, as RGB."""
-    if not features.check(codec.lower()):
+    if not features.check(feature or codec.lower()):
         raise ValueError(f"this Pillow is built without {codec}: install Pillow's own wheel")
     height, width = image.shape[:2]
     if max(height, width) > longest:
@@ -121,4 +173,4 @@ def _round_trip(image: Image, codec: str, longest: int, **options: Any) -> Image
         return np.array(decoded.convert("RGB"), dtype=np.uint8)
 
 
-CORRUPTIONS = {"webp": Webp, "avif": Avif}
+CORRUPTIONS = {"webp": Webp, "avif": Avif, "jpeg2000": Jpeg2000}

@@ -74,7 +74,9 @@ def test_every_family_is_here():
         "jpeg", "webp", "avif", "resize", "crop", "letterbox", "blur", "motion-blur", "defocus-blur",
         "noise", "shot-noise", "salt-pepper", "speckle", "brightness", "contrast", "saturation", "gamma",
         "grayscale", "posterize", "pixelate", "sharpen", "median", "screenshot", "rotate", "flip",
-        "overlay", "upload",
+        "overlay", "upload", "jpeg2000", "collage", "thumbnail", "deep-fry", "super-resolution", "denoise",
+        "camera", "spectrum", "local-statistics", "clahe", "white-balance", "hdr-tone", "night-mode",
+        "retouch",
     ])  # fmt: skip
 
 
