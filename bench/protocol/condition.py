@@ -5,6 +5,9 @@ image, before the detector's own resize; corruptions after it act on the detecto
 is the empty chain. One condition has one canonical spelling, so that equal conditions are equal
 cells.
 
+A chain that begins with ``only(fakes)`` or ``only(reals)`` changes the images of one class; those of the
+other are left as under ``clean``.
+
 A protocol may set a chain before every condition, for both classes alike, so that no format, size or
 compression is left that only one class has. Conditions are then spelled as they are without it, and
 ``raw`` names the images as they lie.
@@ -31,6 +34,8 @@ if TYPE_CHECKING:
 
 CLEAN = "clean"
 RAW = "raw"
+ONLY = "only"
+LABEL_OF_CLASS = {"reals": 0, "fakes": 1}
 _FRACTION = re.compile(r"([0-9.]+)\s*/\s*([0-9.]+)")
 
 
@@ -65,16 +70,18 @@ class Condition:
         steps: The chain as it is spelled.
         equaliser: Corruptions that the protocol sets before it, for every image of both classes.
         is_raw: Whether it is the images as they lie, beside conditions that are equalised.
+        only: The one class that its steps change, ``fakes`` or ``reals``; "" for both.
     """
 
     steps: tuple[Step, ...] = ()
     equaliser: tuple[Step, ...] = ()
     is_raw: bool = False
+    only: str = ""
 
     def __str__(self) -> str:
         if self.is_raw:
             return RAW
-        return "+".join(step.spell() for step in self.steps) or CLEAN
+        return "+".join([*self._class(), *(step.spell() for step in self.steps)]) or CLEAN
 
     @property
     def chain(self) -> tuple[Step, ...]:
@@ -84,7 +91,21 @@ class Condition:
     @property
     def resolved(self) -> str:
         """The whole chain with every parameter written out; what a fingerprint covers."""
-        return "+".join(step.spell(resolved=True) for step in self.chain) or CLEAN
+        return self._spelled(self.steps) or CLEAN
+
+    def changes(self, label: int) -> bool:
+        """Say whether its steps change the images of a class: 1 = AI-generated, 0 = real."""
+        return not self.only or LABEL_OF_CLASS[self.only] == label
+
+    def _class(self) -> list[str]:
+        return [f"{ONLY}({self.only})"] if self.only else []
+
+    def _spelled(self, steps: Sequence[Step]) -> str:
+        """Spell some of its steps in full, behind the equaliser's and the class that they change."""
+        first, then = (
+            [step.spell(resolved=True) for step in part] for part in (self.equaliser, steps)
+        )
+        return "+".join([*first, *self._class(), *then])
 
     @property
     def attack(self) -> Attack | None:
@@ -109,7 +130,7 @@ class Condition:
     @property
     def source_chain(self) -> str:
         """Corruptions of the source image, spelled in full; conditions with equal ones share the images."""
-        return "+".join(step.spell(resolved=True) for step in self.before)
+        return self._spelled(self.steps[: self._split()])
 
     @property
     def after(self) -> tuple[Step, ...]:
@@ -139,10 +160,17 @@ def parse(text: str) -> Condition:
         raise BenchError(
             "condition 'raw' is there by itself beside conditions that are equalised: leave it out"
         )
-    steps = tuple(_parse_step(part, text) for part in split_chain(text))
+    parts = list(split_chain(text))
+    only = _parse_class(parts[0], text)
+    steps = tuple(_parse_step(part, text) for part in parts[bool(only) :])
     if sum(step.is_attack for step in steps) > 1:
         raise BenchError(f"condition {text!r} has two attacks: a chain may hold one")
-    condition = Condition(steps)
+    condition = Condition(steps, only=only)
+    if only and (condition.attack is not None or not steps):
+        raise BenchError(
+            f"condition {text!r}: {ONLY}({only}) stands before corruptions, as in "
+            f"{ONLY}({only})+jpeg(quality=75); an attack has goal=evade for fakes and goal=frame for reals"
+        )
     if getattr(condition.attack, "aware", False) and not condition.after:
         raise BenchError(
             f"condition {text!r}: aware=true, and no corruption follows: add one, as in "
@@ -178,11 +206,27 @@ def _with_surrogate(condition: Condition, name: str) -> Condition:
     return dataclasses.replace(condition, steps=tuple(steps))
 
 
+def _parse_class(part: str, text: str) -> str:
+    """Read ``only(fakes)`` or ``only(reals)``; "" where the part is another step."""
+    try:
+        call = parse_call(part)
+    except CallSyntaxError:
+        return ""  # said where steps are read
+    if call.name != ONLY:
+        return ""
+    values = [argument.value for argument in call.arguments]
+    if len(values) != 1 or call.keywords or values[0] not in LABEL_OF_CLASS:
+        raise BenchError(f"condition {text!r}: write {ONLY}(fakes) or {ONLY}(reals)")
+    return values[0]
+
+
 def _parse_step(part: str, text: str) -> Step:
     try:
         call = parse_call(part)
     except CallSyntaxError as error:
         raise BenchError(f"condition {text!r}: {error}, steps joined by +") from error
+    if call.name == ONLY:
+        raise BenchError(f"condition {text!r}: {ONLY}(...) stands first in a chain, once")
     if call.name == CLEAN:
         raise BenchError(f"condition {text!r}: 'clean' is the empty chain and joins nothing")
     plugin = _plugin(call.name, text)

@@ -34,6 +34,10 @@ def parse_equaliser(text: str) -> Condition:
         raise BenchError(
             f"--equalise {text!r}: an equaliser is made of corruptions, not of attacks"
         )
+    if condition.only:
+        raise BenchError(
+            f"--equalise {text!r}: an equaliser changes both classes alike: leave only(...) out"
+        )
     parts = split_chain(text)
     return Condition(
         tuple(_staying(step, part) for step, part in zip(condition.steps, parts, strict=True))

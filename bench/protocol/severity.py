@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from bench.protocol.condition import Condition, Step
+from bench.protocol.condition import ONLY, Condition, Step
 
 
 def curves(conditions: Sequence[Condition]) -> dict[str, tuple[str, int]]:
@@ -21,7 +21,9 @@ def curves(conditions: Sequence[Condition]) -> dict[str, tuple[str, int]]:
     groups: dict[str, list[Condition]] = {}
     for condition in conditions:
         if condition.steps and condition.attack is None:
-            key = "+".join(_spell(step, set(_numbers(step))) for step in condition.steps)
+            key = "+".join(
+                [condition.only, *(_spell(step, set(_numbers(step))) for step in condition.steps)]
+            )
             groups.setdefault(key, []).append(condition)
     places: dict[str, tuple[str, int]] = {}
     for members in groups.values():
@@ -43,7 +45,7 @@ def _name(members: Sequence[Condition]) -> str:
         if named == {_fields(step)[0].name}:
             named = set()
         parts.append(_spell(step, named))
-    return "+".join(parts)
+    return "+".join([*([f"{ONLY}({members[0].only})"] if members[0].only else []), *parts])
 
 
 def _spell(step: Step, named: set[str]) -> str:

@@ -52,6 +52,8 @@ class Suite(BaseModel):
         pairing: Which reals each generator is compared with: those its ``layout`` pairs it with, only its
             ``own``, every source (``shared``), or those of the layout that share their group, a source
             photograph or a prompt, with one of its fakes (``matched``).
+        ensemble: "fakes" or "reals": adds the worst case over all conditions that change this class alone,
+            image by image; "" adds none.
         requires_audit: Whether a data set whose files tell real from fake is refused before anything is
             scored.
     """
@@ -70,6 +72,7 @@ class Suite(BaseModel):
     threshold: str = "0"
     equalise: str = ""
     pairing: Pairing = "layout"
+    ensemble: Literal["", "fakes", "reals"] = ""
     requires_audit: bool = False
 
     @field_validator("slices")

@@ -19,6 +19,7 @@ from detectors.card import DetectorCard
 from leaderboards import CLEAN, Board, BoardNotes, Extras, Slice, cell_rows, extras, wilson
 from leaderboards.statistics.thresholds import called_fake
 from leaderboards.tables.cells import cell_state
+from leaderboards.tables.further.classes import ensemble_name
 from leaderboards.tables.further.periods import over_time
 from leaderboards.tables.notes import Caution, count_by_class
 from leaderboards.tables.slicing import pool
@@ -131,7 +132,7 @@ def _notes(spec: RunSpec, scores: ScoreTable, cards: Mapping[str, DetectorCard])
         },
         training={label: _training(card) for label, card in cards.items()},
         equaliser=spec.suite.equalise,
-        conditions={c.spelled: _resolved(c) for c in spec.conditions},
+        conditions={c.spelled: _resolved(c) for c in spec.conditions} | _ensemble(spec),
         attacks={c.spelled: c.facts for c in spec.conditions if c.facts is not None},
         checks=scores.checks,
         curves={c.spelled: (c.family, c.strength) for c in spec.conditions if c.family},
@@ -160,6 +161,21 @@ def _resolved(condition: ConditionRecord) -> str:
     """Spell a condition with every parameter, and an attack with its threat model."""
     threat_model = f" ({condition.facts.describe()})" if condition.facts else ""
     return condition.resolved + threat_model
+
+
+def _ensemble(spec: RunSpec) -> dict[str, str]:
+    """Say what the worst case over the conditions of one class is, where the suite asks for it."""
+    only = spec.suite.ensemble
+    members = [c.spelled for c in spec.conditions if c.only == only]
+    if not only or len(members) < 2:
+        return {}
+    end, other = ("lowest", "reals") if only == "fakes" else ("highest", "fakes")
+    return {
+        ensemble_name(
+            only
+        ): f"for each of the {only} the {end} logit under any of the {len(members)} "
+        f"conditions on {only} alone; {other} as under clean"
+    }
 
 
 def _remarks(spec: RunSpec) -> Iterator[str]:

@@ -32,6 +32,7 @@ from bench.store.shards import ShardDamagedError
 from bench.support.user_file import border
 from leaderboards import CLEAN, ScoreColumn, SeenBy, Slice, Status
 from leaderboards.tables.attack_checks import AttackScores, Check, check_attacks
+from leaderboards.tables.further.classes import ensembles
 from leaderboards.tables.notes import Caution, LeftOut
 
 
@@ -114,6 +115,7 @@ class _ConditionScores:
     def column(self, keep: NDArray[np.bool_]) -> ScoreColumn:
         """Restrict the scores to the images that are kept, (n,) bool, as a board needs them."""
         attack = self.stored.attack if self.record.attack else None
+        likeness = self.stored.likeness if self.record.only else None
         return ScoreColumn(
             detector=self.detector,
             condition=self.record.spelled,
@@ -123,6 +125,9 @@ class _ConditionScores:
             linf=attack["linf"][keep] if attack else None,
             l2=attack["l2"][keep] if attack else None,
             steps=attack["steps"][keep] if attack else None,
+            only=self.record.only,
+            psnr=likeness["psnr"][keep] if likeness else None,
+            ssim=likeness["ssim"][keep] if likeness else None,
             ranked=not self.verdicts
             and (self.record.facts is None or not self.record.facts.stops_early),
         )
@@ -180,6 +185,8 @@ def read_scores(record: RunRecord, *, set_aside: bool) -> ScoredRun:
     checks = _check_attacks(checkable, samples["label"].to_numpy(), keep, thresholds)
     conditions = _marked(conditions, failed_checks(checks))
     columns = tuple(scores.column(keep) for scores in conditions)
+    if only := spec.suite.ensemble:
+        columns = (*columns, *ensembles(columns, samples["label"].to_numpy()[keep], only))
     left_out = count_run(spec, samples[~keep])
     scores = ScoreTable(
         name=str(record.root),

@@ -22,7 +22,7 @@ from bench.scoring.scorer import Scorer
 from bench.store.units import Chunk
 
 if TYPE_CHECKING:
-    from bench.protocol.condition import Step
+    from bench.protocol.condition import Condition
 
 _ROUNDS = 3
 # Images that are decoded, corrupted and fitted once, to learn what that costs here.
@@ -198,9 +198,7 @@ def _canvas_seconds(
     watch = Stopwatch()
     sample = decode_chunk(prepared.manifest, Chunk(0, rows, ""), prepared.policy, pool, watch)
     total = watch.read(1).stages["decode"] / len(rows) * work.decodes
-    chains = {
-        condition.source_chain: condition.before for condition in prepared.conditions.values()
-    }
+    chains = {condition.source_chain: condition for condition in prepared.conditions.values()}
     for chain, count in work.corrupted.items():
         # The first round may import what the corruption needs.
         seconds = min(_corrupt_seconds(sample, chains[chain], scorer) for _ in range(2))
@@ -208,12 +206,12 @@ def _canvas_seconds(
     return total
 
 
-def _corrupt_seconds(sample: DecodedChunk, steps: tuple[Step, ...], scorer: Scorer) -> float:
+def _corrupt_seconds(sample: DecodedChunk, condition: Condition, scorer: Scorer) -> float:
     """Measure CPU seconds to corrupt and fit a few images for all detectors."""
     fits = {
         geometry(label, detector): detector for label, detector in scorer.setup.detectors.items()
     }
     watch = Stopwatch()
-    make_ready(sample, steps, fits, Workshop(scorer.setup.seed, scorer.lanes, watch))
+    make_ready(sample, condition, fits, Workshop(scorer.setup.seed, scorer.lanes, watch))
     stages = watch.read(1).stages
     return stages["corrupt"] + stages["fit"]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,14 +17,16 @@ from bench.inference.profiling import Stopwatch
 from bench.inference.threads import Lanes, slices
 from bench.protocol.seeding import generator_for
 from corruptions.base import Corruption
+from corruptions.likeness import Likeness, likeness
 from detectors.base import Detector
 
 if TYPE_CHECKING:
     from bench.datasets import ImageRecord
-    from bench.protocol.condition import Step
+    from bench.protocol.condition import Condition, Step
     from bench.scoring.decoding import DecodedChunk
 
 Image = NDArray[np.uint8]
+_Recipe = Sequence[tuple[Corruption, str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +53,12 @@ class Ready:
         canvases: By geometry: (3, h, w) uint8, ``None`` where there is no image.
         unfit: By geometry: the first failure of its fit, in the order of the images.
         error: The first failure of a corruption.
+        likeness: How like itself each image still is; ``None`` where that is not asked, or undefined.
     """
 
     changed: list[bool | None]
     canvases: dict[Hashable, list[Image | None]]
+    likeness: list[Likeness | None]
     unfit: dict[Hashable, Exception] = field(default_factory=dict)
     error: Exception | None = None
 
@@ -69,7 +73,7 @@ def geometry(label: str, detector: Detector) -> Hashable:
 
 def make_ready(
     chunk: DecodedChunk,
-    steps: tuple[Step, ...],
+    condition: Condition,
     fits: Mapping[Hashable, Detector],
     workshop: Workshop,
 ) -> Ready:
@@ -77,12 +81,13 @@ def make_ready(
 
     Args:
         chunk: Decoded images of the chunk.
-        steps: Corruptions of the source image.
+        condition: Says which corruptions the source image goes through, and which class.
         fits: By geometry: a detector that fits so.
         workshop: Threads, seed, stopwatch.
     """
-    count, watch, recipe = len(chunk.records), workshop.watch, _recipe(steps, 0)
-    ready = Ready([None] * count, {key: [None] * count for key in fits})
+    count, watch = len(chunk.records), workshop.watch
+    ready = Ready([None] * count, {key: [None] * count for key in fits}, [None] * count)
+    corrupted_by = _Corruptions.of(condition, workshop.seed)
 
     def work(part: range) -> tuple[Exception | None, dict[Hashable, Exception]]:
         unfit: dict[Hashable, Exception] = {}
@@ -94,16 +99,15 @@ def make_ready(
                     continue
                 start = watch.clock()
                 try:
-                    corrupted = _chain(image, chunk.records[row], recipe, workshop.seed)
+                    outcome = corrupted_by(image, chunk.records[row])
                 except Exception as error:  # a plug-in may raise anything; the others go on
                     return error, unfit
-                if steps:
-                    ready.changed[row] = differs(image, corrupted)
+                ready.changed[row], ready.likeness[row] = outcome.changed, outcome.likeness
                 between = watch.clock()
                 for key, detector in fits.items():
                     if key not in unfit:
                         try:
-                            ready.canvases[key][row] = detector.fit(corrupted)
+                            ready.canvases[key][row] = detector.fit(outcome.image)
                         except Exception as error:  # the user's own code may raise anything
                             unfit[key] = error
                 end = watch.clock()
@@ -117,6 +121,45 @@ def make_ready(
         ready.error = error or ready.error
         ready.unfit |= unfit
     return ready
+
+
+class _Corrupted(NamedTuple):
+    """An image behind the corruptions of a condition.
+
+    Attributes:
+        image: (h, w, 3) uint8.
+        changed: Whether they changed it; ``None`` where there are none for it.
+        likeness: How like itself it still is, under a condition that changes one class.
+    """
+
+    image: Image
+    changed: bool | None
+    likeness: Likeness | None
+
+
+class _Corruptions(NamedTuple):
+    """The corruptions of a condition's source images: those of all, then those of one class or both."""
+
+    condition: Condition
+    common: _Recipe
+    own: _Recipe
+    seed: int
+
+    @classmethod
+    def of(cls, condition: Condition, seed: int) -> _Corruptions:
+        first = len(condition.equaliser)
+        common, own = condition.before[:first], condition.before[first:]
+        return cls(condition, _recipe(common, 0), _recipe(own, first), seed)
+
+    def __call__(self, image: Image, record: ImageRecord) -> _Corrupted:
+        common = _chain(image, record, self.common, self.seed)
+        if not self.condition.changes(record.label):
+            return _Corrupted(common, None, None)
+        own = _chain(common, record, self.own, self.seed)
+        if self.condition.only:
+            return _Corrupted(own, differs(common, own), likeness(common, own))
+        steps = self.common or self.own
+        return _Corrupted(own, differs(image, own) if steps else None, None)
 
 
 def corrupt(
@@ -153,9 +196,6 @@ def corrupt(
 def purpose(position: int, step: Step) -> str:
     """Name what a step draws for: its place in the condition, and all its parameters."""
     return f"{position}:{step.spell(resolved=True)}"
-
-
-_Recipe = Sequence[tuple[Corruption, str]]
 
 
 def _recipe(steps: tuple[Step, ...], first: int) -> _Recipe:

@@ -119,8 +119,8 @@ class Scorer:
         labels = dict.fromkeys(unit.detector for unit in group.units)
         keys = {label: geometry(label, self.setup.detectors[label]) for label in labels}
         fits = {key: self.setup.detectors[label] for label, key in keys.items()}
-        steps = self.setup.condition_of(group.units[0]).before
-        return make_ready(group.chunk, steps, fits, self._workshop), keys
+        condition = self.setup.condition_of(group.units[0])
+        return make_ready(group.chunk, condition, fits, self._workshop), keys
 
     def score_group(self, group: Group) -> Iterator[Scored | Failed]:
         """Score every unit of a group.
@@ -191,7 +191,9 @@ class Scorer:
             detector = self.setup.detectors[unit.detector]
             logits = np.full(len(canvases), np.nan, dtype=np.float32)
             self.networks.gather(detector, submitted, logits)
-        return unit_table(chunk, logits, changed, attacked or Attacked.none(len(canvases)))
+        return unit_table(
+            chunk, logits, changed, attacked or Attacked.none(len(canvases)), work.ready.likeness
+        )
 
     def _submit(self, label: str, canvases: Sequence[Any]) -> Submitted:
         return self.networks.submit(

@@ -10,10 +10,11 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from bench.scoring.attack_job import Attacked
-from bench.store.shards import ATTACK_COLUMNS, SCHEMA
+from bench.store.shards import ATTACK_COLUMNS, LIKENESS_COLUMNS, SCHEMA
 
 if TYPE_CHECKING:
     from bench.scoring.decoding import DecodedChunk
+    from corruptions.likeness import Likeness
 
 
 def unit_table(
@@ -21,6 +22,7 @@ def unit_table(
     logits: NDArray[np.float32],
     changed: Sequence[bool | None],
     attacked: Attacked,
+    likeness: Sequence[Likeness | None],
 ) -> pa.Table:
     """Make the table of a shard.
 
@@ -29,6 +31,7 @@ def unit_table(
         logits: (n,) float32, nan where there is no image.
         changed: Whether the corruptions changed each image; ``None`` where there are none.
         attacked: Adversarial images with their distances, and the probes.
+        likeness: How like itself each image still is; ``None`` where that is not asked, or undefined.
 
     Raises:
         RuntimeError: An image that decodes has no finite logit.
@@ -48,4 +51,8 @@ def unit_table(
     }
     for name in ATTACK_COLUMNS:
         columns[name] = pa.array(getattr(attacked, name), from_pandas=True)
+    for name in LIKENESS_COLUMNS:
+        values = [None if each is None else getattr(each, name) for each in likeness]
+        # Of a picture too narrow for a measure nothing is known, which is no number.
+        columns[name] = pa.array(values, pa.float32(), from_pandas=True)
     return pa.table(columns).cast(SCHEMA)

@@ -10,12 +10,15 @@ import subprocess
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bench.datasets.policy import codec_versions
 from bench.errors import BenchError
 from bench.version import __version__
 from detectors.identity.source_code import SourceUnknownError, code_digest
+
+if TYPE_CHECKING:
+    from bench.protocol.condition import Condition
 
 # Distributions whose release can change a score.
 SCORING = ("torch", "torchvision", "timm", "torchattacks", "numpy", "scipy", "pillow")
@@ -25,6 +28,7 @@ RECORDED = (
     "pandas",
     "pyarrow",
     "scikit-learn",
+    "scikit-image",
     "safetensors",
     "pydantic",
 )
@@ -81,6 +85,22 @@ def source_digest(plugin: object) -> str:
         BenchError: The code cannot be followed, so that nobody could tell whether it has changed.
     """
     return _class_digest(type(plugin))  # type: ignore[arg-type]  # classes are hashable
+
+
+def file_digests(condition: Condition) -> list[str]:
+    """Digest the files that a condition's steps name in their ``files``, in the order of the chain.
+
+    Raises:
+        BenchError: One of them is not there, or cannot be read.
+    """
+    try:
+        return [
+            hashlib.sha256(Path(path).read_bytes()).hexdigest()
+            for step in condition.chain
+            for path in getattr(step.plugin, "files", ())
+        ]
+    except (OSError, ValueError) as error:
+        raise BenchError(f"condition {str(condition)!r}: {error}") from error
 
 
 @functools.cache

@@ -37,7 +37,7 @@ class DetectorRecord(_Record):
 
 
 class ConditionRecord(_Record):
-    """One condition: as spelled, with every parameter, what its steps promise, its severity curve."""
+    """One condition: as spelled, with every parameter, what its steps promise, its curve and class."""
 
     spelled: str
     resolved: str
@@ -46,6 +46,7 @@ class ConditionRecord(_Record):
     family: str = ""
     strength: int = 0
     facts: AttackFacts | None = None
+    only: str = ""
 
     @classmethod
     def of(cls, condition: Condition, severity: Mapping[str, tuple[str, int]]) -> Self:
@@ -71,6 +72,7 @@ class ConditionRecord(_Record):
             strength=strength,
             attack=condition.attack is not None,
             facts=attack_facts(condition),
+            only=condition.only,
             must_change=any(not corruption.may_be_identity for corruption in condition.corruptions),
         )
 

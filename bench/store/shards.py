@@ -33,11 +33,15 @@ SCHEMA = pa.schema(
         ("grad_zero", pa.float32()),
         ("unbounded", pa.int8()),
         ("unrounded", pa.float32()),
+        ("psnr", pa.float32()),
+        ("ssim", pa.float32()),
     ]
 )
 # Null where there is no attack, or it left the image alone; see `bench.scoring.attack_job.Attacked`.
 ATTACK_COLUMNS = ("linf", "l2", "steps", "grad_zero", "unbounded", "unrounded")
 
+# Null but under a condition that changes one class, for its images; see `corruptions.likeness`.
+LIKENESS_COLUMNS = ("psnr", "ssim")
 
 _FINGERPRINT: Final = b"fingerprint"
 _DIGEST: Final = b"digest"
@@ -158,7 +162,7 @@ def _check_finite_or_bad(table: pa.Table) -> None:
 
 def _completed(table: pa.Table) -> pa.Table:
     """Add the columns that a shard of an earlier version lacks, as null: its run can still be shown."""
-    for name in ATTACK_COLUMNS:
+    for name in (*ATTACK_COLUMNS, *LIKENESS_COLUMNS):
         if name not in table.column_names:
             table = table.append_column(name, pa.nulls(len(table), SCHEMA.field(name).type))
     return table

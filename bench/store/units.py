@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.store.provenance import fingerprint, source_digest
+from bench.store.provenance import file_digests, fingerprint, source_digest
 
 if TYPE_CHECKING:
     from bench.datasets.manifest import Manifest
@@ -212,6 +212,8 @@ def _described(condition: Condition, settings: Settings) -> _Described:
     }
     if condition.draws:
         facts["seed"] = settings.seed
+    if digests := file_digests(condition):
+        facts["files"] = digests
     surrogate = getattr(attack, "surrogate", None)
     if surrogate is not None:
         # Other weights of the surrogate, other pictures.

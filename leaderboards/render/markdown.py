@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from leaderboards.render.classes import class_section
 from leaderboards.render.contents import contents
 from leaderboards.render.further import (
     equalised_section,
@@ -52,6 +53,7 @@ def render_markdown(rows: pd.DataFrame, notes: BoardNotes, extras: Extras | None
     for kind in CUT_KINDS:
         details += _by_slice(rows, kind)
     details += _by_condition(rows)
+    details += [] if extras is None else class_section(rows, extras.classes)
     details += attack_tables(rows, notes)
     details += severity_section(rows, notes)
     details += further(rows, extras)

@@ -41,7 +41,13 @@ RAW = "raw"
 _IDENTITY = ("detector", "dataset", "generator", "domain", "condition", "seen", "status")
 _ATTACK_COLUMNS = (
     "attack_success", "evade_success", "frame_success", "median_linf", "median_l2", "median_steps",
+    "median_psnr", "median_ssim",
 )  # fmt: skip
+# Under a condition that changes one class, the other's own rates are those under "clean", and no finding.
+_UNTOUCHED = {
+    "fakes": ("real_recall", "real_accuracy"),
+    "reals": ("recall", "fake_recall", "fake_accuracy"),
+}
 _REMARKS = ("threshold_policy", "reason")
 TEXT_COLUMNS = (*_IDENTITY, *_REMARKS)
 
@@ -71,6 +77,11 @@ class ScoreColumn:
             where the condition holds no attack.
         l2: (n,) likewise in the Euclidean norm.
         steps: (n,) gradients or queries spent, nan where not attacked.
+        only: The one class that the condition changes, "fakes" or "reals", the other's scores being those of
+            "clean"; "" where it changes both.
+        psnr: (n,) peak signal-to-noise ratio against the unchanged image in dB, nan where undefined or
+            unchanged. None where nobody asked.
+        ssim: (n,) structural similarity likewise.
         ranked: False where logits say no more than the verdict, as those of an attack that stops at
             success: AUC and average precision are then undefined.
     """
@@ -84,6 +95,9 @@ class ScoreColumn:
     l2: NDArray[Any] | None = None
     steps: NDArray[Any] | None = None
     ranked: bool = True
+    only: str = ""
+    psnr: NDArray[Any] | None = None
+    ssim: NDArray[Any] | None = None
 
 
 _UNKNOWN = SeenBy(known=False)
@@ -225,6 +239,14 @@ def _score(
         values["median_steps"] = _median(column.steps, rows[attacked])
     if not column.ranked:
         values |= dict.fromkeys(logit_columns(), float("nan"))
+    if column.only:
+        values["median_psnr"] = _median(column.psnr, rows)
+        values["median_ssim"] = _median(column.ssim, rows)
+        values |= {
+            f"{name}{part}": float("nan")
+            for name in _UNTOUCHED[column.only]
+            for part in ("", "_lo", "_hi")
+        }
     return values
 
 
@@ -261,7 +283,8 @@ def _median(values: NDArray[Any] | None, rows: NDArray[np.int64]) -> float:
         return float("nan")
     chosen = np.asarray(values, dtype=np.float64)[rows]
     chosen = chosen[~np.isnan(chosen)]
-    return float(np.median(chosen)) if chosen.size else float("nan")
+    middle = float(np.median(chosen)) if chosen.size else float("nan")
+    return middle if np.isfinite(middle) else float("nan")
 
 
 def _threshold_of(threshold: float | Mapping[str, float], detector: str) -> float:
@@ -275,7 +298,7 @@ def _threshold_of(threshold: float | Mapping[str, float], detector: str) -> floa
 def _check_column(column: ScoreColumn, n: int) -> None:
     if column.status not in get_args(Status):
         raise ValueError(f"status {column.status!r} is unknown; known: {list(get_args(Status))}")
-    for name in ("logits", "linf", "l2", "steps"):
+    for name in ("logits", "linf", "l2", "steps", "psnr", "ssim"):
         values = getattr(column, name)
         if values is not None and np.shape(values) != (n,):
             raise ValueError(

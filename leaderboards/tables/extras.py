@@ -23,6 +23,7 @@ from leaderboards.statistics.significance import holm, rank_groups
 from leaderboards.statistics.thresholds import called_fake
 from leaderboards.tables.cells import CLEAN, ScoreColumn, cell_rows
 from leaderboards.tables.condition_means import mean_interval
+from leaderboards.tables.further.classes import CLASS_COLUMNS, by_class
 from leaderboards.tables.further.equalised import EQUALISED_COLUMNS, equalised
 from leaderboards.tables.further.source_auc import SOURCE_AUC_COLUMNS, source_auc
 from leaderboards.tables.means import main_rows, mean_basis
@@ -36,7 +37,7 @@ SOURCE_COLUMNS = (
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Extras:
-    """Tables beside the cells; all on clean images.
+    """Tables beside the cells; all but ``classes`` on clean images.
 
     Attributes:
         pooled: One row a detector, columns as the cells: every image counted once (micro).
@@ -50,6 +51,8 @@ class Extras:
         source_auc: Columns ``SOURCE_AUC_COLUMNS``: AUC against each real source; empty where there is one.
         intervals: Detector to the 95% interval of its headline AUC, that over unseen slices or, where there
             are none, over all; without those whose mean is undefined.
+        classes: Columns ``CLASS_COLUMNS``: share called fake of each class under every condition without an
+            attack, every image counted once; empty where there is none but clean.
         periods: Detection over time, as ``further.periods.over_time`` gives it; None where nothing tells of
             time.
     """
@@ -63,6 +66,7 @@ class Extras:
     source_auc: pd.DataFrame = field(
         default_factory=lambda: pd.DataFrame(columns=list(SOURCE_AUC_COLUMNS))
     )
+    classes: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=list(CLASS_COLUMNS)))
     periods: pd.DataFrame | None = None
     intervals: Mapping[str, Interval] = field(default_factory=dict)
 
@@ -96,6 +100,7 @@ def extras(
         _ranks(samples, rows, means),
         equalised(samples, cuts, columns, rows),
         source_auc(samples, cuts, judged, rows, compared),
+        by_class(samples, everything, columns, seen, thresholds),
         intervals=_intervals(samples, cuts, rows, means),
     )
 

@@ -26,7 +26,7 @@ from bench.runs.settled import Settled
 from bench.scoring.decoding import decode_chunk
 from bench.scoring.engine import Counts
 from bench.scoring.outcomes import BatchTooLargeError, Failed, Scored
-from bench.store.provenance import source_digest
+from bench.store.provenance import file_digests, source_digest
 from bench.store.units import Chunk, Unit
 
 
@@ -109,9 +109,11 @@ def machine_of(request: RunRequest, worker: str) -> Machine:
 
 
 def condition_codes(prepared: Prepared) -> dict[str, str]:
-    """Write, by condition, the parameters of its steps and digests over their code."""
+    """Write, by condition, the parameters of its steps and digests over their code and files."""
     return {
-        spelled: ":".join([c.resolved, *(source_digest(step.plugin) for step in c.chain)])
+        spelled: ":".join(
+            [c.resolved, *(source_digest(step.plugin) for step in c.chain), *file_digests(c)]
+        )
         for spelled, c in prepared.conditions.items()
     }
 
