@@ -24,6 +24,7 @@ from detectors.errors import described
 
 if TYPE_CHECKING:
     from attacks.base import Attack
+    from attacks.laundering.base import Laundering
     from corruptions.base import Corruption
     from detectors.adapters.base import Adapter
     from detectors.base import Detector
@@ -40,6 +41,12 @@ def corruptions() -> Mapping[str, type[Corruption]]:
 def attacks() -> Mapping[str, type[Attack]]:
     """Collect every attack class by name (imports torch)."""
     return _collect("attacks", "ATTACKS")
+
+
+@functools.cache
+def launderings() -> Mapping[str, type[Laundering]]:
+    """Collect every attack that takes no gradient and asks no detector, by name (imports torch)."""
+    return _collect("attacks", "LAUNDERINGS")
 
 
 def refused_attack(name: str) -> str | None:

@@ -51,6 +51,7 @@ def _kinds() -> list[_Kind]:
         _Kind(registry.recipes, _recipe_facts),
         _Kind(registry.corruptions, _corruption_facts),
         _Kind(registry.attacks, _attack_facts),
+        _Kind(registry.launderings, _laundering_facts),
         _Kind(layouts, _layout_facts),
         _Kind(lambda: [*registry.detectors(), *zoo.weights()], _detector_facts),
     ]
@@ -75,8 +76,15 @@ def _attack_facts(name: str) -> dict[str, Any]:
 
 
 def _corruption_facts(name: str) -> dict[str, Any]:
-    corruption = registry.corruptions()[name]
-    facts = {"kind": "corruption", "name": name, **_plugin_facts(corruption)}
+    return _pixel_facts("corruption", name, registry.corruptions()[name])
+
+
+def _laundering_facts(name: str) -> dict[str, Any]:
+    return _pixel_facts("attack", name, registry.launderings()[name])
+
+
+def _pixel_facts(kind: str, name: str, corruption: type[Any]) -> dict[str, Any]:
+    facts = {"kind": kind, "name": name, **_plugin_facts(corruption)}
     if corruption.severities:
         facts["severities"] = [
             {"severity": severity, **overrides}

@@ -25,7 +25,7 @@ def rows(kind: str) -> list[Row]:
     listings: dict[str, Callable[[], list[Row]]] = {
         "suites": _suites,
         "corruptions": lambda: _plugins(registry.corruptions()),
-        "attacks": lambda: _plugins(registry.attacks()),
+        "attacks": lambda: _plugins({**registry.attacks(), **registry.launderings()}),
         "layouts": _layouts,
         "recipes": _recipes,
         "datasets": _datasets,

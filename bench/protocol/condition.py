@@ -243,12 +243,14 @@ def _parse_step(part: str, text: str) -> Step:
 
 def _plugin(name: str, text: str) -> type[Any]:
     """Look up the corruption or attack called ``name``."""
-    plugin: type[Any] | None = registry.corruptions().get(name) or registry.attacks().get(name)
-    if plugin is not None:
-        return plugin
+    # In this order: listing attacks imports torch, which a chain of corruptions does without.
+    for table in (registry.corruptions, registry.attacks, registry.launderings):
+        plugin: type[Any] | None = table().get(name)
+        if plugin is not None:
+            return plugin
     if reason := registry.refused_attack(name):
         raise BenchError(f"condition {text!r}: {name} is not offered: {reason}")
-    names = [*registry.corruptions(), *registry.attacks()]
+    names = [*registry.corruptions(), *registry.attacks(), *registry.launderings()]
     raise BenchError(f"no corruption or attack called {name!r}: {nearest(name, names)}")
 
 
