@@ -9,7 +9,7 @@ from bench.protocol.suite import load_suite
 SHIPPED = (
     "smoke", "cross-generator", "held-out-domain", "corruptions", "adversarial", "full",
     "genimage-degraded", "ufd-robustness", "sidbench", "imagenet-c", "laundering", "social",
-    "transfer", "blackbox", "raid",
+    "transfer", "blackbox", "raid", "evasion", "benign",
 )  # fmt: skip
 
 

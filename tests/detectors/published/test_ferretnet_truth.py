@@ -19,9 +19,12 @@ WEIGHTS = FOLDER / "ferretnet-s-median-3.pth"
 REQUEST = DetectorRequest("ferretnet-s", WEIGHTS)
 SUITE = """
 name = "truth"
-description = "One JPEG and one attack."
+description = "One JPEG, laundering, evasion and one attack."
 slices = ["generator"]
-conditions = ["clean", "jpeg(quality=75)", "pgd(eps=1/255)"]
+conditions = [
+  "clean", "jpeg(quality=75)", "only(fakes)+camera(severity=1)", "only(reals)+camera(severity=1)",
+  "autoencoder(weights=FOLDER/taef2_encoder.pth)", "pgd(eps=1/255)",
+]
 """
 
 pytestmark = pytest.mark.skipif(
@@ -44,7 +47,7 @@ def test_one_jpeg_hides_every_fake_and_one_level_fools_it_everywhere(tmp_path):
         folder.mkdir(parents=True, exist_ok=True)
         shutil.copy(image, folder)
     suite = tmp_path / "truth.toml"
-    suite.write_text(SUITE)
+    suite.write_text(SUITE.replace("FOLDER", str(FOLDER)))
     api.run(REQUEST, suite=str(suite), data=tmp_path / "data", out=tmp_path / "run", device="cpu")
     with (tmp_path / "run" / "leaderboard.csv").open(newline="") as stream:
         rows = {row["condition"]: row for row in csv.DictReader(stream)}
@@ -52,6 +55,21 @@ def test_one_jpeg_hides_every_fake_and_one_level_fools_it_everywhere(tmp_path):
     assert float(rows["clean"]["accuracy"]) == 1
     assert float(rows["jpeg(quality=75)"]["fake_recall"]) == 0
     assert float(rows["pgd(eps=1/255)"]["attack_success"]) == 1
+    # A camera hides every fake and accuses nobody; an autoencoder hides two of six.
+    camera, laundered = (
+        {name: row for name, row in rows.items() if step in name}
+        for step in ("camera", "autoencoder")
+    )
+    for name, row in camera.items():
+        changed, other = (
+            ("fake_recall", "real_recall") if "fakes" in name else ("real_recall", "fake_recall")
+        )
+        assert float(row[changed]) == ("reals" in name)
+        assert row[other] == "n/a"
+        assert float(row["median_psnr"]) > 20
+    (row,) = laundered.values()
+    assert float(row["fake_recall"]) == pytest.approx(4 / 6)
+    assert float(row["real_recall"]) == 1
     assert float(rows["pgd(eps=1/255)"]["median_linf"]) <= 1 / 255 + 1e-6
     # Trained on ProGAN alone, by the card of the published file.
     assert rows["clean"]["seen"] == "unseen"
