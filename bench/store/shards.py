@@ -89,7 +89,7 @@ class Store:
             ValueError: An image has neither a finite logit nor a reason why not.
             OutputError: The place cannot be written.
         """
-        table = scores.cast(SCHEMA).replace_schema_metadata(None)
+        table = _completed(scores).cast(SCHEMA).replace_schema_metadata(None)
         _check_finite_or_bad(table)
         metadata = {_FINGERPRINT: fingerprint.encode(), _DIGEST: table_digest(table).encode()}
         table = table.replace_schema_metadata(metadata)
@@ -162,8 +162,9 @@ def _check_finite_or_bad(table: pa.Table) -> None:
 
 
 def _completed(table: pa.Table) -> pa.Table:
-    """Add the columns that a shard of an earlier version lacks, as null: its run can still be shown."""
+    """Add the columns that a shard of an earlier version, or of imported scores, lacks, as null."""
     for name in (*ATTACK_COLUMNS, *LIKENESS_COLUMNS):
         if name not in table.column_names:
             table = table.append_column(name, pa.nulls(len(table), SCHEMA.field(name).type))
-    return table
+    # What has other columns still is left as it is, for the cast to refuse.
+    return table.select(SCHEMA.names) if set(table.column_names) == set(SCHEMA.names) else table

@@ -151,7 +151,7 @@ def _periods(extras: Extras) -> list[str]:
 
 ORACLE = "ORACLE threshold"
 # Words of numbers that rest on the threshold, without the first letter, whose case varies.
-_TOUCHED = ("ccuracy", "ttack success", "alse-positive")
+_TOUCHED = ("ccuracy", "ttack success", "alse-positive", "called fake")
 
 
 def labelled_oracle(lines: Sequence[str]) -> list[str]:

@@ -42,7 +42,8 @@ def by_class(
         called fake with Wilson's 95% intervals, nan for the class that the condition leaves alone, and the
         medians of PSNR and SSIM. Empty where nothing but ``clean`` is there.
     """
-    chosen = [c for c in columns if c.linf is None and c.detector in thresholds]
+    attacks = {column.condition for column in columns if column.linf is not None}
+    chosen = [c for c in columns if c.condition not in attacks and c.detector in thresholds]
     if all(column.condition in (CLEAN, RAW) for column in chosen):
         return pd.DataFrame(columns=list(CLASS_COLUMNS))
     rows = cell_rows(samples, [everything], chosen, seen, "pooled", threshold=thresholds)
