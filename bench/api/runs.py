@@ -13,6 +13,7 @@ from bench.inference.detector import DetectorRequest
 from bench.inference.numerics import Numerics
 from bench.inference.prediction import Prediction, predict_images
 from bench.protocol.suite import Suite, load_suite
+from bench.protocol.until import Until, parse_until
 from bench.results.board import report
 from bench.runs.request import RunRequest, Tls
 from bench.runs.runner import RunResult, execute
@@ -54,6 +55,8 @@ class RunOptions(TypedDict, total=False):
     timeout: float | None
     audit: bool
     drop_duplicates: bool
+    until: Until | str | None
+    tighten: bool
     force: bool
     command: tuple[str, ...]
     precision: str
@@ -92,6 +95,8 @@ def run(
     for name in ("out", "store", "cache"):
         if values.get(name) is not None:
             values[name] = Path(values[name])
+    if isinstance(values.get("until"), str):
+        values["until"] = parse_until(values["until"])
     if values.get("data") is not None:
         values["data"] = str(values["data"])
     values["reals"] = tuple(Path(place) for place in values.get("reals", ()))

@@ -17,7 +17,7 @@ from bench.errors import BenchError
 
 EXAMPLES = examples(
     "bench gate runs/candidate --baseline baseline/baseline.json --min auc=0.8",
-    "bench gate runs/candidate -b runs/main --mode non-inferior --margin 0.02",
+    "bench gate runs/candidate -b baseline/baseline.json --sequential --margin 0.02",
     "bench gate runs/candidate -b baseline/baseline.json --rules gate.toml --out gate -f junit",
 )
 
@@ -53,6 +53,14 @@ Out = Annotated[
     Path | None,
     typer.Option("--out", "-o", help="Folder for gate.md, gate.json and gate.junit.xml."),
 ]
+Sequential = Annotated[
+    bool,
+    typer.Option(
+        "--sequential",
+        help="Look at growing shares of the images until FAIL, PASS or the end, and say how much that saves; "
+        "for runs with --until gate=BASELINE, and any other.",
+    ),
+]
 Format = Annotated[str, typer.Option("--format", "-f", help="What to print: md, json or junit.")]
 
 
@@ -66,6 +74,7 @@ def command(
     metric: Metric = None,
     margin: Margin = None,
     minimum: Minimum = [],
+    sequential: Sequential = False,
     out: Out = None,
     form: Format = "md",
     as_json: options.FormatJson = False,
@@ -79,11 +88,17 @@ def command(
     check_choice("--format", form, ("md", "json", "junit"))
     from bench.results import gate as gating
     from bench.results import gate_report
+    from bench.results.gating.sequential import cost_sentence, gate_in_looks
 
     overrides = {"mode": mode, "metric": metric, "margin": margin}
     github = os.environ.get("GITHUB_ACTIONS") == "true"
     try:
-        result = gating.gate(candidate, baseline, gating.load_rules(rules, overrides, minimum))
+        chosen = gating.load_rules(rules, overrides, minimum)
+        if sequential:
+            result, ruling = gate_in_looks(candidate, baseline, chosen)
+            say(cost_sentence(ruling))
+        else:
+            result = gating.gate(candidate, baseline, chosen)
     except BenchError as error:
         if github:
             say_command(gate_report.github_error(str(error)))

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 EXAMPLES = examples(
     "bench run --detector resnet50 --suite cross-generator --data /data/GenImage --split val",
-    "bench run -d resnet50 --weights my.pth --fake-logit z --data photos.csv --limit 2000",
+    "bench run -d resnet50 --weights my.pth --fake-logit z --data photos.csv --until auc=0.01",
     "bench run -d resnet50 -d vit --suite adversarial --data /data/GenImage --dry-run",
 )
 
@@ -52,6 +52,8 @@ def command(
     offline: detector_options.Offline = False,
     backbone: detector_options.Backbones = [],
     limit: run_options.Limit = None,
+    until: run_options.Until = None,
+    tighten: run_options.Tighten = False,
     device: options.Device = "auto",
     batch_size: options.BatchSize = "auto",
     threshold: run_options.Threshold = None,
@@ -103,6 +105,7 @@ def command(
     from bench.datasets.layouts.columns import parse_columns
     from bench.inference.numerics import Numerics
     from bench.protocol.suite import load_suite
+    from bench.protocol.until import parse_until
     from bench.runs.request import RunRequest, Tls
 
     request = RunRequest(
@@ -116,6 +119,8 @@ def command(
         out=out,
         store=store,
         limit=limit,
+        until=None if until is None else parse_until(until),
+        tighten=tighten,
         device=device,
         batch_size=values.parse_batch_size(batch_size),
         numerics=Numerics("bf16" if precision == "bf16" else "fp32", exact, compile_, threads),

@@ -62,6 +62,22 @@ Limit = Annotated[
         envvar="BENCH_LIMIT", help="Score about N images, stratified; stamped on the board."
     ),
 ]
+Until = Annotated[
+    str | None,
+    typer.Option(
+        envvar="BENCH_UNTIL",
+        metavar="METRIC=WIDTH",
+        help="Score in rounds, and stop each cell where the 95% interval of auc, accuracy or tpr_at_1_fpr is "
+        "within WIDTH of its middle: auc=0.01.",
+    ),
+]
+Tighten = Annotated[
+    bool,
+    typer.Option(
+        "--continue",
+        help="Go on in the folder of a run until another target; nothing is scored twice.",
+    ),
+]
 Threshold = Annotated[
     str | None,
     typer.Option(

@@ -55,6 +55,7 @@ def _estimate_lines(plan: Estimate) -> list[tuple[str, str]]:
         ("images", f"{plan.images}{limited}"),
         ("detector x condition pairs", str(plan.cells)),
         ("units of work", f"{plan.units}, {plan.stored} stored already"),
+        *_until_line(plan),
         ("images to decode", str(plan.decodes)),
         ("forward passes", str(plan.forwards)),
         ("gradients", f"{plan.gradients} (each takes about three forward passes)"),
@@ -67,6 +68,14 @@ def _estimate_lines(plan: Estimate) -> list[tuple[str, str]]:
         ("estimate", _about(clock_hours, f"h here, {plan.threads} threads")),
         *((f"missing: {name}", reason) for name, reason in plan.missing_weights.items()),
     ]
+
+
+def _until_line(plan: Estimate) -> list[tuple[str, str]]:
+    """Say what is expected of a run that stops at a target."""
+    if not plan.until:
+        return []
+    supposed = "" if plan.until.startswith("gate=") else ", were the metric 0.9 everywhere"
+    return [(f"until {plan.until}", f"about {plan.expected} of {plan.units} units{supposed}")]
 
 
 def _about(hours: float | None, unit: str) -> str:

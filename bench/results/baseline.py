@@ -70,6 +70,10 @@ def update(run: Path, folder: Path, reason: str) -> Path:
         raise IncompleteError(
             f"{run} is a limited run ({scores.limit} images): make the baseline from a whole one"
         )
+    if spec.until:
+        raise IncompleteError(
+            f"{run} was scored until {spec.until}, not wholly: make the baseline from a whole run"
+        )
     rows = _cell_rows(scores)
     _check_finished(run, rows)
     data = _pack(scores)

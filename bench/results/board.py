@@ -7,21 +7,25 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from bench.datasets.layouts.base import UNKNOWN
 from bench.inference.numerics import Numerics
+from bench.protocol.until import parse_until
 from bench.results.checks import import_lines
 from bench.results.confounds import class_loss, duplicate_lines, format_lines
 from bench.results.scores import ScoredRun, ScoreTable, as_written, load_run
 from bench.store.run_spec import ConditionRecord, DataCardRecord, RunSpec
 from detectors.card import DetectorCard
 from leaderboards import CLEAN, Board, BoardNotes, Extras, Slice, cell_rows, extras, wilson
+from leaderboards.statistics.sequential.precision import Precision
 from leaderboards.statistics.thresholds import called_fake
 from leaderboards.tables.cells import cell_state
 from leaderboards.tables.further.classes import ensemble_name
 from leaderboards.tables.further.periods import over_time
 from leaderboards.tables.notes import Caution, count_by_class
+from leaderboards.tables.rounds.notes import GATE_RULE, Stopping, precision_rule, stopping
 from leaderboards.tables.slicing import pool
 
 
@@ -115,6 +119,7 @@ def _notes(spec: RunSpec, scores: ScoreTable, cards: Mapping[str, DetectorCard])
         threshold_policy=spec.suite.policy.description,
         pairing=spec.pairing,
         limit=spec.limit,
+        until=_stopping(spec, scores),
         n_images=len(scores.samples),
         n_available=spec.n_available if spec.limit is not None else None,
         bad_images=sum(kind.images for kind in scores.left_out),
@@ -150,6 +155,16 @@ def _notes(spec: RunSpec, scores: ScoreTable, cards: Mapping[str, DetectorCard])
         ),
         data_card=_data_card(spec.data_card),
     )
+
+
+def _stopping(spec: RunSpec, scores: ScoreTable) -> Stopping | None:
+    """Tell where cells stopped at a target; None where everything was to be scored."""
+    if not spec.until:
+        return None
+    n_scores = sum(int(np.count_nonzero(~np.isnan(column.logits))) for column in scores.columns)
+    target = parse_until(spec.until)
+    rule = precision_rule(target) if isinstance(target, Precision) else GATE_RULE
+    return stopping(str(target), scores.slices(), scores.columns, n_scores, rule)
 
 
 def _arithmetic(spec: RunSpec) -> Iterator[str]:
@@ -205,8 +220,9 @@ def _observed_rates(spec: RunSpec, scores: ScoreTable) -> Iterator[str]:
         return
     cut = pool(scores.samples, scores.slices())
     for column in scores.columns:
-        threshold, logits = scores.thresholds[column.detector], column.logits[cut.real_rows]
-        if column.condition != CLEAN or cell_state(column, cut.real_rows).status != "ok":
+        reals = column.among(cut.real_rows)
+        threshold, logits = scores.thresholds[column.detector], column.logits[reals]
+        if column.condition != CLEAN or cell_state(column, reals).status != "ok":
             continue
         n_false, n = int(called_fake(logits, threshold).sum()), logits.size
         lo, hi = wilson(n_false, n)

@@ -12,6 +12,7 @@ from bench.errors import (
     EXIT_INCONCLUSIVE,
     EXIT_OK,
     EXIT_REGRESSION,
+    BenchError,
     NothingSelectedError,
 )
 from bench.results.gating.rules import GateRules, load_rules
@@ -24,7 +25,7 @@ from leaderboards.tables.cells import CLEAN
 from leaderboards.tables.notes import Caution
 from leaderboards.tables.slicing import POOLED
 
-__all__ = ["Floor", "GateResult", "GateRules", "gate", "load_rules"]
+__all__ = ["Floor", "GateResult", "GateRules", "gate", "gated_cells", "load_rules"]
 
 EXITS: Mapping[Decision, int] = {
     "PASS": EXIT_OK,
@@ -90,8 +91,13 @@ def gate(candidate: Path, baseline: Path, rules: GateRules) -> GateResult:
     """
     before = load_scores(baseline, role="baseline")
     after = load_scores(candidate)
+    if any("gate decided" in c.reach.states.values() for c in after.columns if c.reach is not None):
+        raise BenchError(
+            f"{after.name} was scored until a gate was decided, and a test that does not know of that would "
+            "cry wolf: give --sequential"
+        )
     paired = pair(before, after)
-    cells, lacking = _gated(paired, rules)
+    cells, lacking = gated_cells(paired, rules)
     tested = [cell for cell in cells if cell.allows(rules.metric)]
     verdicts = judge(tested, rules.test, paired.strata, paired.clusters)
     verdicts += [
@@ -157,7 +163,9 @@ def _limit_note(scores: ScoreTable) -> str:
     return f"{scores.name} is a limited run ({scores.limit} images): never a pass"
 
 
-def _gated(paired: PairedScores, rules: GateRules) -> tuple[list[PairedCell], dict[CellName, str]]:
+def gated_cells(
+    paired: PairedScores, rules: GateRules
+) -> tuple[list[PairedCell], dict[CellName, str]]:
     """Select the cells that are gated, all where no primary cell is named.
 
     Returns:

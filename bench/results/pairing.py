@@ -21,6 +21,8 @@ from leaderboards.statistics.paired import cluster_codes
 from leaderboards.statistics.paired_cells import CellName, PairedCell
 from leaderboards.tables.cells import CONDEMNED, cell_state
 from leaderboards.tables.notes import Caution, count_by_class
+from leaderboards.tables.rounds.order import positions
+from leaderboards.tables.slicing import Slice
 
 _MOST_NAMED = 3  # images or conditions that a message names before it says "..."
 
@@ -39,6 +41,7 @@ class PairedScores:
         new: Name of each cell that the baseline's data do not hold, to the reason.
         gone: Name of each cell that the candidate's data do not hold, to the reason.
         cautions: Why the numbers of either side must not be taken at face value.
+        places: (n,) place of every image in the order of scoring, where that was asked for.
     """
 
     cells: tuple[PairedCell, ...]
@@ -49,6 +52,7 @@ class PairedScores:
     new: Mapping[CellName, str]
     gone: Mapping[CellName, str]
     cautions: tuple[Caution, ...] = ()
+    places: NDArray[np.float64] | None = None
 
 
 class _ColumnPair(NamedTuple):
@@ -58,6 +62,11 @@ class _ColumnPair(NamedTuple):
     condition: str
     baseline: ScoreColumn
     candidate: ScoreColumn | None
+
+    def part(self, piece: Slice) -> Slice:
+        """Restrict a slice to the images that both were to be scored on."""
+        piece = self.baseline.part(piece)
+        return piece if self.candidate is None else self.candidate.part(piece)
 
 
 def load_scores(path: Path, *, role: str = "run") -> ScoreTable:
@@ -84,7 +93,11 @@ def load_scores(path: Path, *, role: str = "run") -> ScoreTable:
 
 
 def pair(
-    baseline: ScoreTable, candidate: ScoreTable, detectors: Sequence[DetectorPair] | None = None
+    baseline: ScoreTable,
+    candidate: ScoreTable,
+    detectors: Sequence[DetectorPair] | None = None,
+    *,
+    whole_cells: bool = False,
 ) -> PairedScores:
     """Pair cells by detector, slice and condition, and images by sample id.
 
@@ -93,6 +106,8 @@ def pair(
         candidate: The scores to hold against it.
         detectors: Whom to hold against whom; by default the same names, or the one detector that
             each has.
+        whole_cells: Keep images in a cell that the candidate has not come to yet, with nan, and say in which
+            order images come.
 
     Raises:
         BenchError: Other images, labels, contents or another protocol: the difference is shown.
@@ -100,7 +115,7 @@ def pair(
     """
     _check_protocol(baseline, candidate)
     whole = baseline, candidate
-    baseline, candidate, changes = restricted(baseline, candidate)
+    baseline, candidate, changes = restricted(baseline, _without_unscored(baseline, candidate))
     candidate = _reordered(candidate, baseline)
     pairs = _same_detectors(baseline, candidate) if detectors is None else list(detectors)
     slices = baseline.slices()
@@ -109,9 +124,12 @@ def pair(
     lacking: dict[CellName, str] = {}
     for columns in _column_pairs(baseline, candidate, pairs):
         old, new = columns.detectors
-        for piece in slices:
+        for whole_piece in slices:
+            part = columns.part(whole_piece)
+            piece = whole_piece if whole_cells else part
             name = CellName(new, piece.generator, piece.domain, columns.condition)
-            reason = _lacking(columns, piece.rows)
+            # What a candidate has not come to yet is no lack, where images come in rounds.
+            reason = _lacking(columns, part.rows, part.rows[:0] if whole_cells else part.rows)
             if columns.candidate is None or reason:
                 lacking[name] = reason
                 continue
@@ -133,7 +151,30 @@ def pair(
         tuple(cells), lacking, strata, clusters, (*changes, *_notes(baseline, candidate, pairs)),
         apart.new, apart.gone,
         tuple(dict.fromkeys([*baseline.cautions, *candidate.cautions])),
+        _places(candidate) if whole_cells else None,
     )  # fmt: skip
+
+
+def _places(candidate: ScoreTable) -> NDArray[np.float64]:
+    """Place every image in the order in which the candidate was scored, or would have been."""
+    for column in candidate.columns:
+        if column.reach is not None:
+            return column.reach.places
+    return positions(candidate.samples, int(candidate.context.get("seed", 0)))
+
+
+def _without_unscored(baseline: ScoreTable, candidate: ScoreTable) -> ScoreTable:
+    """Leave out images that a stopped candidate never came to, and that the baseline could not read."""
+    if all(column.reach is None for column in candidate.columns):
+        return candidate
+    known = candidate.samples["sample_id"].isin(baseline.samples["sample_id"]).to_numpy()
+    scored = np.logical_or.reduce([~np.isnan(column.logits) for column in candidate.columns])
+    rows = np.flatnonzero(known | scored)
+    return replace(
+        candidate,
+        samples=candidate.samples.iloc[rows].reset_index(drop=True),
+        columns=tuple(column.take(rows) for column in candidate.columns),
+    )
 
 
 def data_notes(*tables: ScoreTable) -> Iterator[str]:
@@ -175,11 +216,13 @@ def _not_attackable(column: ScoreColumn | None) -> bool:
     return column is not None and column.status == "not attackable"
 
 
-def _lacking(columns: _ColumnPair, rows: NDArray[np.int64]) -> str:
-    """Say which side has no scores for the rows, and why; empty where both have them all."""
+def _lacking(
+    columns: _ColumnPair, of_baseline: NDArray[np.int64], of_candidate: NDArray[np.int64]
+) -> str:
+    """Say which side has no scores for its rows, and why; empty where both have them all."""
     reasons = {
-        "baseline": _unscored(columns.baseline, rows),
-        "candidate": _unscored(columns.candidate, rows),
+        "baseline": _unscored(columns.baseline, of_baseline),
+        "candidate": _unscored(columns.candidate, of_candidate),
     }
     return "; ".join(f"{side}: {reason}" for side, reason in reasons.items() if reason)
 
@@ -230,7 +273,7 @@ def _reordered(candidate: ScoreTable, baseline: ScoreTable) -> ScoreTable:
     for column, noun in (("label", "label"), ("generator", "generator"), ("sha256", "content")):
         if column in before.columns and column in after.columns:
             _check_equal(before[column], after[column], noun, baseline.name)
-    columns = tuple(replace(column, logits=column.logits[order]) for column in candidate.columns)
+    columns = tuple(column.take(order) for column in candidate.columns)
     return replace(candidate, samples=after.reset_index(), columns=columns)
 
 

@@ -6,15 +6,14 @@ and comparisons all start from this.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from bench.protocol.cuts import cut_samples
 from bench.results.checks import (
@@ -25,13 +24,15 @@ from bench.results.checks import (
     seen_by,
 )
 from bench.results.confounds import count_run, run_cautions
-from bench.store.run_shards import RunShards, StoredScores
+from bench.results.stored.conditions import ConditionScores, attack_checks, marked, stored_status
+from bench.results.stored.replay import Replay
+from bench.store.run_shards import RunShards
 from bench.store.run_spec import ConditionRecord, Failure, RunSpec
 from bench.store.rundir import CONFIG_NAME, RunDir, RunRecord
 from bench.store.shards import ShardDamagedError
 from bench.support.user_file import border
-from leaderboards import CLEAN, ScoreColumn, SeenBy, Slice, Status
-from leaderboards.tables.attack_checks import AttackScores, Check, check_attacks
+from leaderboards import ScoreColumn, SeenBy, Slice, Status
+from leaderboards.tables.attack_checks import Check
 from leaderboards.tables.further.classes import ensembles
 from leaderboards.tables.notes import Caution, LeftOut
 
@@ -101,38 +102,6 @@ class ScoredRun(NamedTuple):
     scores: ScoreTable
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _ConditionScores:
-    """The stored scores of one detector under one condition, and whether they can be believed."""
-
-    detector: str
-    record: ConditionRecord
-    stored: StoredScores
-    status: Status
-    reason: str
-    verdicts: bool = False  # logits say no more than real or fake
-
-    def column(self, keep: NDArray[np.bool_]) -> ScoreColumn:
-        """Restrict the scores to the images that are kept, (n,) bool, as a board needs them."""
-        attack = self.stored.attack if self.record.attack else None
-        likeness = self.stored.likeness if self.record.only else None
-        return ScoreColumn(
-            detector=self.detector,
-            condition=self.record.spelled,
-            logits=self.stored.logits[keep],
-            status=self.status,
-            reason=self.reason,
-            linf=attack["linf"][keep] if attack else None,
-            l2=attack["l2"][keep] if attack else None,
-            steps=attack["steps"][keep] if attack else None,
-            only=self.record.only,
-            psnr=likeness["psnr"][keep] if likeness else None,
-            ssim=likeness["ssim"][keep] if likeness else None,
-            ranked=not self.verdicts
-            and (self.record.facts is None or not self.record.facts.stops_early),
-        )
-
-
 def load_run(folder: Path) -> ScoredRun:
     """Read a run's request and all the scores it has; nothing in its folder or store is changed.
 
@@ -175,15 +144,16 @@ def read_scores(record: RunRecord, *, set_aside: bool) -> ScoredRun:
     spec, samples = record.spec, record.manifest.to_pandas()
     thresholds = _thresholds(spec)
     shards = RunShards(record, set_aside=set_aside)
-    conditions = _read_conditions(record, thresholds, shards)
+    replay = Replay.of(spec, samples)
+    conditions = _read_conditions(record, thresholds, shards, replay)
     shards.check()
     bad = {path: reason for scores in conditions for path, reason in scores.stored.bad.items()}
     keep = ~samples["sample_id"].isin(bad).to_numpy()
     # Of an imported attack without sizes nobody says which images it changed.
     ours = spec.imported is None
     checkable = [c for c in conditions if ours or not c.record.attack or c.stored.has_sizes]
-    checks = _check_attacks(checkable, samples["label"].to_numpy(), keep, thresholds)
-    conditions = _marked(conditions, failed_checks(checks))
+    checks = attack_checks(checkable, samples["label"].to_numpy(), keep, thresholds)
+    conditions = marked(conditions, failed_checks(checks))
     columns = tuple(scores.column(keep) for scores in conditions)
     if only := spec.suite.ensemble:
         columns = (*columns, *ensembles(columns, samples["label"].to_numpy()[keep], only))
@@ -239,25 +209,31 @@ def _protocol(spec: RunSpec) -> dict[str, Any]:
 
 
 def _read_conditions(
-    record: RunRecord, thresholds: Mapping[str, float], shards: RunShards
-) -> list[_ConditionScores]:
+    record: RunRecord,
+    thresholds: Mapping[str, float],
+    shards: RunShards,
+    replay: Replay | None,
+) -> list[ConditionScores]:
     """Read the stored scores of every detector under every condition, in the order of the plan."""
     spec, units = record.spec, record.units.to_pandas()
     records = {condition.spelled: condition for condition in spec.conditions}
     failures = {(failure.detector, failure.condition): failure for failure in record.failures}
     conditions = []
     for (detector, condition), part in units.groupby(["detector", "condition"], sort=False):
-        stored = shards.put_together(part)
+        stored, reach = shards.put_together(part), None
+        if replay is not None and not np.isnan(thresholds[detector]):
+            reach = replay.reach(stored, thresholds[detector])
         if failure := failures.get((detector, condition)):
             status, reason = _failure_status(failure, records[condition], spec)
         elif np.isnan(thresholds[detector]):
             status = "failed"
             reason = "its threshold is not chosen yet: run the same command again"
         else:
-            status, reason = stored_status(stored, records[condition])
+            status, reason = stored_status(stored, records[condition], reach)
         verdicts = spec.imported is not None and spec.imported.scores[detector].kind == "verdict"
-        scores = _ConditionScores(detector, records[condition], stored, status, reason, verdicts)
-        conditions.append(scores)
+        conditions.append(
+            ConditionScores(detector, records[condition], stored, status, reason, verdicts, reach)
+        )
     return conditions
 
 
@@ -266,69 +242,3 @@ def _failure_status(failure: Failure, record: ConditionRecord, spec: RunSpec) ->
         return failure.status, failure.reason
     attacks = {c.spelled: c.facts for c in spec.conditions if c.facts is not None}
     return failure.status, failure.reason + black_box_hint(record.facts, attacks)
-
-
-def stored_status(stored: StoredScores, record: ConditionRecord) -> tuple[Status, str]:
-    """Judge stored scores of one condition: the status of its column, and the reason."""
-    if stored.missing:
-        return (
-            "incomplete",
-            f"{stored.missing} units are not scored yet: run the same command again",
-        )
-    if record.must_change and not stored.changed:
-        return "failed", "the corruption left every pixel of every image as it was"
-    return "ok", ""
-
-
-def _check_attacks(
-    conditions: Iterable[_ConditionScores],
-    labels: NDArray[np.int64],
-    keep: NDArray[np.bool_],
-    thresholds: Mapping[str, float],
-) -> list[Check]:
-    """Check every attack that is wholly scored and has clean scores beside it.
-
-    Args:
-        conditions: Scores of every detector under every condition.
-        labels: (n,) 1 = AI-generated.
-        keep: (n,) which images count.
-        thresholds: Detector to threshold.
-    """
-    complete = [scores for scores in conditions if scores.status == "ok"]
-    clean = {
-        scores.detector: scores.stored.logits[keep]
-        for scores in complete
-        if scores.record.spelled == CLEAN
-    }
-    attacks = [
-        AttackScores(
-            detector=scores.detector,
-            condition=scores.record.spelled,
-            facts=scores.record.facts,
-            clean=clean[scores.detector],
-            logits=scores.stored.logits[keep],
-            attacked=~np.isnan(scores.stored.attack["linf"][keep]),
-            grad_zero=scores.stored.attack["grad_zero"][keep],
-            unbounded=scores.stored.attack["unbounded"][keep],
-            unrounded=scores.stored.attack["unrounded"][keep],
-        )
-        for scores in complete
-        if scores.record.facts is not None and scores.detector in clean
-    ]
-    return check_attacks(labels[keep], attacks, thresholds)
-
-
-def _marked(
-    conditions: Sequence[_ConditionScores], failed: Mapping[tuple[str, str], str]
-) -> list[_ConditionScores]:
-    """Mark what must not be believed, given (detector, condition) to the checks that failed."""
-    return [
-        replace(
-            scores,
-            status="attack unreliable",
-            reason=failed[scores.detector, scores.record.spelled],
-        )
-        if (scores.detector, scores.record.spelled) in failed
-        else scores
-        for scores in conditions
-    ]

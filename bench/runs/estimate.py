@@ -42,6 +42,9 @@ class Estimate:
         cells: Detector x condition pairs.
         units: Units of work in all.
         stored: Units whose scores are stored already.
+        until: Target at which cells stop; "" where everything is scored. What follows is then what is
+            expected where the metric is 0.9: at most ``units``.
+        expected: Units that are expected to be scored, stored ones among them.
         decodes: Images that would be decoded.
         forwards: Images that would go through a network forwards: one an image, condition and
             detector, and one a query of an attack. Clean scores that come with a gradient are none.
@@ -65,6 +68,8 @@ class Estimate:
     cells: int
     units: int
     stored: int
+    until: str
+    expected: int
     decodes: int
     forwards: int
     gradients: int
@@ -102,6 +107,8 @@ def estimate(prepared: Prepared, rates: Mapping[str, float] | None = None) -> Es
         cells=len(prepared.request.detectors) * len(prepared.conditions),
         units=todo.units,
         stored=todo.stored,
+        until="" if prepared.request.until is None else str(prepared.request.until),
+        expected=todo.expected,
         decodes=work.decodes,
         forwards=work.forwards.total(),
         gradients=work.gradients.total(),

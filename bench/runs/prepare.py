@@ -25,6 +25,7 @@ from bench.protocol.suite import SLICINGS, Suite
 from bench.runs.calibration import calibration_chunks
 from bench.runs.loading import Loader, load
 from bench.runs.request import RunRequest
+from bench.runs.rounds.layout import layout_of
 from bench.runs.settled import Settled
 from bench.scoring.engine import Counts, Engine
 from bench.scoring.scorer import Scorer
@@ -36,6 +37,7 @@ from bench.store.units import CHUNK_IMAGES, Chunk, Plan, PlannedDetector, Settin
 from bench.support.allocator import keep_large_blocks
 from bench.support.progress import Progress
 from detectors.base import Detector
+from leaderboards.tables.rounds.stopping import Looks
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +62,7 @@ class Prepared:
     Attributes:
         request: The request that was prepared.
         manifest: The data set.
-        rows: (n,) int64 rows of the manifest that are scored.
+        rows: (n,) int64 rows of the manifest that are scored, in the order of the chunks.
         n_available: Images there were before a limit.
         chunks: The selected images, cut to bounded memory.
         pairing: Generator to the real sources it is compared with; empty where nothing is compared.
@@ -77,6 +79,7 @@ class Prepared:
         device: Where networks run.
         policy: How images are decoded.
         audited: What the audit before the run found, and the copies that it dropped.
+        looks: Where cells may stop; None where everything is scored.
         watch: Stopwatch that times every stage.
         elsewhere: The machine that scores, where it is not this one.
     """
@@ -100,6 +103,7 @@ class Prepared:
     device: torch.device
     policy: DecodePolicy
     audited: Audited = field(default_factory=Audited)
+    looks: Looks | None = None
     watch: Stopwatch = field(default_factory=Stopwatch)
     elsewhere: Machine | None = None
 
@@ -253,7 +257,8 @@ def prepare(
     rows = planning.select(manifest, split, request.limit, request.seed)
     audited = audit_first(request.wishes(dry=dry), manifest, rows, progress)
     pairing = pair_reals(manifest, audited.rows, request.suite.pairing)
-    chunks = planning.cut(manifest, audited.rows)
+    layout = layout_of(request, manifest, audited.rows, pairing, split)
+    chunks = layout.chunks
     calibration = calibration_chunks(manifest, policy, chunks, request.limit, request.seed)
     conditions = each_surrogate(request.suite.parsed, [d.label for d in request.detectors])
     _check_cuts(manifest, rows, pairing, request, split)
@@ -263,7 +268,7 @@ def prepare(
     return Prepared(
         request=request,
         manifest=manifest,
-        rows=audited.rows,
+        rows=layout.rows,
         n_available=len(everything),
         pairing=pairing,
         chunks=chunks,
@@ -277,6 +282,7 @@ def prepare(
         policy=DecodePolicy(),
         broken=loaded.broken,
         audited=audited,
+        looks=layout.looks,
         missing_weights=loaded.missing,
         surrogates=loaded.surrogates,
         surrogate_identities={name: loaded.identities[name].digest for name in loaded.surrogates},

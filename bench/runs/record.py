@@ -44,6 +44,7 @@ def run_spec(prepared: Prepared, settled: Settled) -> RunSpec:
         audit=prepared.audited.record,
         split=split,
         limit=request.limit,
+        until="" if request.until is None else str(request.until),
         n_images=len(prepared.rows),
         n_available=prepared.n_available,
         detectors=tuple(

@@ -11,6 +11,7 @@ from bench.errors import BenchError, NothingSelectedError
 from bench.inference.detector import DetectorRequest
 from bench.inference.numerics import Numerics
 from bench.protocol.suite import Suite
+from bench.protocol.until import Until
 from bench.support.plain import path_name
 
 
@@ -63,6 +64,8 @@ class RunRequest:
         timeout: Seconds that a unit may take, and the building of a detector; isolates.
         audit: Read the files of some images first, and say on the board what they give away.
         drop_duplicates: Score every picture once: copies are left out for every detector alike.
+        until: Score in rounds, and stop every cell where this is met; ``None`` scores everything.
+        tighten: Go on in a folder that was scored until another target.
         force: Replace what another request has left in the folder.
         command: The command line, to be kept beside the results; empty where there is none.
     """
@@ -89,6 +92,8 @@ class RunRequest:
     timeout: float | None = None
     audit: bool = True
     drop_duplicates: bool = False
+    until: Until | None = None
+    tighten: bool = False
     force: bool = False
     command: tuple[str, ...] = ()
 
@@ -165,4 +170,17 @@ class RunRequest:
                     f"{detector.label} is an object of this process, which no other process can build: write "
                     "its class into a file, FILE.py:Name, or leave --isolate, --timeout and --cluster out"
                 )
+        self._check_until()
         self.numerics.check()
+
+    def _check_until(self) -> None:
+        """Refuse a target that contradicts something else."""
+        if self.tighten and self.until is None:
+            raise BenchError(
+                "--continue has no effect without --until: say how far to go on, as --until auc=0.005 does"
+            )
+        if self.until is not None and self.suite.policy.kind == "oracle":
+            raise BenchError(
+                f"--until {self.until} contradicts --threshold oracle, which is fitted on every image: "
+                "leave one of the two out"
+            )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -27,6 +27,7 @@ from bench.runs.isolation.process import Children
 from bench.runs.prepare import Prepared, prepare
 from bench.runs.record import report_with, run_spec
 from bench.runs.request import RunRequest
+from bench.runs.rounds.rounds import rounds_of
 from bench.runs.settled import Settled
 from bench.scoring.engine import Counts
 from bench.scoring.outcomes import BatchTooLargeError, Failed
@@ -188,7 +189,8 @@ class _Run:
             settled, unchosen = self._with_thresholds(settled)
         plan = prepared.plan(settled)
         record = self._record(folder, plan, settled)
-        failures = self._score(plan, settled, unchosen)
+        score = self._score if prepared.looks is None else self._score_in_rounds
+        failures = score(plan, settled, unchosen)
         return dataclasses.replace(record, failures=tuple(failures))
 
     def _record(self, folder: RunDir, plan: Plan, settled: Settled) -> RunRecord:
@@ -245,21 +247,46 @@ class _Run:
         Returns:
             One failure a (detector, condition) that has one, in the plan's order.
         """
-        prepared, store = self.prepared, self.prepared.store
-        missing = {
-            chunk.index: [u for u in plan.by_chunk[chunk.index] if not store.has(u.fingerprint)]
-            for chunk in plan.chunks
-        }
-        total, left = len(plan.units), sum(len(units) for units in missing.values())
-        if left < total:
-            self.progress.note(f"{total - left} of {total} units are stored already")
-        self.progress.start("scoring", work(plan.chunks, missing, prepared.conditions))
+        failures = self._known_failures(settled, unchosen)
+        self._score_units(plan, plan.by_chunk, settled, failures)
+        return failures.in_order(plan)
+
+    def _score_in_rounds(
+        self, plan: Plan, settled: Settled, unchosen: Sequence[Failure]
+    ) -> list[Failure]:
+        """Score what open cells need, look at the scores, and go on until every cell has stopped."""
+        failures = self._known_failures(settled, unchosen)
+        for title, units in rounds_of(self.prepared, settled, plan, failures.cover):
+            self._score_units(plan, units, settled, failures, title)
+        return failures.in_order(plan)
+
+    def _known_failures(self, settled: Settled, unchosen: Sequence[Failure]) -> FirstFailures:
         given_up = [
             Failure(detector=label, condition=condition, status="failed", reason=reason)
             for label, reason in settled.given_up.items()
-            for condition in prepared.conditions
+            for condition in self.prepared.conditions
         ]
-        failures = FirstFailures([*unchosen, *given_up])
+        return FirstFailures([*unchosen, *given_up])
+
+    def _score_units(
+        self,
+        plan: Plan,
+        units: Mapping[int, Sequence[Unit]],
+        settled: Settled,
+        failures: FirstFailures,
+        title: str = "scoring",
+    ) -> None:
+        """Score some units, by chunk, as far as the store lacks them; failures are added to the others."""
+        prepared, store = self.prepared, self.prepared.store
+        missing = {
+            chunk.index: [u for u in units[chunk.index] if not store.has(u.fingerprint)]
+            for chunk in plan.chunks
+        }
+        total = sum(len(of_chunk) for of_chunk in units.values())
+        left = sum(len(of_chunk) for of_chunk in missing.values())
+        if left < total and self.prepared.looks is None:
+            self.progress.note(f"{total - left} of {total} units are stored already")
+        self.progress.start(title, work(plan.chunks, missing, prepared.conditions))
         chunks = [(chunk, missing[chunk.index]) for chunk in plan.chunks if missing[chunk.index]]
         for outcome in self.executor.outcomes(prepared, settled, chunks, failures.cover):
             unit, chunk = outcome.unit, plan.chunks[outcome.unit.chunk]
@@ -273,4 +300,3 @@ class _Run:
                     store.write(unit.fingerprint, outcome.scores)
             cost = weight(prepared.conditions[unit.condition])
             self.progress.advance(len(chunk.rows) * cost)
-        return failures.in_order(plan)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from attacks.base import FORWARDS_PER_GRADIENT
 from bench.runs.doubts import with_doubts
 from bench.runs.prepare import Prepared
+from bench.runs.rounds.expectation import expected_chunks
 from bench.scoring.attacking import sharing_groups
 from bench.store.units import Unit
 from bench.support.progress import Silent
@@ -86,11 +87,15 @@ def _cost(sharing: list[Condition]) -> _Cost:
 
 
 class Remaining(NamedTuple):
-    """Units of the whole run, those among them that are stored, and the work of the others."""
+    """Units of the whole run, those among them that are stored, and the work of the others.
+
+    Where cells stop at a target, the work is that which is expected, and ``expected`` counts its units.
+    """
 
     units: int
     stored: int
     work: Workload
+    expected: int
 
 
 def remaining(prepared: Prepared) -> Remaining:
@@ -103,11 +108,14 @@ def remaining(prepared: Prepared) -> Remaining:
     calibration = [
         unit for unit in prepared.calibration_plan(settled).units if unit.fingerprint not in planned
     ]
-    work, stored = Workload(), 0
+    work, stored, chunks_needed = Workload(), 0, expected_chunks(prepared)
+    n_expected = sum(unit.chunk in chunks_needed for unit in units) + len(calibration)
     free = prepared.request.numerics.gradient_scores
     for part, chunks in ((units, prepared.chunks), (calibration, prepared.calibration)):
         missing = [unit for unit in part if not store.has(unit.fingerprint)]
         stored += len(part) - len(missing)
+        if part is units:
+            missing = [unit for unit in missing if unit.chunk in chunks_needed]
         for number, of_chunk in itertools.groupby(missing, key=lambda u: u.chunk):
             work.add(len(chunks[number].rows), of_chunk, prepared.conditions, free=free)
-    return Remaining(len(units) + len(calibration), stored, work)
+    return Remaining(len(units) + len(calibration), stored, work, n_expected)

@@ -161,7 +161,7 @@ class RunSpec(_Record):
     ``left_out`` counts the images of the split that could not be used when the data were indexed;
     ``imported`` says where scores come from that were made elsewhere, ``copies`` counts images that were
     selected and dropped because another one shows the same (None: not asked), ``audit`` is what was found
-    before the run.
+    before the run, ``until`` is the target at which cells stop ("": everything is scored).
     """
 
     schema_version: int = SCHEMA_VERSION
@@ -179,6 +179,7 @@ class RunSpec(_Record):
     manifest_digest: str
     split: str
     limit: int | None
+    until: str = ""
     n_images: int
     n_available: int
     detectors: tuple[DetectorRecord, ...]
@@ -224,6 +225,7 @@ class RunSpec(_Record):
             "device": self.device,
             # Only where it is asked for: folders of earlier runs are found again by what they hold.
             **({"drop duplicates": True} if self.copies is not None else {}),
+            **({"until": self.until} if self.until else {}),
         }
 
     def differences(self, other: RunSpec) -> list[str]:

@@ -134,6 +134,11 @@ def _order(seed: int, sample_id: str) -> bytes:
 
 def cut(manifest: Manifest, rows: NDArray[np.int64]) -> tuple[Chunk, ...]:
     """Cut the selected rows into chunks of bounded memory."""
+    return number(manifest, [rows[start:stop] for start, stop in bounds(manifest, rows)])
+
+
+def bounds(manifest: Manifest, rows: NDArray[np.int64]) -> list[tuple[int, int]]:
+    """Give start and end of runs of rows, each of which fits into memory decoded."""
     table = manifest.table
     pixels = table["width"].to_numpy().astype(np.int64)[rows] * table["height"].to_numpy()[rows]
     starts, used = [0], 0
@@ -143,11 +148,12 @@ def cut(manifest: Manifest, rows: NDArray[np.int64]) -> tuple[Chunk, ...]:
             starts.append(position)
             used = 0
         used += int(size)
-    bounds = zip(starts, [*starts[1:], len(rows)], strict=True)
-    return tuple(
-        Chunk(index, rows[start:stop], _digest(manifest, rows[start:stop]))
-        for index, (start, stop) in enumerate(bounds)
-    )
+    return list(zip(starts, [*starts[1:], len(rows)], strict=True))
+
+
+def number(manifest: Manifest, parts: Sequence[NDArray[np.int64]]) -> tuple[Chunk, ...]:
+    """Make chunks of parts of the selected rows, each ascending."""
+    return tuple(Chunk(index, rows, _digest(manifest, rows)) for index, rows in enumerate(parts))
 
 
 def _digest(manifest: Manifest, rows: NDArray[np.int64]) -> str:

@@ -48,8 +48,15 @@ class Evidence:
         return list(dict.fromkeys(self.rows["detector"]))
 
     def pooled(self) -> Slice:
-        """Pool the slices: every image that is compared with anything, once."""
-        return pool(self.samples, self.slices)
+        """Pool the slices: every image that is compared with anything, once.
+
+        Where scoring stopped at a target, the images up to which every detector was scored, clean.
+        """
+        everything = pool(self.samples, self.slices)
+        for column in self.columns:
+            if column.condition == CLEAN:
+                everything = column.part(everything)
+        return everything
 
     def clean(self) -> list[ScoreColumn]:
         """Give the clean scores of every detector that is wholly scored on the pooled images."""

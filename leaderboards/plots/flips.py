@@ -31,13 +31,14 @@ def flip_rows(evidence: Evidence) -> pd.DataFrame:
         the share of all images has Wilson's 95% interval.
     """
     everything = evidence.pooled()
-    rows, n_fake = everything.rows, len(everything.fake_rows)
     clean = {column.detector: column for column in evidence.clean()}
     records: list[dict[str, Any]] = []
     for column in evidence.columns:
         threshold = evidence.thresholds.get(column.detector, float("nan"))
         if column.condition == CLEAN or column.detector not in clean or np.isnan(threshold):
             continue
+        part = column.part(everything)
+        rows, n_fake = part.rows, len(part.fake_rows)
         if cell_state(column, rows).status != "ok":
             continue
         before = called_fake(clean[column.detector].logits[rows], threshold)

@@ -12,10 +12,13 @@ from leaderboards.statistics.catalogue import count_columns
 from leaderboards.tables.cells import TEXT_COLUMNS
 from leaderboards.tables.extras import Extras
 from leaderboards.tables.notes import BoardNotes
+from leaderboards.tables.rounds.notes import Stopping
 from leaderboards.tables.slicing import POOLED
 
 UNDEFINED = "n/a"
 NOTE_COLUMNS = ("left_out_real", "left_out_fake", "warning")
+# Of a board whose cells stopped at a target; n_real and n_fake are what was scored.
+STOP_COLUMNS = ("available_real", "available_fake", "target", "stop")
 
 # What a spreadsheet would run as a formula, also behind apostrophes that an earlier guard put there
 # (so that guarding is one to one and ``unguard`` restores the name).
@@ -29,12 +32,14 @@ def render_csv(
     """Write the board's rows as CSV, each with the images it lacks and the warnings that hold for it.
 
     The columns ``left_out_real``, ``left_out_fake`` (images of the slice that cannot be used) and
-    ``warning`` (codes, joined by "; ") stand at the end, where there are notes.
+    ``warning`` (codes, joined by "; ") stand at the end, where there are notes; behind them, where cells
+    stopped at a target, the images there are, the target, and whether it was met.
     """
     del extras
     if notes is None:
         return render_rows(rows)
-    return render_rows(rows.assign(**_of_notes(rows, notes)))
+    rows = rows.assign(**_of_notes(rows, notes))
+    return render_rows(rows if notes.until is None else rows.assign(**_stops(rows, notes.until)))
 
 
 FORMATS = {"csv": render_csv}
@@ -50,6 +55,21 @@ def _of_notes(rows: pd.DataFrame, notes: BoardNotes) -> dict[str, list[int] | li
     ]
     columns = ([n_real for n_real, _ in left_out], [n_fake for _, n_fake in left_out], warnings)
     return dict(zip(NOTE_COLUMNS, columns, strict=True))
+
+
+def _stops(rows: pd.DataFrame, until: Stopping) -> dict[str, list[int] | list[str]]:
+    """Where each row's cell stopped: columns of ``STOP_COLUMNS``, by name."""
+    cells = {(c.detector, c.condition, c.generator, c.domain): c for c in until.cells}
+    names = ("detector", "condition", "generator", "domain")
+    stopped = [cells[key] for key in zip(*(rows[name] for name in names), strict=True)]
+    states: list[str] = [cell.state for cell in stopped]
+    columns = (
+        [cell.available_real for cell in stopped],
+        [cell.available_fake for cell in stopped],
+        [until.target] * len(stopped),
+        states,
+    )
+    return dict(zip(STOP_COLUMNS, columns, strict=True))
 
 
 def left_out_of(notes: BoardNotes, generator: str, domain: str) -> tuple[int, int]:
@@ -72,7 +92,7 @@ def render_rows(rows: pd.DataFrame) -> str:
     repeated from the file. Text that a spreadsheet would run as a formula gets a leading apostrophe.
     """
     lines = [",".join(rows.columns)]
-    whole = {*count_columns(), "strength", *NOTE_COLUMNS}
+    whole = {*count_columns(), "strength", *NOTE_COLUMNS, *STOP_COLUMNS}
     texts = [
         [_cell(name, value, whole=name in whole) for value in rows[name]] for name in rows.columns
     ]

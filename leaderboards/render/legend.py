@@ -10,6 +10,7 @@ from leaderboards.render.csv import number
 from leaderboards.render.text import UNDEFINED, escape, escape_line, rate, table
 from leaderboards.tables.cells import CLEAN
 from leaderboards.tables.notes import BoardNotes, count_by_class
+from leaderboards.tables.rounds.notes import Stopping
 from leaderboards.tables.slicing import POOLED
 
 _READING = (
@@ -50,6 +51,8 @@ def legend(rows: pd.DataFrame, notes: BoardNotes) -> list[str]:
     lines += [f"- {escape_line(line)}" for line in (*notes.extra, *notes.data_card)]
     lines += ["", "### Detectors", "", *_detectors(rows, notes)]
     lines += ["### Slices", "", *_slices(rows, notes)]
+    if notes.until is not None:
+        lines += ["### Scored of available", "", *_scored(notes.until)]
     if set(notes.conditions.items()) - {(CLEAN, CLEAN)}:
         lines += ["### Conditions", ""]
         lines += table(["Condition", "As run"], _pairs(notes.conditions), left=2)
@@ -76,9 +79,10 @@ def _nameless(rows: pd.DataFrame, notes: BoardNotes) -> list[str]:
 
 def _protocol(notes: BoardNotes) -> list[str]:
     layout = f", recognised as {escape(notes.layout)}" if notes.layout else ""
+    verb = "scored" if notes.until is None else "to choose from"
     lines = [
         f"Threshold policy: {escape(notes.threshold_policy)}.",
-        f"Data: {escape(notes.dataset)}{layout}; {notes.n_images} images scored.",
+        f"Data: {escape(notes.dataset)}{layout}; {notes.n_images} images {verb}.",
         f"Bad images, left out for every detector alike: {notes.bad_images}.",
         *([f"Left out: {escape(kinds)}."] if (kinds := count_by_class(notes.left_out)) else []),
         f"Seed {notes.seed}, precision {escape(notes.precision)}, device {escape(notes.device)}.",
@@ -104,8 +108,11 @@ def _detectors(rows: pd.DataFrame, notes: BoardNotes) -> list[str]:
 
 def _slices(rows: pd.DataFrame, notes: BoardNotes) -> list[str]:
     body: list[list[str]] = []
+    cells = () if notes.until is None else notes.until.cells
+    there = {(c.generator, c.domain): (c.available_real, c.available_fake) for c in cells}
     for row in rows.drop_duplicates(["generator", "domain"]).to_dict("records"):
-        n_real, n_fake = int(row["n_real"]), int(row["n_fake"])
+        counts = int(row["n_real"]), int(row["n_fake"])
+        n_real, n_fake = there.get((row["generator"], row["domain"]), counts)
         prior = rate(n_fake / (n_real + n_fake)) if n_real + n_fake else UNDEFINED
         reals = ", ".join(map(escape, notes.pairing.get(row["generator"], ()))) or "all"
         names = [escape(row["generator"]), escape(row["domain"])]
@@ -117,6 +124,22 @@ def _slices(rows: pd.DataFrame, notes: BoardNotes) -> list[str]:
             [[*r[:1], *r[2:]] for r in body],
         )
     return table(header, body, left=len(header) - 3)
+
+
+def _scored(until: Stopping) -> list[str]:
+    """Say of every cell how many images it was scored on, of how many."""
+    detectors = list(dict.fromkeys(cell.detector for cell in until.cells))
+    body: dict[tuple[str, str, str], dict[str, str]] = {}
+    for cell in until.cells:
+        n, available = cell.n_real + cell.n_fake, cell.available_real + cell.available_fake
+        mark = "" if cell.state == "target met" else f" ({cell.state})"
+        key = (cell.condition, cell.generator, cell.domain)
+        body.setdefault(key, {})[cell.detector] = f"{n} of {available}{mark}"
+    lines = [
+        [*map(escape, key), *(cells.get(name, "not run") for name in detectors)]
+        for key, cells in body.items()
+    ]
+    return table(["Condition", "Generator", "Domain", *map(escape, detectors)], lines, left=3)
 
 
 def _pairs(texts: Mapping[str, str]) -> list[list[str]]:

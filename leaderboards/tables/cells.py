@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from leaderboards.statistics.catalogue import columns_in, count_columns, logit_columns
 from leaderboards.statistics.metrics import measure
 from leaderboards.statistics.thresholds import called_fake
+from leaderboards.tables.rounds.stopping import Reach
 from leaderboards.tables.seen import SeenBy, seen_state
 from leaderboards.tables.slicing import POOLED, Axis, Slice, slices
 
@@ -84,6 +85,8 @@ class ScoreColumn:
         ssim: (n,) structural similarity likewise.
         ranked: False where logits say no more than the verdict, as those of an attack that stops at
             success: AUC and average precision are then undefined.
+        reach: How far each slice was scored, where scoring stopped at a target; None where everything was
+            to be scored.
     """
 
     detector: str
@@ -98,6 +101,25 @@ class ScoreColumn:
     only: str = ""
     psnr: NDArray[Any] | None = None
     ssim: NDArray[Any] | None = None
+    reach: Reach | None = None
+
+    def part(self, cut: Slice) -> Slice:
+        """Give the images of a slice that were to be scored: all, or those before it stopped."""
+        return cut if self.reach is None else self.reach.part(cut)
+
+    def among(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Keep of some rows those up to which every slice of the column was scored."""
+        return rows if self.reach is None else rows[self.reach.places[rows] < self.reach.least]
+
+    def take(self, rows: NDArray[np.int64]) -> ScoreColumn:
+        """Give the same column for some of the images, in the order of ``rows``, (m,) int64."""
+        arrays = {
+            name: values[rows]
+            for name in ("logits", "linf", "l2", "steps", "psnr", "ssim")
+            if (values := getattr(self, name)) is not None
+        }
+        reach = None if self.reach is None else self.reach.take(rows)
+        return replace(self, **arrays, reach=reach)
 
 
 _UNKNOWN = SeenBy(known=False)
@@ -143,7 +165,8 @@ def cell_rows(
     rows: list[dict[str, Any]] = []
     for column in columns:
         logit = _threshold_of(threshold, column.detector)
-        for cut in slices:
+        for whole in slices:
+            cut = column.part(whole)
             head = {
                 "detector": column.detector,
                 "dataset": dataset,

@@ -124,12 +124,13 @@ class _Mean:
         ranks_needed = metric == "auc"
         if not self.cuts or (ranks_needed and not column.ranked):
             return undefined
-        if any(cell_state(column, cut.rows).status != "ok" for cut in self.cuts):
+        cuts = [column.part(cut) for cut in self.cuts]
+        if any(cell_state(column, cut.rows).status != "ok" for cut in cuts):
             return undefined
         if not ranks_needed and math.isnan(self.threshold):
             return undefined
         parts = []
-        for cut in self.cuts:
+        for cut in cuts:
             logits = column.logits[cut.rows]
             if ranks_needed:
                 parts.append((cut.rows, auc_influence(cut.labels, logits)))

@@ -135,7 +135,10 @@ def headline_influence(
         return None
     return mean_influence(
         len(samples),
-        [(cut.rows, auc_influence(cut.labels, column.logits[cut.rows])) for cut in chosen],
+        [
+            (cut.rows, auc_influence(cut.labels, column.logits[cut.rows]))
+            for cut in map(column.part, chosen)
+        ],
     )
 
 
@@ -173,13 +176,14 @@ def _sources(
     records: list[dict[str, Any]] = []
     for column in columns:
         for source in sorted(set(names[real])):
-            logits = column.logits[real & (names == source)]
+            logits = column.logits[column.among(np.flatnonzero(real & (names == source)))]
             record: dict[str, Any] = {
                 "detector": column.detector, "source": source, "control": source not in compared,
                 "n": logits.size,
                 "false_positives": None, "fpr": np.nan, "fpr_lo": np.nan, "fpr_hi": np.nan,
             }  # fmt: skip
-            if column.status in ("ok", "incomplete") and np.isfinite(logits).all():
+            scored = logits.size > 0 and np.isfinite(logits).all()
+            if column.status in ("ok", "incomplete") and scored:
                 k = int(np.count_nonzero(called_fake(logits, thresholds[column.detector])))
                 lo, hi = wilson(k, logits.size)
                 record |= {"false_positives": k, "fpr": k / logits.size, "fpr_lo": lo, "fpr_hi": hi}

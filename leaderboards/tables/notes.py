@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from leaderboards.tables.attack_checks import Check
     from leaderboards.tables.attacks import AttackFacts
+    from leaderboards.tables.rounds.notes import Stopping
 
 # The end of a caution's code, on a board of equalised images.
 _RAW = " (raw)"
@@ -126,7 +127,8 @@ class BoardNotes:
         threshold_policy: How the threshold came about, in words.
         pairing: Generator to the real sources its fakes are compared with.
         limit: Number of images asked for, where the run was limited; None where it was not.
-        n_images: Number of images scored.
+        until: Where cells stopped at a target; None where everything was to be scored.
+        n_images: Number of images scored; where cells stopped at a target, of those to choose from.
         n_available: Number of images before the limit; None where there was none.
         bad_images: Number of images left out, for every detector alike: found when the data were
             indexed, or when they were decoded.
@@ -156,6 +158,7 @@ class BoardNotes:
     threshold_policy: str = "logit 0"
     pairing: Mapping[str, Sequence[str]] = field(default_factory=dict)
     limit: int | None = None
+    until: Stopping | None = None
     n_images: int = 0
     n_available: int | None = None
     bad_images: int = 0
@@ -180,15 +183,16 @@ class BoardNotes:
     @property
     def warnings(self) -> tuple[Caution, ...]:
         """Every caution, that of a limited run first: the one list that all formats show."""
+        stopped = () if self.until is None else (self.until.caution,)
         if self.limit is None:
-            return self.cautions
+            return (*stopped, *self.cautions)
         total = "" if self.n_available is None else f" of {self.n_available}"
         limited = Caution(
             code="limited run",
             title=f"LIMITED RUN: {self.n_images}{total} images (limit {self.limit})",
             advice="Good for a trial, not for a comparison.",
         )
-        return (limited, *self.cautions)
+        return (limited, *stopped, *self.cautions)
 
 
 def count_left_out(

@@ -73,7 +73,7 @@ def _renamed(baseline: ScoreTable, candidate: ScoreTable) -> bool:
 def _rows_of(
     scores: ScoreTable, rows: NDArray[np.int64], pairing: Mapping[str, tuple[str, ...]]
 ) -> ScoreTable:
-    columns = tuple(replace(column, logits=column.logits[rows]) for column in scores.columns)
+    columns = tuple(column.take(rows) for column in scores.columns)
     samples = scores.samples.iloc[rows].reset_index(drop=True)
     return replace(scores, samples=samples, columns=columns, pairing=pairing)
 

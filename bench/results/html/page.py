@@ -219,7 +219,8 @@ def _facts(shown: Shown) -> Iterator[tuple[str, str]]:
     layout = f", recognised as {notes.layout}" if notes.layout else ""
     yield (
         "Data",
-        f"{notes.dataset}{layout}; {notes.n_images} images scored, {notes.bad_images} left out",
+        f"{notes.dataset}{layout}; {notes.n_images} images "
+        f"{'scored' if notes.until is None else 'to choose from'}, {notes.bad_images} left out",
     )
     yield "Images (digest)", spec.manifest_digest
     yield "Threshold", notes.threshold_policy

@@ -137,7 +137,7 @@ def _picked(evidence: Evidence, detector: str) -> dict[str, list[int]]:
     for name in evidence.detectors:
         threshold = evidence.thresholds.get(name, float("nan"))
         logits = columns.get((name, CLEAN))
-        if logits is not None and not np.isnan(threshold) and np.isfinite(logits).all():
+        if logits is not None and not np.isnan(threshold) and np.isfinite(logits[compared]).all():
             right[name] = called_fake(logits, threshold) == fake
     if len(right) > 1:
         wrong = np.logical_and.reduce([~r for r in right.values()])

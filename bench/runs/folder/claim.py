@@ -118,7 +118,8 @@ class _Claim:
         if not (folder / SPEC_NAME).exists():
             return False
         try:
-            return not run.spec().differences(self.spec)
+            differences = set(run.spec().differences(self.spec))
+            return not differences - ({"until"} if self.request.tighten else set())
         except BenchError:
             return FolderLock.of(folder).last.request == self.digest
 
@@ -132,6 +133,8 @@ def _locked(stack: ExitStack, folder: Path) -> FolderLock:
 def _take_over(claim: _Claim, folder: Path, lock: FolderLock, progress: Progress) -> None:
     """Make sure that a locked folder may be written for the claim, and tell what is unusual about it."""
     run = RunDir(folder)
+    if claim.request.tighten:
+        _check_continues(run)
     if not lock.works:
         progress.warn(f"{folder} lies where files cannot be locked: start no second run into it")
     if claim.owns(folder):
@@ -140,9 +143,11 @@ def _take_over(claim: _Claim, folder: Path, lock: FolderLock, progress: Progress
             progress.warn(f"{', '.join(damaged)} in {folder} was damaged and is written anew")
     elif (folder / SPEC_NAME).exists():
         if not claim.request.force:
+            way = "give another --out, or --force to replace its board (scores are kept)"
+            if _differ_in_target(run, claim.spec):
+                way = "give --continue to go on from its scores, or another --out"
             raise BenchError(
-                f"{folder} holds another request ({_difference(run, claim.spec)}): give another --out, or "
-                "--force to replace its board (scores are kept)"
+                f"{folder} holds another request ({_difference(run, claim.spec)}): {way}"
             )
         progress.warn(f"{folder} held another request ({_difference(run, claim.spec)}): replaced")
         run.clear()
@@ -151,6 +156,32 @@ def _take_over(claim: _Claim, folder: Path, lock: FolderLock, progress: Progress
         progress.warn(
             f"{other} belongs to another request: this one goes to {folder} (--store shares scores)"
         )
+
+
+def _check_continues(run: RunDir) -> None:
+    """Refuse to continue what is not there, or what has scored everything.
+
+    Raises:
+        BenchError: Says which.
+    """
+    if not (run.root / SPEC_NAME).exists():
+        raise BenchError(
+            f"--continue: {run.root} holds no run to go on from: leave it out for the first"
+        )
+    if not run.spec().until:
+        raise BenchError(
+            f"--continue: {run.root} holds a run without --until, which has scored everything: give another "
+            "--out"
+        )
+
+
+def _differ_in_target(run: RunDir, asked: RunSpec) -> bool:
+    """Tell whether two requests differ in nothing but the target at which cells stop."""
+    try:
+        recorded = run.spec()
+    except BenchError:
+        return False
+    return bool(recorded.until and asked.until) and recorded.differences(asked) == ["until"]
 
 
 def _damaged(run: RunDir) -> list[str]:

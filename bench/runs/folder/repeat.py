@@ -76,6 +76,7 @@ def _flags(request: RunRequest) -> dict[str, Any]:
         "out": _absolute(request.out),
         "store": _absolute(request.store),
         "limit": request.limit,
+        "until": None if request.until is None else str(request.until),
         "device": request.device,
         "batch-size": None if request.batch_size is None else str(request.batch_size),
         "precision": request.numerics.precision,

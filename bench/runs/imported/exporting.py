@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from bench.results.scores import stored_status
+from bench.results.stored.conditions import stored_status
 from bench.runs.imported.cells import UNREADABLE
 from bench.runs.imported.columns import FACTS, REASON, STATUS
 from bench.store.run_shards import RunShards, StoredScores
@@ -62,7 +62,8 @@ def export_scores(folder: Path) -> ScoresText:
     for (detector, condition), part in units.groupby(["detector", "condition"], sort=False):
         stored = shards.put_together(part)
         outcome = _outcome(record, detector, condition, stored)
-        n_missing += 0 if outcome[0] else stored.missing
+        # Where cells stopped at a target, what they did not need is not missing.
+        n_missing += 0 if outcome[0] or record.spec.until else stored.missing
         facts = "" if detector in told else _facts(record.spec, detector)
         told.add(detector)
         for row in _rows(columns, heads, stored, outcome):

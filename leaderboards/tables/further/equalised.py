@@ -87,7 +87,7 @@ class _Pair:
 
 def _mean(cuts: Sequence[Slice], column: ScoreColumn) -> Influence:
     """Average AUC over slices; nan where one of them is not scored."""
-    n = len(column.logits)
+    n, cuts = len(column.logits), [column.part(cut) for cut in cuts]
     if not cuts or any(cell_state(column, cut.rows).status != "ok" for cut in cuts):
         return Influence(float("nan"), np.full(n, np.nan))
     return mean_influence(

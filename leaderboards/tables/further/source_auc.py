@@ -55,9 +55,10 @@ def source_auc(
             continue
         cells = board_basis(rows, column.detector).cells
         keys = set(zip(cells["generator"], cells["domain"], strict=True))
-        fakes = [cut.fake_rows for cut in cuts if (cut.generator, cut.domain) in keys]
+        parts = [column.part(cut) for cut in cuts if (cut.generator, cut.domain) in keys]
+        fakes = [part.fake_rows for part in parts]
         for source in names:
-            reals = np.flatnonzero(real & (sources == source))
+            reals = column.among(np.flatnonzero(real & (sources == source)))
             mean = _mean(column, reals, fakes)
             n_fake = sum(len(part) for part in fakes)
             estimate = Delong(mean.value, variance_of(mean.parts, clusters))

@@ -1,0 +1,1 @@
+"""Cells that are scored in rounds: in which order images come, and where a cell stops."""
