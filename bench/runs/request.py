@@ -179,6 +179,11 @@ class RunRequest:
             raise BenchError(
                 "--continue has no effect without --until: say how far to go on, as --until auc=0.005 does"
             )
+        if self.until is not None and self.suite.ensemble:
+            raise BenchError(
+                f"--until {self.until} contradicts the ensemble of suite {self.suite.name!r}, which needs "
+                "every image under every attack: leave one of the two out"
+            )
         if self.until is not None and self.suite.policy.kind == "oracle":
             raise BenchError(
                 f"--until {self.until} contradicts --threshold oracle, which is fitted on every image: "
