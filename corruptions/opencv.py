@@ -7,6 +7,7 @@ two paths equal.
 from __future__ import annotations
 
 import importlib
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -14,20 +15,24 @@ from numpy.typing import NDArray
 
 from corruptions.base import Image
 
-try:
-    _cv2: Any = importlib.import_module("cv2")
-except ImportError:
-    _cv2 = None
+
+@cache
+def _cv2() -> Any:
+    """Import OpenCV where it is first asked for: that takes longer than many a corruption."""
+    try:
+        return importlib.import_module("cv2")
+    except ImportError:
+        return None
 
 
 def available() -> bool:
     """Say whether OpenCV is installed."""
-    return _cv2 is not None
+    return _cv2() is not None
 
 
 def median(image: Image, size: int) -> Image:
     """Take the median over ``size`` x ``size`` px of (H, W, 3) uint8, the border repeated."""
-    return np.asarray(_cv2.medianBlur(np.ascontiguousarray(image), size))
+    return np.asarray(_cv2().medianBlur(np.ascontiguousarray(image), size))
 
 
 def look_up(image: Image, tables: NDArray[np.uint8]) -> Image:
@@ -38,9 +43,9 @@ def look_up(image: Image, tables: NDArray[np.uint8]) -> Image:
         tables: (256,) uint8 for all channels, or (256, 3) with one table a channel.
     """
     per_channel = tables if tables.ndim == 1 else tables[None]
-    return np.asarray(_cv2.LUT(np.ascontiguousarray(image), per_channel))
+    return np.asarray(_cv2().LUT(np.ascontiguousarray(image), per_channel))
 
 
 def mirror(image: Image) -> Image:
     """Exchange left and right of (H, W, 3) uint8."""
-    return np.asarray(_cv2.flip(np.ascontiguousarray(image), 1))
+    return np.asarray(_cv2().flip(np.ascontiguousarray(image), 1))

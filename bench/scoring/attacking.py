@@ -141,8 +141,8 @@ def probe_alone(
     def with_probe(record: Attacked) -> Attacked:
         return _with_probe(job, canvases, records, target, record)
 
-    (probed,) = target.for_each(with_probe, [attacked])
-    return probed
+    probed: list[Attacked] = target.for_each(with_probe, [attacked])
+    return probed[0]
 
 
 def _assembled(count: int, outcomes: Sequence[BatchOutcome | Exception]) -> Attacked:

@@ -33,7 +33,7 @@ def budget_rows(evidence: Evidence) -> pd.DataFrame:
             part = evidence.means[evidence.means["condition"] == condition]
             eps = 0.0 if condition == CLEAN else facts[condition].eps
             parts.append(part.assign(family=family, norm=facts[members[0]].norm, eps=eps))
-    return curve_table(parts, _COLUMNS, "accuracy")
+    return curve_table(parts, _COLUMNS, "eps", "accuracy")
 
 
 def draw_budget(rows: pd.DataFrame, width: float) -> Figure:
@@ -42,7 +42,7 @@ def draw_budget(rows: pd.DataFrame, width: float) -> Figure:
         rows,
         width,
         panel="family",
-        x=Axis("eps", "budget eps (pixels in 0 to 1; 0 = clean)"),
+        x=Axis("eps", "eps, of pixels in 0 to 1"),
         y=Axis("accuracy", "accuracy (share called right)"),
     )
 

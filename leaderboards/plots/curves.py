@@ -21,16 +21,22 @@ class Axis(NamedTuple):
     title: str
 
 
-def curve_table(parts: Sequence[pd.DataFrame], columns: Sequence[str], value: str) -> pd.DataFrame:
+def curve_table(
+    parts: Sequence[pd.DataFrame], columns: Sequence[str], place: str, value: str
+) -> pd.DataFrame:
     """Put the points of all curves in one table, without those that have no value.
+
+    A family of which one place alone is left is no curve, and is left out.
 
     Args:
         parts: Points, a frame a place on the axis.
-        columns: The table's columns, in order.
+        columns: The table's columns, in order; ``family`` among them.
+        place: The column that says how far along the axis a point lies.
         value: The column that must be defined.
     """
     table = pd.concat(parts) if parts else pd.DataFrame(columns=list(columns))
-    table = table[table[value].notna()] if len(table) else table
+    table = table[table[value].notna()]
+    table = table[table.groupby("family")[place].transform("nunique") > 1]
     return table.reindex(columns=list(columns)).reset_index(drop=True)
 
 

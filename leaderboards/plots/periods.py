@@ -48,7 +48,10 @@ def draw_periods(rows: pd.DataFrame, width: float) -> Figure:
                 markerfacecolor="none", markeredgecolor="#808080",
             )  # fmt: skip
         one.axhline(0.5, color="#808080", linewidth=0.5, zorder=0)
-        one.set_xticks(range(len(periods)), [name_label(p, 28) for p in periods], rotation=30)
+        one.set_xticks(
+            range(len(periods)), [name_label(p, 28) for p in periods],
+            rotation=30, ha="right", rotation_mode="anchor",
+        )  # fmt: skip
         one.set_xlabel(name_label(name))
         one.set_ylim(-0.03, 1.03)
     figure.supylabel("AUC, clean (ring: next period)", fontsize=7)

@@ -29,7 +29,7 @@ def severity_rows(evidence: Evidence) -> pd.DataFrame:
         for strength, condition in enumerate([CLEAN, *members]):
             part = evidence.means[evidence.means["condition"] == condition]
             parts.append(part.assign(family=family, strength=strength))
-    return curve_table(parts, _COLUMNS, "auc")
+    return curve_table(parts, _COLUMNS, "strength", "auc")
 
 
 def draw_severity(rows: pd.DataFrame, width: float) -> Figure:

@@ -8,8 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit
-from scipy.stats import binom
+from scipy.special import bdtr, bdtrik, expit
 
 from leaderboards.statistics.intervals import NAN, Interval, wilson
 from leaderboards.statistics.ranking import TieGroups
@@ -76,7 +75,16 @@ def tpr_at_fpr(groups: TieGroups, fpr: float) -> Estimate:
 @lru_cache(maxsize=256)
 def _allowed_bounds(n_real: int, fpr: float) -> tuple[int, int]:
     """Between which numbers of reals lie above the true threshold, with 95% probability."""
-    return int(binom.ppf(0.025, n_real, fpr)), int(binom.ppf(0.975, n_real, fpr))
+    return _binomial_quantile(0.025, n_real, fpr), _binomial_quantile(0.975, n_real, fpr)
+
+
+def _binomial_quantile(share: float, n: int, p: float) -> int:
+    """Give the least count that a binomial of n draws does not exceed with a probability of ``share``.
+
+    Not by ``scipy.stats``: importing that takes longer than a small run scores.
+    """
+    count = max(0, math.ceil(float(bdtrik(share, n, p))))
+    return count - 1 if count and bdtr(count - 1, n, p) >= share else count
 
 
 def _fakes_above(groups: TieGroups, allowed: int) -> int:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import binom
+from scipy.special import bdtr
 
 from leaderboards.statistics.thresholds import called_fake
 from leaderboards.tables.attacks import AttackFacts
@@ -172,7 +172,7 @@ def _check_unbounded(
 
 def _too_few(n_fooled: int, n: int) -> bool:
     """Tell whether a working attack would hardly ever fool so few of n images."""
-    return n > 0 and bool(binom.cdf(n_fooled, n, WORKING) < FALSE_ALARM)
+    return n > 0 and bool(bdtr(n_fooled, n, WORKING) < FALSE_ALARM)
 
 
 def _check_rounding(

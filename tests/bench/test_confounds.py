@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import chi2_contingency
 
-from bench.results.confounds import format_lines
+from bench.results.confounds import _contingency_p, format_lines
 
 
 def samples(real, fake):
@@ -25,3 +27,12 @@ def test_the_same_formats_in_both_classes_give_no_warning(mix):
 
 def test_one_class_says_nothing():
     assert format_lines(samples([], ["PNG"])) == []
+
+
+def test_the_test_of_independence_is_scipys():
+    rng = np.random.default_rng(0)
+    for columns in (2, 3, 7):
+        for scale in (1, 20, 3000):
+            table = (rng.integers(1, 9, (2, columns)) * scale).astype(float)
+            expected = chi2_contingency(table, correction=False).pvalue
+            assert _contingency_p(table) == pytest.approx(expected, rel=1e-9, abs=1e-300)

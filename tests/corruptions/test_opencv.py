@@ -23,5 +23,5 @@ SHAPES = [(64, 48), (1, 1), (1, 17), (33, 2), (3, 3)]
 def test_with_and_without_opencv_every_pixel_is_the_same(corruption, shape, monkeypatch):
     image = np.random.default_rng(0).integers(0, 256, (*shape, 3), dtype=np.uint8)
     fast = corruption(image, np.random.default_rng(0))
-    monkeypatch.setattr(opencv, "_cv2", None)
+    monkeypatch.setattr(opencv, "_cv2", lambda: None)
     assert np.array_equal(fast, corruption(image, np.random.default_rng(0)))

@@ -137,3 +137,19 @@ def test_perfection_is_no_certainty():
     assert 0.9 < m.f1_lo < 1
     assert 0.9 < m.tpr_at_1_fpr_lo < 1
     assert 0.9 < m.balanced_accuracy_lo < 1
+
+
+@pytest.mark.parametrize("p", [0.001, 0.01, 0.05, 0.1, 0.5, 0.95])
+def test_binomial_quantiles_and_tails_are_those_of_scipy(p):
+    from scipy.stats import binom
+
+    from leaderboards.statistics.operating import _binomial_quantile
+    from leaderboards.tables.attack_checks import FALSE_ALARM, WORKING, _too_few
+
+    for n in [*range(1, 120), 500, 1000, 4096, 20_000, 1_000_003]:
+        for share in (0.025, 0.975):
+            assert _binomial_quantile(share, n, p) == binom.ppf(share, n, p), (n, share)
+    for n in range(60):
+        for fooled in range(n + 1):
+            expected = n > 0 and binom.cdf(fooled, n, WORKING) < FALSE_ALARM
+            assert _too_few(fooled, n) == expected

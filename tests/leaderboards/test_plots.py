@@ -417,3 +417,12 @@ def test_the_palette_reads_in_gray():
 def test_nothing_to_draw_is_an_empty_table(evidence):
     assert plot_kind("time").table(evidence).empty
     assert "time" in plot_kind("time").lacking
+
+
+@pytest.mark.parametrize(("name", "column"), [("severity", "auc"), ("eps", "accuracy")])
+def test_a_family_without_scores_has_no_panel(name, column, evidence):
+    members = CONDITIONS[1:3] if name == "severity" else CONDITIONS[3:]
+    assert len(plot_kind(name).table(evidence)) == 3 * len(SEEN)
+    absent = evidence.means.copy()
+    absent.loc[absent["condition"].isin(members), column] = np.nan
+    assert plot_kind(name).table(replace(evidence, means=absent)).empty

@@ -87,8 +87,8 @@ class Compared:
 
     Attributes:
         generator: Name of the generator.
-        fake: Spectra of its pictures.
-        real: Spectra of its reals.
+        fake: Spectra of pictures that the generator made.
+        real: Spectra of the reals that it is compared with.
     """
 
     generator: str

@@ -118,14 +118,14 @@ class _Subject:
     canvases: list[NDArray[np.uint8]]
 
     def rows(self, maps: Callable[[NDArray[np.uint8]], NDArray[np.float64]]) -> list[Attribution]:
-        """Map every canvas."""
+        """Give every canvas its logit and the map that is made of it."""
         return [
             Attribution(picture.title, canvas, self.logit(canvas), maps(canvas))
             for picture, canvas in zip(self.pictures, self.canvases, strict=True)
         ]
 
     def logit(self, canvas: NDArray[np.uint8]) -> float:
-        """Score one canvas."""
+        """Score one canvas, without a gradient."""
         device = next((p.device for m in self.detector.modules() for p in m.parameters()), None)
         batch = torch.from_numpy(canvas[None].copy()).to(device).float() / 255
         with torch.inference_mode():

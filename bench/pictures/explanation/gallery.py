@@ -63,8 +63,8 @@ def explain(
     """Explain detectors on images, or on those that a run says most about them.
 
     Args:
-        requests: The detectors.
-        run: A run's folder; None for images alone.
+        requests: Detectors to explain, in order.
+        run: Folder of a run; None for images alone.
         places: Images, or folders of them; empty for those of the run.
         out: Folder that receives one folder a detector, the spectra and ``index.html``.
         wishes: What is to be drawn.

@@ -32,9 +32,9 @@ def telling_pictures(run: ScoredRun, images: RunImages, detector: str) -> list[P
     """Pick one image of each kind of verdict: surely right and wrong, and a close call, of both classes.
 
     Args:
-        run: A run.
-        images: Its images.
-        detector: One of its detectors.
+        run: Request and scores, read back from a run's folder.
+        images: Images of the run, where they are at hand.
+        detector: Name of one of the run's detectors.
 
     Raises:
         BenchError: The detector has no clean scores, or none of the images is where the run found it.
@@ -64,8 +64,8 @@ def draw_spectra(
     """Draw and write the mean spectra of every generator of a run beside those of its reals.
 
     Args:
-        run: A run.
-        images: Its images.
+        run: Request and scores, read back from a run's folder.
+        images: Images of the run, where they are at hand.
         folder: Receives ``spectra.png``, ``spectra-radial.svg`` and ``spectra.csv``.
         limit: At most so many images of a generator, and of its reals, spread evenly.
         progress: Shows how many images have been read.

@@ -25,8 +25,8 @@ class Pair:
     """One attacked image of the report.
 
     Attributes:
-        detector: The detector that was attacked.
-        condition: The attack.
+        detector: Name of the detector that was attacked.
+        condition: Attack as spelled in the suite.
         name: The image's id in the data set.
         truth: "real" or "AI-generated".
         generator: Generator of a fake, source of a real.
