@@ -145,7 +145,7 @@ def score_images(
 
     Args:
         files: Files, as ``find_images`` lists them.
-        loaded: The detector.
+        loaded: A detector that ``load_detector`` gave.
         batch_size: Images a forward pass; ``None`` chooses.
         progress: Shows how scoring goes on; silent by default.
 

@@ -16,6 +16,7 @@ from torch import Tensor
 from detectors.errors import WeightsError
 from detectors.weights.leaf import Leaf, Tree
 from detectors.weights.listing.contents import read_contents
+from detectors.weights.listing.file_kind import is_archive
 
 # Mappings below mappings that are looked into; no training script nests deeper.
 _DEEPEST = 8
@@ -102,7 +103,7 @@ def _checked_zip(path: Path, max_bytes: int) -> bool:
     A checkpoint as torch writes it is an archive that is not compressed, so that what is not asked for,
     such as an optimizer's moments, is never read. A compressed one is unpacked whole.
     """
-    if not zipfile.is_zipfile(path):
+    if not is_archive(path):
         return False
     try:
         with zipfile.ZipFile(path) as archive:

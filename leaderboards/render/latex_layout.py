@@ -47,7 +47,7 @@ def stacked(text: str, limit: float) -> list[str]:
 
     Example:
         >>> stacked("genimage-cnn.realesrgan", 70)
-        ['genimage-', 'cnn.', 'realesrgan']
+        ['genimage-cnn.', 'realesrgan']
     """
     lines = [""]
     for part in _BREAK.split(text):

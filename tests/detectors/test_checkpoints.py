@@ -7,6 +7,8 @@ import datetime
 import itertools
 import os
 import pathlib
+import re
+import struct
 import zipfile
 
 import numpy as np
@@ -289,6 +291,17 @@ def test_a_flipped_bit_in_an_archive_is_noticed(tmp_path):
     data[entry.header_offset + 200 + entry.file_size // 2] ^= 1
     path.write_bytes(data)
     with pytest.raises(WeightsError, match="checksum"):
+        load(path)
+
+
+def test_an_archive_that_tells_of_further_disks_is_refused(tmp_path):
+    path = tmp_path / "w.pth"
+    torch.save(RAW, path)
+    data = path.read_bytes()
+    end = data.rindex(b"PK\x05\x06")
+    locator = b"PK\x06\x07" + struct.pack("<IQI", 0, 0, 9)  # zip64: nine disks
+    path.write_bytes(data[:end] + locator + data[end:])
+    with pytest.raises(WeightsError, match=re.escape(str(path))):
         load(path)
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
-from leaderboards.statistics.calibration import fit_sigmoid
+from leaderboards.statistics.calibration.sigmoid import fit_sigmoid
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from bench.results.scores import ScoredRun, load_run
 from bench.store.run_spec import RunSpec
 from detectors.card import DetectorCard
 from leaderboards import CLEAN
-from leaderboards.statistics.calibration import Sigmoid, fit_sigmoid
+from leaderboards.statistics.calibration.sigmoid import Sigmoid, fit_sigmoid
 from leaderboards.statistics.paired import share_influence
 from leaderboards.statistics.thresholds import at_false_positive_rate, called_fake
 from leaderboards.tables.cells import cell_state

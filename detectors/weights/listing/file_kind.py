@@ -117,7 +117,7 @@ def _container(path: Path, head: bytes) -> FileKind | None:
     if head[257:262] == b"ustar":
         advice = f"unpack it first; where torch wrote it, {_ADVICE_STATE}"
         return FileKind("tar archive", "other", advice)
-    if zipfile.is_zipfile(path):
+    if is_archive(path):
         return _archive(path)
     if head.startswith(b"PK\x03\x04"):
         advice = "it is cut off: fetch it again"
@@ -125,6 +125,14 @@ def _container(path: Path, head: bytes) -> FileKind | None:
     if head[:1] == b"\x80" and head[1:2] in b"\x02\x03\x04\x05":
         return _pickle(head)
     return None
+
+
+def is_archive(path: Path) -> bool:
+    """Say whether a file ends as a zip archive does; one whose end cannot be read is one all the same."""
+    try:
+        return zipfile.is_zipfile(path)
+    except zipfile.BadZipFile:  # an end that tells of further disks
+        return True
 
 
 def _sent_instead(head: bytes) -> FileKind | None:

@@ -98,7 +98,7 @@ EDITS: dict[str, Edit] = {
     "run.json: gone": lambda folder: (folder / "run.json").unlink(),
     "manifest: half": _cut("manifest.parquet", 0.5),
     "manifest: empty": _write("manifest.parquet", b""),
-    "manifest: another order": _table("manifest.parquet", lambda t: t.take(range(len(t))[::-1])),
+    "manifest: another order": _table("manifest.parquet", lambda t: t.take([*range(len(t))][::-1])),
     "manifest: a row less": _table("manifest.parquet", lambda t: t.slice(1)),
     "manifest: other labels": _table(
         "manifest.parquet",
@@ -113,7 +113,7 @@ EDITS: dict[str, Edit] = {
         "manifest.parquet", lambda p: (p.touch(), os.truncate(p, SIZE))
     ),
     "units: half": _cut("units.parquet", 0.5),
-    "units: swapped": _table("units.parquet", lambda t: t.take(range(len(t))[::-1])),
+    "units: swapped": _table("units.parquet", lambda t: t.take([*range(len(t))][::-1])),
     "units: none": _table("units.parquet", lambda t: t.slice(0, 0)),
     "units: a device": _replaced("units.parquet", lambda p: p.symlink_to("/dev/zero")),
     "failures: a number": _write("failures.json", b"7"),
