@@ -12,10 +12,10 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.special import chdtrc
 
 from bench.datasets import FAKE, REAL
 from bench.store.run_spec import RunSpec
+from bench.support.contingency import exact_p, independence_p
 from leaderboards.tables.generator_names import GeneratorName, parse_name
 from leaderboards.tables.notes import Caution, LeftOut, count_by_class, count_left_out
 
@@ -232,18 +232,7 @@ def _is_chance(real: NDArray[np.float64], fake: NDArray[np.float64]) -> bool:
     # Values that occur once are one kind: taken one by one they make the test too lenient.
     table = np.stack([np.append(counts[common], counts[~common].sum()) for counts in (real, fake)])
     table = table[:, table.any(axis=0)]
-    return table.shape[1] < 2 or _contingency_p(table) >= CHANCE_P
-
-
-def _contingency_p(table: NDArray[np.float64]) -> float:
-    """Give Pearson's chi-squared test of independence, without a correction for continuity.
-
-    Args:
-        table: (2, k) counts, no row and no column of zeros.
-    """
-    expected = table.sum(axis=1, keepdims=True) * table.sum(axis=0) / table.sum()
-    statistic = float(((table - expected) ** 2 / expected).sum())
-    return float(chdtrc(table.shape[1] - 1, statistic))
+    return table.shape[1] < 2 or independence_p(table) >= CHANCE_P
 
 
 def _conflict(samples: pd.DataFrame) -> Caution | None:
@@ -328,16 +317,7 @@ def class_loss(samples: pd.DataFrame, left_out: Sequence[LeftOut]) -> Loss:
     lost = [sum(k.images for k in left_out if k.label == label) for label in (REAL, FAKE)]
     kept = [int((samples["label"] == label).sum()) for label in (REAL, FAKE)]
     shares = [n / max(1, n + m) for n, m in zip(lost, kept, strict=True)]
-    return Loss(lost[0], lost[1], shares[0], shares[1], _exact_p(lost, kept))
-
-
-def _exact_p(lost: list[int], kept: list[int]) -> float:
-    """Give Fisher's exact test of whether a class loses more images than the other; 1 where none does."""
-    if not any(lost):
-        return 1.0
-    from scipy.stats import fisher_exact  # noqa: PLC0415  (a second, and images are rarely lost)
-
-    return float(fisher_exact([lost, kept]).pvalue)
+    return Loss(lost[0], lost[1], shares[0], shares[1], exact_p(lost, kept))
 
 
 def _unequal_loss(samples: pd.DataFrame, left_out: Sequence[LeftOut]) -> Caution | None:

@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 from scipy.stats import chi2_contingency
 
-from bench.results.confounds import _contingency_p, format_lines
+from bench.results.confounds import format_lines
+from bench.support.contingency import independence_p
 
 
 def samples(real, fake):
@@ -35,4 +36,4 @@ def test_the_test_of_independence_is_scipys():
         for scale in (1, 20, 3000):
             table = (rng.integers(1, 9, (2, columns)) * scale).astype(float)
             expected = chi2_contingency(table, correction=False).pvalue
-            assert _contingency_p(table) == pytest.approx(expected, rel=1e-9, abs=1e-300)
+            assert independence_p(table) == pytest.approx(expected, rel=1e-9, abs=1e-300)

@@ -61,8 +61,8 @@ def cut(
     Args:
         prepared: The run that is scored.
         batch_sizes: Images in a batch, by detector.
-        chunk: The chunk.
-        units: Its units that are still needed.
+        chunk: Images to share out, with their rows in the manifest.
+        units: Units of these images that are still needed.
         count: Tasks to aim at.
     """
     table = prepared.manifest.table.take(chunk.rows)
