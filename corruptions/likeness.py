@@ -6,7 +6,6 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from skimage.metrics import mean_squared_error, structural_similarity
 
 Image = NDArray[np.uint8]
 # Wang et al. 2004: a Gaussian window of sigma 1.5, cut off at 3.5 sigma, 11 px wide.
@@ -35,6 +34,9 @@ def likeness(original: Image, changed: Image) -> Likeness | None:
     """
     if original.shape != changed.shape:
         return None
+    # A second, and few runs ask for it.
+    from skimage.metrics import mean_squared_error, structural_similarity  # noqa: PLC0415
+
     error = float(mean_squared_error(original, changed))
     if error == 0:
         return Likeness(float("inf"), 1.0)
