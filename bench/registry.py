@@ -25,6 +25,7 @@ from detectors.errors import described
 if TYPE_CHECKING:
     from attacks.base import Attack
     from attacks.laundering.base import Laundering
+    from attacks.smoothing import Smoothing
     from corruptions.base import Corruption
     from detectors.adapters.base import Adapter
     from detectors.base import Detector
@@ -47,6 +48,12 @@ def attacks() -> Mapping[str, type[Attack]]:
 def launderings() -> Mapping[str, type[Laundering]]:
     """Collect every attack that takes no gradient and asks no detector, by name (imports torch)."""
     return _collect("attacks", "LAUNDERINGS")
+
+
+@functools.cache
+def certificates() -> Mapping[str, type[Smoothing]]:
+    """Collect every certificate class by name (imports torch)."""
+    return _collect("attacks", "CERTIFICATES", group="bench.certificates")
 
 
 def refused_attack(name: str) -> str | None:

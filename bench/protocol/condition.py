@@ -30,6 +30,7 @@ from detectors.errors import described
 
 if TYPE_CHECKING:
     from attacks.base import Attack
+    from attacks.smoothing import Smoothing
     from corruptions.base import Corruption
 
 CLEAN = "clean"
@@ -44,12 +45,22 @@ class Step:
     """One link of the chain: a name and the plug-in built with its parameters."""
 
     name: str
-    plugin: Corruption | Attack
+    plugin: Corruption | Attack | Smoothing
 
     @property
     def is_attack(self) -> bool:
-        """True for an attack, False for a corruption."""
+        """True for an attack, False for a corruption or a certificate."""
         return hasattr(self.plugin, "threat")
+
+    @property
+    def is_certificate(self) -> bool:
+        """True for a certificate, which neither moves an image nor corrupts it for good."""
+        return hasattr(self.plugin, "votes")
+
+    @property
+    def is_corruption(self) -> bool:
+        """True for a corruption."""
+        return not (self.is_attack or self.is_certificate)
 
     def spell(self, *, resolved: bool = False) -> str:
         """Write the step as text; ``resolved`` writes every parameter, defaults too."""
@@ -64,7 +75,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """A chain of steps with at most one attack.
+    """A chain of steps with at most one attack, or with a certificate at its end.
 
     Attributes:
         steps: The chain as it is spelled.
@@ -113,6 +124,13 @@ class Condition:
         return next((typing.cast("Attack", s.plugin) for s in self.steps if s.is_attack), None)
 
     @property
+    def certificate(self) -> Smoothing | None:
+        """The chain's certificate, if it has one."""
+        return next(
+            (typing.cast("Smoothing", s.plugin) for s in self.steps if s.is_certificate), None
+        )
+
+    @property
     def draws(self) -> bool:
         """Whether any step draws random numbers, so that the seed can change a score."""
         return any(getattr(step.plugin, "draws", True) for step in self.chain)
@@ -120,7 +138,7 @@ class Condition:
     @property
     def corruptions(self) -> tuple[Corruption, ...]:
         """The chain's corruptions, those before the attack first."""
-        return tuple(typing.cast("Corruption", s.plugin) for s in self.steps if not s.is_attack)
+        return tuple(typing.cast("Corruption", s.plugin) for s in self.steps if s.is_corruption)
 
     @property
     def before(self) -> tuple[Step, ...]:
@@ -138,7 +156,7 @@ class Condition:
         return self.steps[self._split() + 1 :]
 
     def _split(self) -> int:
-        return next((i for i, s in enumerate(self.steps) if s.is_attack), len(self.steps))
+        return next((i for i, s in enumerate(self.steps) if not s.is_corruption), len(self.steps))
 
 
 def parse(text: str) -> Condition:
@@ -170,6 +188,11 @@ def parse(text: str) -> Condition:
         raise BenchError(
             f"condition {text!r}: {ONLY}({only}) stands before corruptions, as in "
             f"{ONLY}({only})+jpeg(quality=75); an attack has goal=evade for fakes and goal=frame for reals"
+        )
+    if condition.certificate is not None and not all(s.is_corruption for s in steps[:-1]):
+        raise BenchError(
+            f"condition {text!r}: a certificate holds for the detector as it is and ends the chain; before "
+            "it only corruptions may stand"
         )
     if getattr(condition.attack, "aware", False) and not condition.after:
         raise BenchError(
@@ -244,14 +267,19 @@ def _parse_step(part: str, text: str) -> Step:
 def _plugin(name: str, text: str) -> type[Any]:
     """Look up the corruption or attack called ``name``."""
     # In this order: listing attacks imports torch, which a chain of corruptions does without.
-    for table in (registry.corruptions, registry.attacks, registry.launderings):
+    listings = (
+        registry.corruptions, registry.attacks, registry.launderings, registry.certificates,
+    )  # fmt: skip
+    for table in listings:
         plugin: type[Any] | None = table().get(name)
         if plugin is not None:
             return plugin
     if reason := registry.refused_attack(name):
         raise BenchError(f"condition {text!r}: {name} is not offered: {reason}")
-    names = [*registry.corruptions(), *registry.attacks(), *registry.launderings()]
-    raise BenchError(f"no corruption or attack called {name!r}: {nearest(name, names)}")
+    names = [name for table in listings for name in table()]
+    raise BenchError(
+        f"no corruption, attack or certificate called {name!r}: {nearest(name, names)}"
+    )
 
 
 def _parameters(call: Call, plugin: type[Any]) -> dict[str, Any]:
