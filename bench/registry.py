@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from corruptions.base import Corruption
     from detectors.adapters.base import Adapter
     from detectors.base import Detector
+    from detectors.defences.base import Defence
     from detectors.network import Architecture
 
 
@@ -54,6 +55,12 @@ def launderings() -> Mapping[str, type[Laundering]]:
 def certificates() -> Mapping[str, type[Smoothing]]:
     """Collect every certificate class by name (imports torch)."""
     return _collect("attacks", "CERTIFICATES", group="bench.certificates")
+
+
+@functools.cache
+def defences() -> Mapping[str, type[Defence]]:
+    """Collect every defence class by name (imports torch)."""
+    return _collect("detectors.defences", "DEFENCES", group="bench.defences")
 
 
 def refused_attack(name: str) -> str | None:

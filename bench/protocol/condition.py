@@ -253,7 +253,7 @@ def _parse_step(part: str, text: str) -> Step:
     if call.name == CLEAN:
         raise BenchError(f"condition {text!r}: 'clean' is the empty chain and joins nothing")
     plugin = _plugin(call.name, text)
-    parameters = _parameters(call, plugin)
+    parameters = parameters_of(call, plugin)
     try:
         return Step(call.name, plugin(**parameters))
     except (ValueError, TypeError) as error:
@@ -282,8 +282,12 @@ def _plugin(name: str, text: str) -> type[Any]:
     )
 
 
-def _parameters(call: Call, plugin: type[Any]) -> dict[str, Any]:
-    """Convert the call's arguments to the types that the plug-in declares."""
+def parameters_of(call: Call, plugin: type[Any]) -> dict[str, Any]:
+    """Convert a call's arguments to the types that a plug-in declares.
+
+    Raises:
+        BenchError: A parameter is unknown (suggesting the nearest), or a value is of another type.
+    """
     hints = typing.get_type_hints(plugin)
     types_by_name = {field.name: hints[field.name] for field in _fields(plugin)}
     severities = getattr(plugin, "severities", ())

@@ -18,7 +18,7 @@ from bench.protocol.suite import Suite
 from bench.store.rundir import RunDir
 from bench.store.shards import Store
 
-SMOOTHED = "smoothing(sigma=0.25,n=80,n0=20,clip=false)"
+SMOOTHED = "smoothing(sigma=0.25,n=60,n0=15,clip=false)"
 
 
 def suite(*conditions):
@@ -39,10 +39,10 @@ def test_votes_are_those_of_the_closed_form_and_the_board_says_so(tree, toy, tmp
     rows, clean = stored(run), stored(run, "clean")
     length = 40 * np.sqrt(2) / 32
     share = norm.cdf(clean["logit"] / (0.25 * length))
-    low, high = binom.interval(1 - 1e-6, 80, share)
+    low, high = binom.interval(1 - 1e-6, 60, share)
     assert ((low <= rows["votes"]) & (rows["votes"] <= high)).all()
     assert rows["votes"].nunique() > 5
-    expected = np.log((rows["votes"] + 0.5) / (80 - rows["votes"] + 0.5))
+    expected = np.log((rows["votes"] + 0.5) / (60 - rows["votes"] + 0.5))
     np.testing.assert_allclose(rows["logit"], expected, rtol=1e-6)
     table = run.board.extras.certified
     of_all = table[table["class"] == "all"]
@@ -63,7 +63,7 @@ def test_the_same_bits_for_any_threads_and_chunks_and_nothing_is_counted_twice(
     common = {"suite": suite(SMOOTHED), "data": tree, "batch_size": 16}
     one = bench.run(toy(), out=tmp_path / "one", threads=1, **common)
     monkeypatch.setattr("bench.store.units.CHUNK_IMAGES", 7)
-    two = bench.run(toy(), out=tmp_path / "two", threads=3, **common)
+    two = bench.run(toy(), out=tmp_path / "two", threads=2, **common)
     assert len(RunDir(two.folder).units()) > len(RunDir(one.folder).units())
     pd.testing.assert_frame_equal(stored(one), stored(two))
     csv = (two.folder / "certified.csv").read_bytes()
@@ -88,7 +88,7 @@ def test_the_same_bits_for_any_threads_and_chunks_and_nothing_is_counted_twice(
 def test_the_seed_and_every_parameter_are_in_the_fingerprint(tree, toy, tmp_path):
     def prints(number, condition=SMOOTHED, **more):
         run = bench.run(
-            toy(), suite=suite(condition), data=tree, out=tmp_path / str(number), limit=4, **more
+            toy(), suite=suite(condition), data=tree, out=tmp_path / str(number), limit=2, **more
         )
         units = RunDir(run.folder).units().to_pylist()
         return {u["fingerprint"] for u in units if u["condition"] == condition}
@@ -100,7 +100,7 @@ def test_the_seed_and_every_parameter_are_in_the_fingerprint(tree, toy, tmp_path
         *(
             prints(number, SMOOTHED.replace(*change))
             for number, change in enumerate(
-                (("0.25", "0.5"), ("n=80", "n=81"), ("n0=20", "n0=21")), 3
+                (("0.25", "0.5"), ("n=60", "n=61"), ("n0=15", "n0=16")), 3
             )
         ),
     ]
