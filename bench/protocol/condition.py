@@ -16,8 +16,6 @@ compression is left that only one class has. Conditions are then spelled as they
 from __future__ import annotations
 
 import dataclasses
-import re
-import types
 import typing
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench import registry
 from bench.errors import BenchError, nearest
-from bench.protocol.call import Call, CallSyntaxError, parse_call, split_chain
+from bench.protocol.call import CallSyntaxError, parameters_of, parse_call, split_chain
 from detectors.errors import described
 
 if TYPE_CHECKING:
@@ -37,7 +35,6 @@ CLEAN = "clean"
 RAW = "raw"
 ONLY = "only"
 LABEL_OF_CLASS = {"reals": 0, "fakes": 1}
-_FRACTION = re.compile(r"([0-9.]+)\s*/\s*([0-9.]+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +63,7 @@ class Step:
         """Write the step as text; ``resolved`` writes every parameter, defaults too."""
         shown = [
             f"{field.name}={spell_value(value)}"
-            for index, field in enumerate(_fields(self.plugin))
+            for index, field in enumerate(dataclasses.fields(typing.cast(Any, self.plugin)))
             if (value := getattr(self.plugin, field.name)) is not None
             and (resolved or index == 0 or value != field.default)
         ]
@@ -131,6 +128,11 @@ class Condition:
         )
 
     @property
+    def asks_again(self) -> bool:
+        """Whether the detector is asked about other images first: by an attack or a certificate."""
+        return self.attack is not None or self.certificate is not None
+
+    @property
     def draws(self) -> bool:
         """Whether any step draws random numbers, so that the seed can change a score."""
         return any(getattr(step.plugin, "draws", True) for step in self.chain)
@@ -184,7 +186,7 @@ def parse(text: str) -> Condition:
     if sum(step.is_attack for step in steps) > 1:
         raise BenchError(f"condition {text!r} has two attacks: a chain may hold one")
     condition = Condition(steps, only=only)
-    if only and (condition.attack is not None or not steps):
+    if only and (condition.asks_again or not steps):
         raise BenchError(
             f"condition {text!r}: {ONLY}({only}) stands before corruptions, as in "
             f"{ONLY}({only})+jpeg(quality=75); an attack has goal=evade for fakes and goal=frame for reals"
@@ -282,58 +284,6 @@ def _plugin(name: str, text: str) -> type[Any]:
     )
 
 
-def parameters_of(call: Call, plugin: type[Any]) -> dict[str, Any]:
-    """Convert a call's arguments to the types that a plug-in declares.
-
-    Raises:
-        BenchError: A parameter is unknown (suggesting the nearest), or a value is of another type.
-    """
-    hints = typing.get_type_hints(plugin)
-    types_by_name = {field.name: hints[field.name] for field in _fields(plugin)}
-    severities = getattr(plugin, "severities", ())
-    parameters: dict[str, Any] = {}
-    for argument in call.arguments:
-        key, where = argument.key, f"{call.name}({argument})"
-        if not key:
-            raise BenchError(f"{where}: write it as key=value")
-        if key == "severity" and severities and "severity" not in types_by_name:
-            # What is written out beside a severity overrides what the severity stands for.
-            parameters = {**_severity(argument.value, severities, call.name), **parameters}
-        elif key not in types_by_name:
-            raise BenchError(f"{call.name} has no parameter {key!r}: {nearest(key, types_by_name)}")
-        else:
-            parameters[key] = _coerce(argument.value, types_by_name[key], where)
-    return parameters
-
-
-def _severity(value: str, severities: tuple[dict[str, Any], ...], name: str) -> dict[str, Any]:
-    if not value.isdigit() or not 1 <= int(value) <= len(severities):
-        raise BenchError(f"{name}(severity={value}): choose 1 to {len(severities)}")
-    return dict(severities[int(value) - 1])
-
-
-def _coerce(text: str, hint: Any, where: str) -> Any:
-    kinds = set(typing.get_args(hint)) if isinstance(hint, types.UnionType) else {hint}
-    if text.lower() == "none" and type(None) in kinds:
-        return None
-    if bool in kinds:
-        if text.lower() not in ("true", "false"):
-            raise BenchError(f"{where}: write true or false")
-        return text.lower() == "true"
-    try:
-        if int in kinds and re.fullmatch(r"[+-]?\d+", text):
-            return int(text)
-        if float in kinds:
-            fraction = _FRACTION.fullmatch(text)
-            return float(fraction[1]) / float(fraction[2]) if fraction else float(text)
-    except (ValueError, ZeroDivisionError):
-        pass
-    if str in kinds or any(typing.get_origin(kind) is typing.Literal for kind in kinds):
-        return text.strip("\"'")
-    expected = "a whole number" if kinds & {int} and float not in kinds else "a number"
-    raise BenchError(f"{where}: {text!r} is not {expected}")
-
-
 def spell_value(value: Any) -> str:
     """Write a parameter's value as it stands in a condition: ``8/255``, ``true``, ``2``."""
     if isinstance(value, bool):
@@ -344,7 +294,3 @@ def spell_value(value: Any) -> str:
             return f"{levels}/255"
         return repr(int(value)) if value.is_integer() else repr(value)
     return str(value)
-
-
-def _fields(plugin: Any) -> tuple[dataclasses.Field[Any], ...]:
-    return dataclasses.fields(plugin)

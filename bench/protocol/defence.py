@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 
 from bench import registry
 from bench.errors import BenchError, nearest
-from bench.protocol.call import CallSyntaxError, parse_call
-from bench.protocol.condition import parameters_of
+from bench.protocol.call import CallSyntaxError, parameters_of, parse_call
 
 if TYPE_CHECKING:
     from detectors.defences.base import Defence

@@ -151,18 +151,16 @@ class Scorer:
         """Group one detector's units, and hand in at once what needs no attack first."""
         free_clean = self.setup.numerics.gradient_scores
         for sharing in sharing_groups(units, self.setup.conditions, free_clean=free_clean):
-            conditions = [self.setup.condition_of(unit) for unit in sharing]
-            waits = any(c.attack is not None or c.certificate is not None for c in conditions)
+            waits = any(self.setup.condition_of(unit).asks_again for unit in sharing)
             submitted = None if waits else self._submit(sharing[0].detector, canvases)
             yield _SharedWork(sharing, chunk, ready, canvases, submitted)
 
     def _score_shared(self, work: _SharedWork) -> Iterator[Scored | Failed]:
         label = work.units[0].detector
+        idle = work.submitted is not None or self.setup.condition_of(work.units[0]).certificate
         try:
             attacks = (
-                GroupAttacks({})
-                if work.submitted is not None or self.setup.condition_of(work.units[0]).certificate
-                else self.attack(work.chunk, work.canvases, work.units)
+                GroupAttacks({}) if idle else self.attack(work.chunk, work.canvases, work.units)
             )
         except torch.OutOfMemoryError as error:
             raise BatchTooLargeError(label) from error
@@ -220,11 +218,10 @@ class Scorer:
         )
 
     def _certify(self, unit: Unit, work: _SharedWork) -> pa.Table:
-        """Count the verdicts on noisy copies of every canvas."""
         replicas = self.networks[self.setup.detectors[unit.detector]]
         voter = Voter.of(replicas, self._target([unit], []), self.setup.numerics.precision)
-        condition = self.setup.condition_of(unit)
-        return certified_table(condition, voter, work.chunk, work.canvases, work.ready)
+        condition, ready = self.setup.condition_of(unit), work.ready
+        return certified_table(condition, voter, work.chunk, work.canvases, ready)
 
     def _submit(self, label: str, canvases: Sequence[Any]) -> Submitted:
         return self.networks.submit(

@@ -224,7 +224,7 @@ def _described(condition: Condition, settings: Settings) -> _Described:
     if surrogate is not None:
         # Other weights of the surrogate, other pictures.
         facts["surrogate"] = settings.surrogates[surrogate]
-    return _Described(facts, attack is not None or condition.certificate is not None)
+    return _Described(facts, condition.asks_again)
 
 
 def _unit_fingerprint(

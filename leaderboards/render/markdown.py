@@ -19,6 +19,7 @@ from leaderboards.render.further import (
 )
 from leaderboards.render.legend import legend
 from leaderboards.render.opening import advice, means_section, opening
+from leaderboards.render.parts import parts_section
 from leaderboards.render.robustness import attack_tables, severity_section
 from leaderboards.render.shortcuts import shortcut_section
 from leaderboards.render.text import escape, rate, table, with_interval
@@ -48,6 +49,7 @@ def render_markdown(rows: pd.DataFrame, notes: BoardNotes, extras: Extras | None
     top = [f"# Leaderboard: {escape(notes.dataset)}, suite {escape(notes.suite)}", ""]
     summaries = headline(rows)
     top += opening(rows, notes, extras, summaries)
+    top += parts_section(extras, notes.suite, notes.parts)
     details = [*advice(notes.warnings), *means_section(rows, summaries)]
     details += shortcut_section(notes.shortcuts)
     details += equalised_section(extras, notes.equaliser)

@@ -56,6 +56,7 @@ class Extras:
             attack, every image counted once; empty where there is none but clean.
         certified: Columns ``CERTIFIED_COLUMNS``: accuracy that is proven up to an L2 radius; empty where no
             condition is a certificate.
+        parts: Columns ``PART_COLUMNS`` of ``further.parts``; empty where the protocol has no parts.
         periods: Detection over time, as ``further.periods.over_time`` gives it; None where nothing tells of
             time.
     """
@@ -73,6 +74,7 @@ class Extras:
     certified: pd.DataFrame = field(
         default_factory=lambda: pd.DataFrame(columns=list(CERTIFIED_COLUMNS))
     )
+    parts: pd.DataFrame = field(default_factory=pd.DataFrame)
     periods: pd.DataFrame | None = None
     intervals: Mapping[str, Interval] = field(default_factory=dict)
 
