@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 from bench import registry
 from bench.errors import BenchError, DetectorFailedError, nearest
-from bench.protocol.defence import parse_defence
+from bench.protocol.defences.spelling import parse_defence
 from bench.protocol.input_rule import spell_input
 from detectors import zoo
 from detectors.adapters.base import FLAGS, LoadOptions
-from detectors.adapters.defended import DefendedDetector
+from detectors.adapters.behind.defended import DefendedDetector
 from detectors.errors import DetectorError, ForeignCodeError, described
 
 if TYPE_CHECKING:

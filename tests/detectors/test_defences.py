@@ -13,7 +13,7 @@ from bench import registry
 from bench.errors import BenchError
 from bench.inference.detector import DetectorRequest, resolve
 from bench.protocol.condition import parse
-from bench.protocol.defence import parse_defence
+from bench.protocol.defences.spelling import parse_defence
 from detectors import Detector, DetectorCard, DetectorError, InputSpec
 from detectors.defences.base import image_seeds
 from detectors.defences.defended import Defended

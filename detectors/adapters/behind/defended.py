@@ -17,7 +17,7 @@ _OPENING = "defended("
 class DefendedDetector(Adapter):
     """A detector with defences before it.
 
-    This module's name puts it before the other adapters, whose marks may stand inside the parentheses.
+    Its package's name puts it before the other adapters, whose marks may stand inside the parentheses.
     """
 
     pattern: ClassVar[str] = "defended(<detector>,<defence>,...)"
