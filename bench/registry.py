@@ -25,9 +25,11 @@ from detectors.errors import described
 if TYPE_CHECKING:
     from attacks.base import Attack
     from attacks.laundering.base import Laundering
+    from attacks.smoothing import Smoothing
     from corruptions.base import Corruption
     from detectors.adapters.base import Adapter
     from detectors.base import Detector
+    from detectors.defences.base import Defence
     from detectors.network import Architecture
 
 
@@ -47,6 +49,18 @@ def attacks() -> Mapping[str, type[Attack]]:
 def launderings() -> Mapping[str, type[Laundering]]:
     """Collect every attack that takes no gradient and asks no detector, by name (imports torch)."""
     return _collect("attacks", "LAUNDERINGS")
+
+
+@functools.cache
+def certificates() -> Mapping[str, type[Smoothing]]:
+    """Collect every certificate class by name (imports torch)."""
+    return _collect("attacks", "CERTIFICATES", group="bench.certificates")
+
+
+@functools.cache
+def defences() -> Mapping[str, type[Defence]]:
+    """Collect every defence class by name (imports torch)."""
+    return _collect("detectors.defences", "DEFENCES", group="bench.defences")
 
 
 def refused_attack(name: str) -> str | None:

@@ -11,9 +11,11 @@ from pathlib import Path
 
 import pandas as pd
 
+from leaderboards.render.certified import certified_csv
 from leaderboards.render.csv import render_csv, render_matrix
 from leaderboards.render.json import render_json
 from leaderboards.render.markdown import render_markdown
+from leaderboards.render.parts import parts_csv
 from leaderboards.render.robustness import severity_csv
 from leaderboards.tables import means
 from leaderboards.tables.attacks import curves, transfer_matrix
@@ -25,8 +27,10 @@ MARKDOWN_NAME = "leaderboard.md"
 CSV_NAME = "leaderboard.csv"
 SEVERITY_NAME = "severity.csv"
 TRANSFER_NAME = "transfer.csv"
+CERTIFIED_NAME = "certified.csv"
+PARTS_NAME = "parts.csv"
 # Every file that a board may consist of; which ones it does depends on what it holds.
-BOARD_FILES = (MARKDOWN_NAME, CSV_NAME, SEVERITY_NAME, TRANSFER_NAME)
+BOARD_FILES = (MARKDOWN_NAME, CSV_NAME, SEVERITY_NAME, TRANSFER_NAME, CERTIFIED_NAME, PARTS_NAME)
 _KEY = ["detector", "dataset", "generator", "domain", "condition"]
 
 
@@ -113,7 +117,8 @@ class Board:
         """Render all files of the board: text by name, ``leaderboard.md`` and ``leaderboard.csv`` first.
 
         Where a corruption was run at two strengths or more, its curves are in ``severity.csv``. The
-        matrix of a board with transfer attacks is in ``transfer.csv``.
+        matrix of a board with transfer attacks is in ``transfer.csv``, certified accuracy in
+        ``certified.csv``, the parts of a protocol in ``parts.csv``.
         """
         texts = {MARKDOWN_NAME: self.to_markdown(), CSV_NAME: self.to_csv()}
         if severity := severity_csv(self.rows, self.notes):
@@ -121,6 +126,10 @@ class Board:
         transfers = self.transfer_matrix()
         if len(transfers):
             texts[TRANSFER_NAME] = render_matrix(transfers)
+        if curves_of_proof := certified_csv(self.extras):
+            texts[CERTIFIED_NAME] = curves_of_proof
+        if by_part := parts_csv(self.extras):
+            texts[PARTS_NAME] = by_part
         return texts
 
     def write(self, folder: Path) -> tuple[Path, Path]:

@@ -52,6 +52,7 @@ def _kinds() -> list[_Kind]:
         _Kind(registry.corruptions, _corruption_facts),
         _Kind(registry.attacks, _attack_facts),
         _Kind(registry.launderings, _laundering_facts),
+        _Kind(registry.certificates, _certificate_facts),
         _Kind(layouts, _layout_facts),
         _Kind(lambda: [*registry.detectors(), *zoo.weights()], _detector_facts),
     ]
@@ -73,6 +74,10 @@ def _layout_facts(name: str) -> dict[str, Any]:
 
 def _attack_facts(name: str) -> dict[str, Any]:
     return {"kind": "attack", "name": name, **_plugin_facts(registry.attacks()[name])}
+
+
+def _certificate_facts(name: str) -> dict[str, Any]:
+    return {"kind": "certificate", "name": name, **_plugin_facts(registry.certificates()[name])}
 
 
 def _corruption_facts(name: str) -> dict[str, Any]:

@@ -21,6 +21,7 @@ class Kind(StrEnum):
     suites = "suites"
     corruptions = "corruptions"
     attacks = "attacks"
+    certificates = "certificates"
     layouts = "layouts"
     recipes = "recipes"
     datasets = "datasets"
@@ -30,7 +31,7 @@ KindArgument = Annotated[Kind, typer.Argument(help="What to list.")]
 
 
 def command(*, kind: KindArgument, as_json: options.Json = False) -> None:
-    """List detectors, suites, corruptions, attacks, layouts, recipes or embedded data sets."""
+    """List detectors, suites, corruptions, attacks, certificates, layouts, recipes or embedded data sets."""
     if kind is Kind.detectors:
         # Answers at once: neither torch nor pydantic is imported for a list of names.
         from bench.catalogue import detectors

@@ -19,6 +19,7 @@ from bench.cli import (
     doctor,
     explain,
     export,
+    flips,
     gate,
     ls,
     new,
@@ -67,6 +68,7 @@ app.command("verify", cls=Command, epilog=verify.EXAMPLES)(verify.command)
 app.command("report", cls=Command, epilog=report.EXAMPLES)(report.command)
 app.command("plot", cls=Command, epilog=plot.EXAMPLES)(plot.command)
 app.command("explain", cls=Command, epilog=explain.EXAMPLES)(explain.command)
+app.command("flips", cls=Command, epilog=flips.EXAMPLES)(flips.command)
 app.command("gate", cls=Command, epilog=gate.EXAMPLES)(gate.command)
 app.add_typer(baseline.app, name="baseline")
 app.command("ls", cls=Command, epilog=ls.EXAMPLES)(ls.command)

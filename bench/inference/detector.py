@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 
 from bench import registry
 from bench.errors import BenchError, DetectorFailedError, nearest
+from bench.protocol.defences.spelling import parse_defence
 from bench.protocol.input_rule import spell_input
 from detectors import zoo
 from detectors.adapters.base import FLAGS, LoadOptions
+from detectors.adapters.behind.defended import DefendedDetector
 from detectors.errors import DetectorError, ForeignCodeError, described
 
 if TYPE_CHECKING:
@@ -95,7 +97,21 @@ class DetectorRequest:
         if self.alias:
             return self.alias
         adapter = registry.adapter_of(self.name)
+        if isinstance(adapter, DefendedDetector):
+            return adapter.around(self.name, self.inside(adapter).label)
         return self.name if adapter is None else adapter.label(self.name)
+
+    def inside(self, adapter: DefendedDetector) -> DetectorRequest:
+        """Ask for what stands inside the parentheses, with all that was said beside them.
+
+        Raises:
+            BenchError: The parentheses do not hold a detector and a defence.
+        """
+        try:
+            inner = DetectorRequest.spelled(adapter.inner(self.name))
+        except DetectorError as error:
+            raise BenchError(str(error)) from error
+        return replace(self, name=inner.name, weights=inner.weights or self.weights, alias="")
 
     def absolute(self) -> DetectorRequest:
         """Spell the same with absolute paths, for a process that works in another folder."""
@@ -103,6 +119,10 @@ class DetectorRequest:
             return self
         adapter = registry.adapter_of(self.name)
         name = self.name if adapter is None else adapter.absolute(self.name)
+        if isinstance(adapter, DefendedDetector):
+            inner = self.inside(adapter).absolute()
+            file = f":{inner.weights}" if inner.weights and not self.weights else ""
+            name = adapter.around(name, inner.name + file)
         return replace(
             self,
             name=name,
@@ -143,6 +163,8 @@ def resolve(request: DetectorRequest, *, allow_untrained: bool = False) -> Detec
     options = request.options(allow_untrained=allow_untrained)
     try:
         adapter = registry.adapter_of(request.name)
+        if isinstance(adapter, DefendedDetector):
+            return _defended(request, adapter, allow_untrained=allow_untrained)
         if adapter is not None:
             return adapter.load(request.name, options, _on_a_card)
         from detectors.adapters.construct import construct  # noqa: PLC0415  (imports torch)
@@ -166,6 +188,16 @@ def _is_spelled_alone(name: str) -> bool:
     if adapter is not None:
         return not Path(name).suffix  # a file is weights, or code, itself
     return name in registry.detectors() or name in zoo.weights()
+
+
+def _defended(
+    request: DetectorRequest, adapter: DefendedDetector, *, allow_untrained: bool
+) -> Detector:
+    """Build the detector inside, with the border around it where it needs one, and the defences before it."""
+    from bench.inference.foreign import guarded  # noqa: PLC0415  (imports torch)
+
+    inside = guarded(resolve(request.inside(adapter), allow_untrained=allow_untrained))
+    return adapter.wrap(request.name, inside, request.label, parse_defence)
 
 
 def architecture(name: str) -> Architecture:

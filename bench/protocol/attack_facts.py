@@ -1,4 +1,4 @@
-"""What boards compare of an attack condition."""
+"""What boards compare of an attack condition, and need to know of a certificate."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from leaderboards.tables.attacks import AttackFacts
+from leaderboards.tables.further.certified import CertificateFacts
 
 if TYPE_CHECKING:
     from bench.protocol.condition import Condition
@@ -37,6 +38,14 @@ def attack_facts(condition: Condition) -> AttackFacts | None:
         stops_early=attack.stops_early,
         iterative=attack.iterative,
     )
+
+
+def certificate_facts(condition: Condition) -> CertificateFacts | None:
+    """Describe what boards need to know of a certificate; None for any other condition."""
+    given = condition.certificate
+    if given is None:
+        return None
+    return CertificateFacts(sigma=given.sigma, n=given.n, n0=given.n0, alpha=given.alpha)
 
 
 def _short(condition: Condition, budget_series: str) -> str:

@@ -6,13 +6,22 @@ left to each of them.
 
 from __future__ import annotations
 
+import dataclasses
 import re
+import types
+import typing
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
+
+from bench.errors import BenchError, nearest
 
 _CALL = re.compile(
     r"\s*(?P<name>[A-Za-z0-9][\w./-]*)\s*(?:\((?P<arguments>[^()]*)\))?\s*", re.ASCII
 )
+
+
+_FRACTION = re.compile(r"([0-9.]+)\s*/\s*([0-9.]+)")
 
 
 class CallSyntaxError(ValueError):
@@ -106,3 +115,69 @@ def split_chain(text: str, sign: str = "+") -> Sequence[str]:
             parts.append(text[start:position])
             start = position + 1
     return [*parts, text[start:]]
+
+
+def parameters_of(call: Call, plugin: type[Any]) -> dict[str, Any]:
+    """Convert a call's arguments to the types that a plug-in declares.
+
+    Raises:
+        BenchError: A parameter is unknown (suggesting the nearest), or a value is of another type.
+    """
+    hints = typing.get_type_hints(plugin)
+    types_by_name = {field.name: hints[field.name] for field in _fields(plugin)}
+    severities = getattr(plugin, "severities", ())
+    parameters: dict[str, Any] = {}
+    for argument in call.arguments:
+        key, where = argument.key, f"{call.name}({argument})"
+        if not key:
+            raise BenchError(f"{where}: write it as key=value")
+        if key == "severity" and severities and "severity" not in types_by_name:
+            # What is written out beside a severity overrides what the severity stands for.
+            parameters = {**_severity(argument.value, severities, call.name), **parameters}
+        elif key not in types_by_name:
+            raise BenchError(f"{call.name} has no parameter {key!r}: {nearest(key, types_by_name)}")
+        else:
+            parameters[key] = coerce(argument.value, types_by_name[key], where)
+    return parameters
+
+
+def _severity(value: str, severities: tuple[dict[str, Any], ...], name: str) -> dict[str, Any]:
+    if not value.isdigit() or not 1 <= int(value) <= len(severities):
+        raise BenchError(f"{name}(severity={value}): choose 1 to {len(severities)}")
+    return dict(severities[int(value) - 1])
+
+
+def coerce(text: str, hint: Any, where: str) -> Any:
+    """Convert the text of a value to what a parameter's type says; ``2/255`` is a number.
+
+    Args:
+        text: The value as written.
+        hint: The parameter's type: a class, a union with None, or a literal.
+        where: Names the place in messages.
+
+    Raises:
+        BenchError: The text is no such value.
+    """
+    kinds = set(typing.get_args(hint)) if isinstance(hint, types.UnionType) else {hint}
+    if text.lower() == "none" and type(None) in kinds:
+        return None
+    if bool in kinds:
+        if text.lower() not in ("true", "false"):
+            raise BenchError(f"{where}: write true or false")
+        return text.lower() == "true"
+    try:
+        if int in kinds and re.fullmatch(r"[+-]?\d+", text):
+            return int(text)
+        if float in kinds:
+            fraction = _FRACTION.fullmatch(text)
+            return float(fraction[1]) / float(fraction[2]) if fraction else float(text)
+    except (ValueError, ZeroDivisionError):
+        pass
+    if str in kinds or any(typing.get_origin(kind) is typing.Literal for kind in kinds):
+        return text.strip("\"'")
+    expected = "a whole number" if kinds & {int} and float not in kinds else "a number"
+    raise BenchError(f"{where}: {text!r} is not {expected}")
+
+
+def _fields(plugin: Any) -> tuple[dataclasses.Field[Any], ...]:
+    return dataclasses.fields(plugin)

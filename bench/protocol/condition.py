@@ -16,8 +16,6 @@ compression is left that only one class has. Conditions are then spelled as they
 from __future__ import annotations
 
 import dataclasses
-import re
-import types
 import typing
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,18 +23,18 @@ from typing import TYPE_CHECKING, Any
 
 from bench import registry
 from bench.errors import BenchError, nearest
-from bench.protocol.call import Call, CallSyntaxError, parse_call, split_chain
+from bench.protocol.call import CallSyntaxError, parameters_of, parse_call, split_chain
 from detectors.errors import described
 
 if TYPE_CHECKING:
     from attacks.base import Attack
+    from attacks.smoothing import Smoothing
     from corruptions.base import Corruption
 
 CLEAN = "clean"
 RAW = "raw"
 ONLY = "only"
 LABEL_OF_CLASS = {"reals": 0, "fakes": 1}
-_FRACTION = re.compile(r"([0-9.]+)\s*/\s*([0-9.]+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,18 +42,28 @@ class Step:
     """One link of the chain: a name and the plug-in built with its parameters."""
 
     name: str
-    plugin: Corruption | Attack
+    plugin: Corruption | Attack | Smoothing
 
     @property
     def is_attack(self) -> bool:
-        """True for an attack, False for a corruption."""
+        """True for an attack, False for a corruption or a certificate."""
         return hasattr(self.plugin, "threat")
+
+    @property
+    def is_certificate(self) -> bool:
+        """True for a certificate, which neither moves an image nor corrupts it for good."""
+        return hasattr(self.plugin, "votes")
+
+    @property
+    def is_corruption(self) -> bool:
+        """True for a corruption."""
+        return not (self.is_attack or self.is_certificate)
 
     def spell(self, *, resolved: bool = False) -> str:
         """Write the step as text; ``resolved`` writes every parameter, defaults too."""
         shown = [
             f"{field.name}={spell_value(value)}"
-            for index, field in enumerate(_fields(self.plugin))
+            for index, field in enumerate(dataclasses.fields(typing.cast(Any, self.plugin)))
             if (value := getattr(self.plugin, field.name)) is not None
             and (resolved or index == 0 or value != field.default)
         ]
@@ -64,7 +72,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """A chain of steps with at most one attack.
+    """A chain of steps with at most one attack, or with a certificate at its end.
 
     Attributes:
         steps: The chain as it is spelled.
@@ -113,6 +121,18 @@ class Condition:
         return next((typing.cast("Attack", s.plugin) for s in self.steps if s.is_attack), None)
 
     @property
+    def certificate(self) -> Smoothing | None:
+        """The chain's certificate, if it has one."""
+        return next(
+            (typing.cast("Smoothing", s.plugin) for s in self.steps if s.is_certificate), None
+        )
+
+    @property
+    def asks_again(self) -> bool:
+        """Whether the detector is asked about other images first: by an attack or a certificate."""
+        return self.attack is not None or self.certificate is not None
+
+    @property
     def draws(self) -> bool:
         """Whether any step draws random numbers, so that the seed can change a score."""
         return any(getattr(step.plugin, "draws", True) for step in self.chain)
@@ -120,7 +140,7 @@ class Condition:
     @property
     def corruptions(self) -> tuple[Corruption, ...]:
         """The chain's corruptions, those before the attack first."""
-        return tuple(typing.cast("Corruption", s.plugin) for s in self.steps if not s.is_attack)
+        return tuple(typing.cast("Corruption", s.plugin) for s in self.steps if s.is_corruption)
 
     @property
     def before(self) -> tuple[Step, ...]:
@@ -138,7 +158,7 @@ class Condition:
         return self.steps[self._split() + 1 :]
 
     def _split(self) -> int:
-        return next((i for i, s in enumerate(self.steps) if s.is_attack), len(self.steps))
+        return next((i for i, s in enumerate(self.steps) if not s.is_corruption), len(self.steps))
 
 
 def parse(text: str) -> Condition:
@@ -166,10 +186,15 @@ def parse(text: str) -> Condition:
     if sum(step.is_attack for step in steps) > 1:
         raise BenchError(f"condition {text!r} has two attacks: a chain may hold one")
     condition = Condition(steps, only=only)
-    if only and (condition.attack is not None or not steps):
+    if only and (condition.asks_again or not steps):
         raise BenchError(
             f"condition {text!r}: {ONLY}({only}) stands before corruptions, as in "
             f"{ONLY}({only})+jpeg(quality=75); an attack has goal=evade for fakes and goal=frame for reals"
+        )
+    if condition.certificate is not None and not all(s.is_corruption for s in steps[:-1]):
+        raise BenchError(
+            f"condition {text!r}: a certificate holds for the detector as it is and ends the chain; before "
+            "it only corruptions may stand"
         )
     if getattr(condition.attack, "aware", False) and not condition.after:
         raise BenchError(
@@ -230,7 +255,7 @@ def _parse_step(part: str, text: str) -> Step:
     if call.name == CLEAN:
         raise BenchError(f"condition {text!r}: 'clean' is the empty chain and joins nothing")
     plugin = _plugin(call.name, text)
-    parameters = _parameters(call, plugin)
+    parameters = parameters_of(call, plugin)
     try:
         return Step(call.name, plugin(**parameters))
     except (ValueError, TypeError) as error:
@@ -244,62 +269,19 @@ def _parse_step(part: str, text: str) -> Step:
 def _plugin(name: str, text: str) -> type[Any]:
     """Look up the corruption or attack called ``name``."""
     # In this order: listing attacks imports torch, which a chain of corruptions does without.
-    for table in (registry.corruptions, registry.attacks, registry.launderings):
+    listings = (
+        registry.corruptions, registry.attacks, registry.launderings, registry.certificates,
+    )  # fmt: skip
+    for table in listings:
         plugin: type[Any] | None = table().get(name)
         if plugin is not None:
             return plugin
     if reason := registry.refused_attack(name):
         raise BenchError(f"condition {text!r}: {name} is not offered: {reason}")
-    names = [*registry.corruptions(), *registry.attacks(), *registry.launderings()]
-    raise BenchError(f"no corruption or attack called {name!r}: {nearest(name, names)}")
-
-
-def _parameters(call: Call, plugin: type[Any]) -> dict[str, Any]:
-    """Convert the call's arguments to the types that the plug-in declares."""
-    hints = typing.get_type_hints(plugin)
-    types_by_name = {field.name: hints[field.name] for field in _fields(plugin)}
-    severities = getattr(plugin, "severities", ())
-    parameters: dict[str, Any] = {}
-    for argument in call.arguments:
-        key, where = argument.key, f"{call.name}({argument})"
-        if not key:
-            raise BenchError(f"{where}: write it as key=value")
-        if key == "severity" and severities and "severity" not in types_by_name:
-            # What is written out beside a severity overrides what the severity stands for.
-            parameters = {**_severity(argument.value, severities, call.name), **parameters}
-        elif key not in types_by_name:
-            raise BenchError(f"{call.name} has no parameter {key!r}: {nearest(key, types_by_name)}")
-        else:
-            parameters[key] = _coerce(argument.value, types_by_name[key], where)
-    return parameters
-
-
-def _severity(value: str, severities: tuple[dict[str, Any], ...], name: str) -> dict[str, Any]:
-    if not value.isdigit() or not 1 <= int(value) <= len(severities):
-        raise BenchError(f"{name}(severity={value}): choose 1 to {len(severities)}")
-    return dict(severities[int(value) - 1])
-
-
-def _coerce(text: str, hint: Any, where: str) -> Any:
-    kinds = set(typing.get_args(hint)) if isinstance(hint, types.UnionType) else {hint}
-    if text.lower() == "none" and type(None) in kinds:
-        return None
-    if bool in kinds:
-        if text.lower() not in ("true", "false"):
-            raise BenchError(f"{where}: write true or false")
-        return text.lower() == "true"
-    try:
-        if int in kinds and re.fullmatch(r"[+-]?\d+", text):
-            return int(text)
-        if float in kinds:
-            fraction = _FRACTION.fullmatch(text)
-            return float(fraction[1]) / float(fraction[2]) if fraction else float(text)
-    except (ValueError, ZeroDivisionError):
-        pass
-    if str in kinds or any(typing.get_origin(kind) is typing.Literal for kind in kinds):
-        return text.strip("\"'")
-    expected = "a whole number" if kinds & {int} and float not in kinds else "a number"
-    raise BenchError(f"{where}: {text!r} is not {expected}")
+    names = [name for table in listings for name in table()]
+    raise BenchError(
+        f"no corruption, attack or certificate called {name!r}: {nearest(name, names)}"
+    )
 
 
 def spell_value(value: Any) -> str:
@@ -312,7 +294,3 @@ def spell_value(value: Any) -> str:
             return f"{levels}/255"
         return repr(int(value)) if value.is_integer() else repr(value)
     return str(value)
-
-
-def _fields(plugin: Any) -> tuple[dataclasses.Field[Any], ...]:
-    return dataclasses.fields(plugin)

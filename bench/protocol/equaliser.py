@@ -30,9 +30,9 @@ def parse_equaliser(text: str) -> Condition:
         raise BenchError(
             "--equalise clean changes nothing: name a chain, such as 'resize(size=256)+jpeg(quality=90)'"
         )
-    if condition.attack is not None:
+    if not all(step.is_corruption for step in condition.steps):
         raise BenchError(
-            f"--equalise {text!r}: an equaliser is made of corruptions, not of attacks"
+            f"--equalise {text!r}: an equaliser is made of corruptions, not of attacks or certificates"
         )
     if condition.only:
         raise BenchError(

@@ -20,7 +20,7 @@ def curves(conditions: Sequence[Condition]) -> dict[str, tuple[str, int]]:
     """
     groups: dict[str, list[Condition]] = {}
     for condition in conditions:
-        if condition.steps and condition.attack is None:
+        if condition.steps and all(step.is_corruption for step in condition.steps):
             key = "+".join(
                 [condition.only, *(_spell(step, set(_numbers(step))) for step in condition.steps)]
             )

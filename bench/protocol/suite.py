@@ -5,14 +5,24 @@ from __future__ import annotations
 import difflib
 from typing import Annotated, Final, Literal, get_args
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    field_validator,
+    model_validator,
+)
 
 from bench import registry
 from bench.errors import BenchError, nearest
+from bench.protocol.call import coerce
 from bench.protocol.condition import Condition, parse
 from bench.protocol.equaliser import equalised, parse_equaliser
 from bench.protocol.threshold import Policy, parse_policy
 from bench.support.toml import read_toml
+from leaderboards.tables.further.parts import PartFacts
 
 Pairing = Literal["layout", "own", "shared", "matched"]
 # Other slices are columns that the data set has beside ours, such as "category".
@@ -28,6 +38,51 @@ def _cut(text: str) -> str:
 
 
 Cut = Annotated[str, AfterValidator(_cut)]
+
+
+def _change(value: object) -> object:
+    """Read a size such as ``2/255``, as conditions spell it; anything else is left to the schema."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return coerce(value, float, "eps")
+    except BenchError as error:
+        raise ValueError(str(error)) from error
+
+
+class Part(BaseModel):
+    """One part of a protocol: the worst, image by image, of a list of conditions.
+
+    Attributes:
+        name: What the board calls it.
+        conditions: Conditions in any spelling, made canonical; the suite runs them all.
+        headline: Title of the headline number that it is; "" for none.
+        eps: The largest change that counts, as ``2/255``, for attacks that look for the smallest one.
+        radius: L2 radius that a certificate among the conditions must reach.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    name: Annotated[str, Field(min_length=1)]
+    conditions: Annotated[list[str], Field(min_length=1)]
+    headline: str = ""
+    eps: Annotated[float | None, BeforeValidator(_change)] = None
+    radius: Annotated[float | None, Field(gt=0)] = None
+
+    @field_validator("conditions")
+    @classmethod
+    def _canonical(cls, value: list[str]) -> list[str]:
+        return [str(parse(text)) for text in value]
+
+    def facts(self) -> PartFacts:
+        """Describe the part as boards need it."""
+        return PartFacts(
+            name=self.name,
+            conditions=tuple(self.conditions),
+            headline=self.headline,
+            eps=self.eps,
+            radius=self.radius,
+        )
 
 
 class Suite(BaseModel):
@@ -54,6 +109,8 @@ class Suite(BaseModel):
             photograph or a prompt, with one of its fakes (``matched``).
         ensemble: "fakes" or "reals": adds the worst case over all conditions that change this class alone,
             image by image; "" adds none.
+        parts: Parts of the protocol, each one number on the board; their conditions are run after those of
+            ``conditions``.
         requires_audit: Whether a data set whose files tell real from fake is refused before anything is
             scored.
     """
@@ -73,7 +130,18 @@ class Suite(BaseModel):
     equalise: str = ""
     pairing: Pairing = "layout"
     ensemble: Literal["", "fakes", "reals"] = ""
+    parts: list[Part] = []
     requires_audit: bool = False
+
+    @model_validator(mode="after")
+    def _with_parts(self) -> Suite:
+        known = dict.fromkeys(self.conditions)
+        wanted = [text for part in self.parts for text in part.conditions]
+        names = [part.name for part in self.parts]
+        if repeated := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f"two parts are called {repeated[0]!r}: name one otherwise")
+        self.conditions.extend(text for text in dict.fromkeys(wanted) if text not in known)
+        return self
 
     @field_validator("slices")
     @classmethod

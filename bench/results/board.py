@@ -22,7 +22,9 @@ from leaderboards import CLEAN, Board, BoardNotes, Extras, Slice, cell_rows, ext
 from leaderboards.statistics.sequential.precision import Precision
 from leaderboards.statistics.thresholds import called_fake
 from leaderboards.tables.cells import cell_state
+from leaderboards.tables.further.certified import CertificateFacts, certified
 from leaderboards.tables.further.classes import ensemble_name
+from leaderboards.tables.further.parts import parts
 from leaderboards.tables.further.periods import over_time
 from leaderboards.tables.notes import Caution, count_by_class
 from leaderboards.tables.rounds.notes import GATE_RULE, Stopping, precision_rule, stopping
@@ -81,7 +83,7 @@ def build_report(run: ScoredRun) -> Report:
     board = Board(
         rows,
         _notes(spec, scores, cards),
-        _extras(scores, slices, rows),
+        _extras(spec, scores, slices, rows),
     )
     incomplete = int((rows["status"] != "ok").sum())
     return Report(
@@ -93,10 +95,22 @@ def build_report(run: ScoredRun) -> Report:
     )
 
 
-def _extras(scores: ScoreTable, cuts: Sequence[Slice], rows: pd.DataFrame) -> Extras:
+def _certificates(spec: RunSpec) -> dict[str, CertificateFacts]:
+    return {c.spelled: c.certificate for c in spec.conditions if c.certificate is not None}
+
+
+def _extras(spec: RunSpec, scores: ScoreTable, cuts: Sequence[Slice], rows: pd.DataFrame) -> Extras:
     """Make the tables beside the cells; those over time where the data set tells of it."""
     made = extras(scores.samples, cuts, scores.columns, rows, scores.training)
     thresholds = {name: value for name, value in scores.thresholds.items() if not math.isnan(value)}
+    proofs = _certificates(spec)
+    in_parts = parts(
+        scores.samples, cuts, scores.columns, scores.thresholds, [p.facts() for p in spec.suite.parts],
+        attacks={c.spelled: c.facts for c in spec.conditions if c.facts is not None}, proofs=proofs,
+    )  # fmt: skip
+    made = replace(
+        made, certified=certified(scores.samples, cuts, scores.columns, proofs), parts=in_parts
+    )
     periods = over_time(scores.samples, scores.pairing, scores.columns, scores.training, thresholds)
     return made if periods.empty else replace(made, periods=periods)
 
@@ -139,6 +153,8 @@ def _notes(spec: RunSpec, scores: ScoreTable, cards: Mapping[str, DetectorCard])
         equaliser=spec.suite.equalise,
         conditions={c.spelled: _resolved(c) for c in spec.conditions} | _ensemble(spec),
         attacks={c.spelled: c.facts for c in spec.conditions if c.facts is not None},
+        parts=tuple(part.facts() for part in spec.suite.parts),
+        certificates=_certificates(spec),
         checks=scores.checks,
         curves={c.spelled: (c.family, c.strength) for c in spec.conditions if c.family},
         extra=(

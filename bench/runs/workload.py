@@ -77,6 +77,9 @@ class _Cost(NamedTuple):
 
 def _cost(sharing: list[Condition]) -> _Cost:
     """Count the work of one image under the conditions of one sharing group."""
+    certificates = [c.certificate for c in sharing if c.certificate is not None]
+    if certificates:
+        return _Cost(sum(certificate.queries for certificate in certificates), 0)
     attacks = [condition.attack for condition in sharing if condition.attack is not None]
     if not attacks:
         return _Cost(len(sharing), 0)

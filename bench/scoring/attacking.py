@@ -46,12 +46,15 @@ def sharing_groups(
     unattacked: list[Unit] = []
     gradient_of_all: list[Unit] | None = None
     for unit in units:
-        attack = conditions[unit.condition].attack
+        condition = conditions[unit.condition]
+        attack = condition.attack
         key: tuple[Any, ...] = (unit.condition,)
         if attack is not None and attack.shares_gradient:
             key = (attack.name, attack.goal, getattr(attack, "loss", ""))
         group = groups.setdefault(key, [])
         group.append(unit)
+        if condition.certificate is not None:
+            continue
         if attack is None:
             unattacked = unattacked or group
         elif attack.shares_gradient and attack.goal == "both":

@@ -37,6 +37,7 @@ from bench.scoring.canvases import (
     purpose,
     to_hwc,
 )
+from bench.scoring.certificates.votes import Voter, certified_table
 from bench.scoring.decoding import DecodedChunk, Image
 from bench.scoring.logit_functions import behind, surrogate_logits
 from bench.scoring.outcomes import BatchTooLargeError, Failed, Scored
@@ -65,7 +66,7 @@ class _SharedWork:
         chunk: Decoded images of the units.
         ready: The same images behind the corruptions that the units share.
         canvases: The corrupted images as the detector takes them.
-        submitted: Batches that are being scored already; ``None`` where an attack comes first.
+        submitted: Batches that are being scored already; ``None`` where an attack comes first, or noise.
     """
 
     units: list[Unit]
@@ -150,17 +151,16 @@ class Scorer:
         """Group one detector's units, and hand in at once what needs no attack first."""
         free_clean = self.setup.numerics.gradient_scores
         for sharing in sharing_groups(units, self.setup.conditions, free_clean=free_clean):
-            attacks = any(self.setup.condition_of(unit).attack is not None for unit in sharing)
-            submitted = None if attacks else self._submit(sharing[0].detector, canvases)
+            waits = any(self.setup.condition_of(unit).asks_again for unit in sharing)
+            submitted = None if waits else self._submit(sharing[0].detector, canvases)
             yield _SharedWork(sharing, chunk, ready, canvases, submitted)
 
     def _score_shared(self, work: _SharedWork) -> Iterator[Scored | Failed]:
         label = work.units[0].detector
+        idle = work.submitted is not None or self.setup.condition_of(work.units[0]).certificate
         try:
             attacks = (
-                GroupAttacks({})
-                if work.submitted is not None
-                else self.attack(work.chunk, work.canvases, work.units)
+                GroupAttacks({}) if idle else self.attack(work.chunk, work.canvases, work.units)
             )
         except torch.OutOfMemoryError as error:
             raise BatchTooLargeError(label) from error
@@ -195,6 +195,8 @@ class Scorer:
 
     def _score_unit(self, unit: Unit, work: _SharedWork, attacks: GroupAttacks) -> pa.Table:
         condition, chunk = self.setup.condition_of(unit), work.chunk
+        if condition.certificate is not None:
+            return self._certify(unit, work)
         attacked = attacks.attacked.get(unit.condition)
         changed: list[bool | None] = list(work.ready.changed)
         canvases: Sequence[Any] = work.canvases
@@ -214,6 +216,12 @@ class Scorer:
         return unit_table(
             chunk, logits, changed, attacked or Attacked.none(len(canvases)), work.ready.likeness
         )
+
+    def _certify(self, unit: Unit, work: _SharedWork) -> pa.Table:
+        replicas = self.networks[self.setup.detectors[unit.detector]]
+        voter = Voter.of(replicas, self._target([unit], []), self.setup.numerics.precision)
+        condition, ready = self.setup.condition_of(unit), work.ready
+        return certified_table(condition, voter, work.chunk, work.canvases, ready)
 
     def _submit(self, label: str, canvases: Sequence[Any]) -> Submitted:
         return self.networks.submit(

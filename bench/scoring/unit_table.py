@@ -10,9 +10,16 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from bench.scoring.attack_job import Attacked
-from bench.store.shards import ATTACK_COLUMNS, LIKENESS_COLUMNS, PROBE_COLUMNS, SCHEMA
+from bench.store.shards import (
+    ATTACK_COLUMNS,
+    LIKENESS_COLUMNS,
+    PROBE_COLUMNS,
+    SCHEMA,
+    VOTE_COLUMNS,
+)
 
 if TYPE_CHECKING:
+    from bench.scoring.certificates.votes import VoteCounts
     from bench.scoring.decoding import DecodedChunk
     from corruptions.likeness import Likeness
 
@@ -23,6 +30,8 @@ def unit_table(
     changed: Sequence[bool | None],
     attacked: Attacked,
     likeness: Sequence[Likeness | None],
+    *,
+    votes: VoteCounts | None = None,
 ) -> pa.Table:
     """Make the table of a shard.
 
@@ -32,6 +41,7 @@ def unit_table(
         changed: Whether the corruptions changed each image; ``None`` where there are none.
         attacked: Adversarial images with their distances, and the probes.
         likeness: How like itself each image still is; ``None`` where that is not asked, or undefined.
+        votes: Votes of a certificate; ``None`` where there is none.
 
     Raises:
         RuntimeError: An image that decodes has no finite logit.
@@ -55,6 +65,11 @@ def unit_table(
         values = [None if each is None else getattr(each, name) for each in likeness]
         # Of a picture too narrow for a measure nothing is known, which is no number.
         columns[name] = pa.array(values, pa.float32(), from_pandas=True)
+    counted = (None, None) if votes is None else (votes.pilot, votes.main)
+    for name, counts in zip(VOTE_COLUMNS, counted, strict=True):
+        columns[name] = (
+            pa.nulls(len(logits)) if counts is None else pa.array(counts, from_pandas=True)
+        )
     return pa.table(columns).cast(SCHEMA)
 
 

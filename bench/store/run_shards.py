@@ -12,7 +12,13 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from bench.store.rundir import RunRecord
-from bench.store.shards import ATTACK_COLUMNS, LIKENESS_COLUMNS, ShardDamagedError, Store
+from bench.store.shards import (
+    ATTACK_COLUMNS,
+    LIKENESS_COLUMNS,
+    VOTE_COLUMNS,
+    ShardDamagedError,
+    Store,
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -23,6 +29,7 @@ class StoredScores:
         logits: (n,) float32 in manifest order; nan where no shard holds the image.
         attack: Attack column to (n,) float32, likewise.
         likeness: ``psnr`` and ``ssim`` to (n,) float32, likewise; nan where nobody asked.
+        votes: Vote column to (n,) float32, likewise.
         changed: Whether the condition changed a pixel of any image.
         missing: Number of units without a readable shard.
         bad: Path of each image that could not be decoded, to the reason.
@@ -31,6 +38,7 @@ class StoredScores:
     logits: NDArray[np.float32]
     attack: Mapping[str, NDArray[np.float32]]
     likeness: Mapping[str, NDArray[np.float32]]
+    votes: Mapping[str, NDArray[np.float32]]
     changed: bool
     missing: int
     bad: Mapping[str, str]
@@ -63,6 +71,7 @@ class RunShards:
         logits = np.full(len(self._sample_ids), np.nan, dtype=np.float32)
         attack = {name: logits.copy() for name in ATTACK_COLUMNS}
         likeness = {name: logits.copy() for name in LIKENESS_COLUMNS}
+        votes = {name: logits.copy() for name in VOTE_COLUMNS}
         bad: dict[str, str] = {}
         changed, missing = False, 0
         for unit, start, stop in zip(
@@ -77,12 +86,12 @@ class RunShards:
                 continue
             rows = slice(start, stop)
             logits[rows] = shard["logit"].to_numpy()
-            for name, values in (*attack.items(), *likeness.items()):
+            for name, values in (*attack.items(), *likeness.items(), *votes.items()):
                 values[rows] = shard[name].to_numpy()
             changed |= bool(pc.any(shard["changed"]).as_py())
             reasons = zip(shard["sample_id"].to_pylist(), shard["bad"].to_pylist(), strict=True)
             bad |= {sample: reason for sample, reason in reasons if reason is not None}
-        return StoredScores(logits, attack, likeness, changed, missing, bad)
+        return StoredScores(logits, attack, likeness, votes, changed, missing, bad)
 
     def check(self) -> None:
         """Refuse to go on where a shard was damaged.

@@ -7,10 +7,11 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict
 
-from bench.protocol.attack_facts import attack_facts
+from bench.protocol.attack_facts import attack_facts, certificate_facts
 from bench.protocol.condition import Condition
 from bench.protocol.suite import Suite
 from leaderboards.tables.attacks import AttackFacts
+from leaderboards.tables.further.certified import CertificateFacts
 from leaderboards.tables.notes import Caution, LeftOut, ShortcutRow
 
 SCHEMA_VERSION = 1
@@ -47,6 +48,7 @@ class ConditionRecord(_Record):
     strength: int = 0
     facts: AttackFacts | None = None
     only: str = ""
+    certificate: CertificateFacts | None = None
 
     @classmethod
     def of(cls, condition: Condition, severity: Mapping[str, tuple[str, int]]) -> Self:
@@ -73,6 +75,7 @@ class ConditionRecord(_Record):
             attack=condition.attack is not None,
             facts=attack_facts(condition),
             only=condition.only,
+            certificate=certificate_facts(condition),
             must_change=any(not corruption.may_be_identity for corruption in condition.corruptions),
         )
 

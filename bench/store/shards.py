@@ -35,6 +35,8 @@ SCHEMA = pa.schema(
         ("unrounded", pa.float32()),
         ("psnr", pa.float32()),
         ("ssim", pa.float32()),
+        ("pilot_votes", pa.int32()),
+        ("votes", pa.int32()),
     ]
 )
 # Null where there is no attack, or it left the image alone; see `bench.scoring.attack_job.Attacked`.
@@ -43,6 +45,8 @@ ATTACK_COLUMNS = ("linf", "l2", "steps", "grad_zero", *PROBE_COLUMNS)
 
 # Null but under a condition that changes one class, for its images; see `corruptions.likeness`.
 LIKENESS_COLUMNS = ("psnr", "ssim")
+# Null where there is no certificate; see `bench.scoring.certificates.votes.VoteCounts`.
+VOTE_COLUMNS = ("pilot_votes", "votes")
 
 _FINGERPRINT: Final = b"fingerprint"
 _DIGEST: Final = b"digest"
@@ -163,7 +167,7 @@ def _check_finite_or_bad(table: pa.Table) -> None:
 
 def _completed(table: pa.Table) -> pa.Table:
     """Add the columns that a shard of an earlier version, or of imported scores, lacks, as null."""
-    for name in (*ATTACK_COLUMNS, *LIKENESS_COLUMNS):
+    for name in (*ATTACK_COLUMNS, *LIKENESS_COLUMNS, *VOTE_COLUMNS):
         if name not in table.column_names:
             table = table.append_column(name, pa.nulls(len(table), SCHEMA.field(name).type))
     # What has other columns still is left as it is, for the cast to refuse.

@@ -203,11 +203,11 @@ class _Described:
 
     Attributes:
         facts: Parameters, code and surrogate; the seed where a step draws.
-        attacks: Whether it holds an attack.
+        decides: Whether a step needs to know what is called fake: an attack or a certificate.
     """
 
     facts: Mapping[str, Any]
-    attacks: bool
+    decides: bool
 
 
 def _described(condition: Condition, settings: Settings) -> _Described:
@@ -224,14 +224,14 @@ def _described(condition: Condition, settings: Settings) -> _Described:
     if surrogate is not None:
         # Other weights of the surrogate, other pictures.
         facts["surrogate"] = settings.surrogates[surrogate]
-    return _Described(facts, attack is not None)
+    return _Described(facts, condition.asks_again)
 
 
 def _unit_fingerprint(
     common: Mapping[str, Any], chunk: Chunk, detector: PlannedDetector, condition: _Described
 ) -> str:
-    # Only an attack needs to know which side of the threshold an image is on.
-    moved = condition.attacks and detector.threshold
+    # Only attacks and certificates need to know which side of the threshold an image is on.
+    moved = condition.decides and detector.threshold
     return fingerprint(
         {
             **common,
@@ -249,6 +249,8 @@ def weight(condition: Condition) -> int:
 
     The attack says what it costs; that it may share a gradient, and the probes, are left out.
     """
+    if condition.certificate is not None:
+        return condition.certificate.queries
     return 1 if condition.attack is None else 1 + condition.attack.passes
 
 

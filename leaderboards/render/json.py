@@ -33,7 +33,7 @@ def render_json(rows: pd.DataFrame, notes: BoardNotes, extras: Extras | None = N
         document["pooled"] = _records(extras.pooled, exact=("threshold",))
         document["equalised"] = _records(extras.equalised)
         document["real_sources"] = _records(extras.sources)
-        for name in ("equalised", "source_auc", "classes"):
+        for name in ("equalised", "source_auc", "classes", "certified", "parts"):
             frame: pd.DataFrame = getattr(extras, name)
             if len(frame):
                 document[name] = _records(frame)

@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from leaderboards.render.certified import certified_section
 from leaderboards.render.classes import class_section
 from leaderboards.render.contents import contents
 from leaderboards.render.further import (
@@ -18,6 +19,7 @@ from leaderboards.render.further import (
 )
 from leaderboards.render.legend import legend
 from leaderboards.render.opening import advice, means_section, opening
+from leaderboards.render.parts import parts_section
 from leaderboards.render.robustness import attack_tables, severity_section
 from leaderboards.render.shortcuts import shortcut_section
 from leaderboards.render.text import escape, rate, table, with_interval
@@ -47,6 +49,7 @@ def render_markdown(rows: pd.DataFrame, notes: BoardNotes, extras: Extras | None
     top = [f"# Leaderboard: {escape(notes.dataset)}, suite {escape(notes.suite)}", ""]
     summaries = headline(rows)
     top += opening(rows, notes, extras, summaries)
+    top += parts_section(extras, notes.suite, notes.parts)
     details = [*advice(notes.warnings), *means_section(rows, summaries)]
     details += shortcut_section(notes.shortcuts)
     details += equalised_section(extras, notes.equaliser)
@@ -55,6 +58,7 @@ def render_markdown(rows: pd.DataFrame, notes: BoardNotes, extras: Extras | None
     details += _by_condition(rows)
     details += [] if extras is None else class_section(rows, extras.classes)
     details += attack_tables(rows, notes)
+    details += certified_section(extras, notes.certificates)
     details += severity_section(rows, notes)
     details += further(rows, extras)
     details += _failures(rows)

@@ -1,4 +1,4 @@
-"""Intervals and variances: Wilson for rates, DeLong for the area under the ROC curve."""
+"""Intervals and variances: Wilson and Clopper-Pearson for rates, DeLong for the area under the ROC curve."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtri
+from scipy.special import betaincinv, ndtri
 
 from leaderboards.statistics.ranking import TieGroups, is_fake_mask, tie_groups
 
@@ -71,6 +71,42 @@ def wilson(k: float, n: int, confidence: float = 0.95) -> Interval:
     lo = 0.0 if k == 0 else max(0.0, (centre - half) / scale)
     hi = 1.0 if k == n else min(1.0, (centre + half) / scale)
     return Interval(lo, hi)
+
+
+def clopper_pearson_lower(k: NDArray[Any], n: int, confidence: float) -> NDArray[np.float64]:
+    """Compute the exact one-sided lower bound of binomial rates: it is too high in at most 1 - confidence.
+
+    ``B(1 - confidence; k, n - k + 1)``, a quantile of the beta distribution; 0 where k is 0.
+
+    Args:
+        k: (m,) successes, whole numbers from 0 to n.
+        n: Trials, at least 1.
+        confidence: Least coverage, in (0, 1).
+
+    Returns:
+        (m,) float64 in [0, 1].
+
+    Raises:
+        ValueError: k outside [0, n], no trials, or a confidence outside (0, 1).
+
+    Example:
+        >>> clopper_pearson_lower(np.array([0, 8, 10]), 10, 0.95).round(4).tolist()
+        [0.0, 0.4931, 0.7411]
+
+    Source:
+        Clopper and Pearson (1934), Biometrika 26, 404-413.
+    """
+    k = np.asarray(k, dtype=np.float64)
+    if n < 1 or not 0.0 < confidence < 1.0:
+        raise ValueError(
+            f"give at least one trial and a confidence in (0, 1), got {n}, {confidence!r}"
+        )
+    if not bool(((k >= 0) & (k <= n)).all()):
+        raise ValueError(
+            f"successes must lie between 0 and the {n} trials, got {k.min()} to {k.max()}"
+        )
+    bound = betaincinv(np.maximum(k, 1), n - np.maximum(k, 1) + 1, 1 - confidence)
+    return np.where(k == 0, 0.0, bound)
 
 
 def delong(labels: NDArray[Any], logits: NDArray[Any]) -> Delong:

@@ -87,6 +87,9 @@ class ScoreColumn:
             success: AUC and average precision are then undefined.
         reach: How far each slice was scored, where scoring stopped at a target; None where everything was
             to be scored.
+        pilot_votes: (n,) noisy copies called fake among those that choose a verdict, nan where none. None
+            where the condition is no certificate.
+        votes: (n,) likewise among those that certify it.
     """
 
     detector: str
@@ -101,6 +104,8 @@ class ScoreColumn:
     only: str = ""
     psnr: NDArray[Any] | None = None
     ssim: NDArray[Any] | None = None
+    pilot_votes: NDArray[Any] | None = None
+    votes: NDArray[Any] | None = None
     reach: Reach | None = None
 
     def part(self, cut: Slice) -> Slice:
@@ -115,7 +120,7 @@ class ScoreColumn:
         """Give the same column for some of the images, in the order of ``rows``, (m,) int64."""
         arrays = {
             name: values[rows]
-            for name in ("logits", "linf", "l2", "steps", "psnr", "ssim")
+            for name in ("logits", "linf", "l2", "steps", "psnr", "ssim", "pilot_votes", "votes")
             if (values := getattr(self, name)) is not None
         }
         reach = None if self.reach is None else self.reach.take(rows)
@@ -321,7 +326,7 @@ def _threshold_of(threshold: float | Mapping[str, float], detector: str) -> floa
 def _check_column(column: ScoreColumn, n: int) -> None:
     if column.status not in get_args(Status):
         raise ValueError(f"status {column.status!r} is unknown; known: {list(get_args(Status))}")
-    for name in ("logits", "linf", "l2", "steps", "psnr", "ssim"):
+    for name in ("logits", "linf", "l2", "steps", "psnr", "ssim", "pilot_votes", "votes"):
         values = getattr(column, name)
         if values is not None and np.shape(values) != (n,):
             raise ValueError(

@@ -23,6 +23,7 @@ from leaderboards.statistics.significance import holm, rank_groups
 from leaderboards.statistics.thresholds import called_fake
 from leaderboards.tables.cells import CLEAN, ScoreColumn, cell_rows
 from leaderboards.tables.condition_means import mean_interval
+from leaderboards.tables.further.certified import CERTIFIED_COLUMNS
 from leaderboards.tables.further.classes import CLASS_COLUMNS, by_class
 from leaderboards.tables.further.equalised import EQUALISED_COLUMNS, equalised
 from leaderboards.tables.further.source_auc import SOURCE_AUC_COLUMNS, source_auc
@@ -53,6 +54,9 @@ class Extras:
             are none, over all; without those whose mean is undefined.
         classes: Columns ``CLASS_COLUMNS``: share called fake of each class under every condition without an
             attack, every image counted once; empty where there is none but clean.
+        certified: Columns ``CERTIFIED_COLUMNS``: accuracy that is proven up to an L2 radius; empty where no
+            condition is a certificate.
+        parts: Columns ``PART_COLUMNS`` of ``further.parts``; empty where the protocol has no parts.
         periods: Detection over time, as ``further.periods.over_time`` gives it; None where nothing tells of
             time.
     """
@@ -67,6 +71,10 @@ class Extras:
         default_factory=lambda: pd.DataFrame(columns=list(SOURCE_AUC_COLUMNS))
     )
     classes: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=list(CLASS_COLUMNS)))
+    certified: pd.DataFrame = field(
+        default_factory=lambda: pd.DataFrame(columns=list(CERTIFIED_COLUMNS))
+    )
+    parts: pd.DataFrame = field(default_factory=pd.DataFrame)
     periods: pd.DataFrame | None = None
     intervals: Mapping[str, Interval] = field(default_factory=dict)
 

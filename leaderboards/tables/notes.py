@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from leaderboards.tables.attack_checks import Check
     from leaderboards.tables.attacks import AttackFacts
+    from leaderboards.tables.further.certified import CertificateFacts
+    from leaderboards.tables.further.parts import PartFacts
     from leaderboards.tables.rounds.notes import Stopping
 
 # The end of a caution's code, on a board of equalised images.
@@ -146,6 +148,8 @@ class BoardNotes:
         conditions: Condition as spelt to the parameters it was run with.
         curves: Condition to its severity series and its strength there, from 1 (mild) on.
         attacks: Attack condition as spelt to what boards compare of it.
+        parts: Parts of the protocol that are one number each.
+        certificates: Condition as spelt to what boards need to know of its certificate.
         checks: The honesty checks of every attack.
         extra: Further lines, one remark each.
         data_card: Whose work the data set is: reference, licence and citation, in that order; empty where
@@ -176,6 +180,8 @@ class BoardNotes:
     conditions: Mapping[str, str] = field(default_factory=dict)
     curves: Mapping[str, tuple[str, int]] = field(default_factory=dict)
     attacks: Mapping[str, AttackFacts] = field(default_factory=dict)
+    parts: tuple[PartFacts, ...] = ()
+    certificates: Mapping[str, CertificateFacts] = field(default_factory=dict)
     checks: tuple[Check, ...] = ()
     extra: tuple[str, ...] = ()
     data_card: tuple[str, ...] = ()

@@ -285,7 +285,8 @@ def test_data_index_says_what_it_recognised(cli, tree):
 
 
 @pytest.mark.parametrize(
-    "kind", ["detectors", "suites", "corruptions", "attacks", "layouts", "datasets"]
+    "kind",
+    ["detectors", "suites", "corruptions", "attacks", "certificates", "layouts", "datasets"],
 )
 def test_everything_listed_can_be_shown(cli, kind):
     code, out, _ = cli("ls", kind, "--json")

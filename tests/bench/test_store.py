@@ -11,7 +11,14 @@ import pyarrow.parquet as pq
 import pytest
 
 from bench.errors import OutputError
-from bench.store.shards import ATTACK_COLUMNS, LIKENESS_COLUMNS, SCHEMA, ShardDamagedError, Store
+from bench.store.shards import (
+    ATTACK_COLUMNS,
+    LIKENESS_COLUMNS,
+    SCHEMA,
+    VOTE_COLUMNS,
+    ShardDamagedError,
+    Store,
+)
 from bench.support.files import write_atomic
 
 
@@ -21,7 +28,7 @@ def shard(n: int = 3) -> pa.Table:
         "logit": np.linspace(-1, 1, n, dtype=np.float32),
         "bad": [None] * n,
         "changed": [True] * n,
-        **{name: [None] * n for name in (*ATTACK_COLUMNS, *LIKENESS_COLUMNS)},
+        **{name: [None] * n for name in (*ATTACK_COLUMNS, *LIKENESS_COLUMNS, *VOTE_COLUMNS)},
     }
     return pa.table(columns).cast(SCHEMA)
 

@@ -17,6 +17,7 @@ from bench.results.figures.drawing import Shown, load_evidence
 from bench.results.figures.kinds import plot_kind, plot_names
 from bench.results.html import tables
 from bench.results.html.answer import Answer, answer
+from bench.results.html.flips import flip_tables
 from bench.results.html.inline import inline_svg
 from bench.results.html.pairs import Pair, kept_folders, pairs
 from bench.results.html.pictures import Picture, pictures
@@ -151,6 +152,7 @@ def _section(
         "shortcuts": tables.shortcut_table(evidence),
         "checks": tables.check_table(evidence),
         "failures": tables.failure_table(evidence),
+        **flip_tables(evidence),
         **_provenance(shown),
     }
     warned = {caution.sentence for caution in notes.warnings}

@@ -32,6 +32,7 @@ class ConditionScores:
         """Restrict the scores to the images that are kept, (n,) bool, as a board needs them."""
         attack = self.stored.attack if self.record.attack else None
         likeness = self.stored.likeness if self.record.only else None
+        votes = self.stored.votes if self.record.certificate else None
         return ScoreColumn(
             detector=self.detector,
             condition=self.record.spelled,
@@ -46,6 +47,8 @@ class ConditionScores:
             ssim=likeness["ssim"][keep] if likeness else None,
             ranked=not self.verdicts
             and (self.record.facts is None or not self.record.facts.stops_early),
+            pilot_votes=votes["pilot_votes"][keep] if votes else None,
+            votes=votes["votes"][keep] if votes else None,
             reach=None if self.reach is None else self.reach.take(keep),
         )
 

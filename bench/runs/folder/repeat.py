@@ -120,12 +120,14 @@ def _absolute_if_file(text: str | None) -> str | None:
 
 
 def _toml(values: Mapping[str, Any]) -> str:
-    """Spell strings, numbers, booleans and lists of strings as TOML."""
+    """Spell strings, numbers, booleans, lists and tables of them as TOML."""
     return "".join(f"{key} = {_spelled(value)}\n" for key, value in values.items())
 
 
 def _spelled(value: Any) -> str:
     if isinstance(value, list):
         return f"[{', '.join(_spelled(item) for item in value)}]"
+    if isinstance(value, Mapping):
+        return f"{{{', '.join(f'{key} = {_spelled(item)}' for key, item in value.items())}}}"
     # JSON spells all of these as TOML does, but for one control character.
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -13,7 +13,7 @@ from bench.protocol.condition import Condition
 from bench.runs.imported.cells import Cell, Cells
 from bench.store.provenance import fingerprint
 from bench.store.seal import table_digest
-from bench.store.shards import ATTACK_COLUMNS, SCHEMA, Store
+from bench.store.shards import ATTACK_COLUMNS, SCHEMA, VOTE_COLUMNS, Store
 from bench.store.units import Chunk, Plan, Unit
 
 
@@ -88,6 +88,7 @@ def _table(cell: Cell | None, manifest: Manifest, chunk: Chunk) -> pa.Table | No
             "bad": pa.array(reasons, pa.string()),
             "changed": pa.nulls(len(logits), pa.bool_()),
             **dict(_attack_columns(cell, chunk)),
+            **{name: pa.nulls(len(logits), SCHEMA.field(name).type) for name in VOTE_COLUMNS},
         },
         schema=SCHEMA,
     )

@@ -1,0 +1,1 @@
+"""What stands between an image and a detector of a run, as users spell it."""

@@ -1,0 +1,72 @@
+"""``standard-v1`` as a suite, and a run of a protocol in parts."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+
+import pytest
+from pydantic import ValidationError
+
+import bench
+from bench.protocol.suite import Part, Suite, load_suite
+from bench.store.rundir import RunDir
+
+
+def test_the_suite_runs_every_condition_of_its_parts_and_says_what_is_quoted():
+    suite = load_suite("standard-v1")
+    wanted = {text for part in suite.parts for text in part.conditions}
+    assert set(suite.conditions) == {"clean", *wanted}
+    assert len(suite.conditions) == len(set(suite.conditions))
+    assert [part.headline for part in suite.parts if part.headline] == [
+        "Balanced accuracy, worst delivery", "Robust accuracy, 2/255",
+    ]  # fmt: skip
+    for part in suite.parts:
+        # What a budget names is what its attacks are allowed.
+        attacks = [c.attack for c in suite.parsed if str(c) in part.conditions and c.attack]
+        assert all(attack.eps == part.eps for attack in attacks)
+        assert bool(attacks) == (part.eps is not None)
+    assert any("version 1" in line for line in suite.remarks)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"eps": "two"}, "is not a number"),
+        ({"conditions": []}, "at least 1"),
+        ({"radius": -1.0}, "greater than 0"),
+        ({"conditions": ["jepg"]}, "jpeg"),
+    ],
+)
+def test_a_part_that_cannot_be_read_says_why(wrong, said):
+    part = {"name": "p", "conditions": ["jpeg(quality=75)"], **wrong}
+    with pytest.raises((ValidationError, bench.BenchError), match=said):
+        Part.model_validate(part)
+
+
+def test_a_run_in_parts_is_never_above_the_weakest_of_them(cli, tree, toy, tmp_path):
+    parts = [
+        Part(name="deliveries", headline="Worst delivery",
+             conditions=["jpeg(quality=50)", "grayscale", "noise(sigma=0.1)"]),
+        Part(name="attacks", headline="Robust", eps="2/255",
+             conditions=["fgsm(eps=2/255)", "square(eps=2/255,queries=20)"]),
+        Part(name="proof", radius=0.02, conditions=["smoothing(sigma=0.05,n=40,n0=10)"]),
+    ]  # fmt: skip
+    suite = Suite(name="mine-v1", slices=["pooled"], conditions=["clean"], parts=parts)
+    run = bench.run(toy(), suite=suite, data=tree, out=tmp_path / "out", limit=16)
+    table = run.board.extras.parts.set_index("part")
+    cells = run.board.rows.set_index("condition")["balanced_accuracy"]
+    for part in parts[:2]:
+        value = table.loc[part.name, "balanced"]
+        assert value <= min(cells[["clean", *part.conditions]])
+    assert table.loc["proof", "balanced"] <= cells["clean"]
+    assert table.loc["clean", "balanced"] == pytest.approx(run.board.rows["auc"].iloc[0])
+    # The folder keeps the protocol whole: the same command again asks for the same parts.
+    kept = Suite.model_validate(tomllib.loads((run.folder / "suite.toml").read_text()))
+    assert kept.parts == suite.parts
+    assert RunDir(run.folder).spec().suite == suite
+    document = json.loads(run.board.to_json())
+    assert [row["part"] for row in document["parts"]] == ["clean", "deliveries", "attacks", "proof"]
+    code, out, err = cli("board", run.folder, "--format", "md")
+    assert code == 0, err
+    assert "mine-v1: the numbers to quote" in out
