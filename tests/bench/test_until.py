@@ -127,6 +127,7 @@ bench.run(sys.argv[1], suite=SUITE, data=sys.argv[2], out=Path(sys.argv[3]),
 """
 
 
+@pytest.mark.enable_socket
 def test_threads_a_kill_and_a_cluster_give_the_same_bytes(toy, images, tmp_path, small_steps):
     once = run(toy, images, tmp_path / "one", threads=1)
     expected = board_bytes(tmp_path / "one")

@@ -47,7 +47,7 @@ class Demand:
     """The rounds of a run that stops at a target.
 
     Attributes:
-        prepared: The run.
+        prepared: Run with everything looked up, of which units are asked for.
         settled: Thresholds that it has settled.
         plan: Every unit there may be.
         given_up: Whether a cell has failed, by one of its units: it needs nothing any more.

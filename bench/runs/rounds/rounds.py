@@ -25,7 +25,7 @@ def rounds_of(
     """Ask for scores, round by round; each is to be stored, or to have failed, before the next is taken.
 
     Args:
-        prepared: The run.
+        prepared: Run with everything looked up, of which units are asked for.
         settled: Thresholds that it has settled.
         plan: Every unit there may be.
         given_up: Whether a unit's cell has failed.
