@@ -26,8 +26,8 @@ from leaderboards.tables.further.certified import CertificateFacts, certified
 from leaderboards.tables.further.classes import ensemble_name
 from leaderboards.tables.further.parts import parts
 from leaderboards.tables.further.periods import over_time
+from leaderboards.tables.further.stopping import GATE_RULE, Stopping, precision_rule, stopping
 from leaderboards.tables.notes import Caution, count_by_class
-from leaderboards.tables.rounds.notes import GATE_RULE, Stopping, precision_rule, stopping
 from leaderboards.tables.slicing import pool
 
 

@@ -11,8 +11,8 @@ import pandas as pd
 from leaderboards.statistics.catalogue import count_columns
 from leaderboards.tables.cells import TEXT_COLUMNS
 from leaderboards.tables.extras import Extras
+from leaderboards.tables.further.stopping import Stopping
 from leaderboards.tables.notes import BoardNotes
-from leaderboards.tables.rounds.notes import Stopping
 from leaderboards.tables.slicing import POOLED
 
 UNDEFINED = "n/a"

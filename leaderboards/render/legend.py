@@ -9,8 +9,8 @@ import pandas as pd
 from leaderboards.render.csv import number
 from leaderboards.render.text import UNDEFINED, escape, escape_line, rate, table
 from leaderboards.tables.cells import CLEAN
+from leaderboards.tables.further.stopping import Stopping
 from leaderboards.tables.notes import BoardNotes, count_by_class
-from leaderboards.tables.rounds.notes import Stopping
 from leaderboards.tables.slicing import POOLED
 
 _READING = (

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pandas as pd
 
@@ -62,7 +63,7 @@ def _limits(part: PartFacts) -> str:
     return "" if part.eps is None else f" (changes up to {part.eps * 255:.4g}/255)"
 
 
-def _number(row: dict[str, float], name: str = "balanced") -> str:
+def _number(row: Mapping[Any, Any], name: str = "balanced") -> str:
     if pd.isna(row[name]):
         return UNDEFINED
     return with_interval(row[name], row[f"{name}_lo"], row[f"{name}_hi"])

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from leaderboards.tables.attacks import AttackFacts
     from leaderboards.tables.further.certified import CertificateFacts
     from leaderboards.tables.further.parts import PartFacts
-    from leaderboards.tables.rounds.notes import Stopping
+    from leaderboards.tables.further.stopping import Stopping
 
 # The end of a caution's code, on a board of equalised images.
 _RAW = " (raw)"
