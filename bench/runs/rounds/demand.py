@@ -83,12 +83,12 @@ class Demand:
 
     @property
     def n_cells(self) -> int:
-        """Cells in all."""
+        """Count the cells of the whole run."""
         return len(self._columns) * len(self._looks.cuts)
 
     @property
     def n_open(self) -> int:
-        """Cells that still need scores."""
+        """Count the cells that still need scores."""
         return sum(course.state == "open" for scores in self._open() for course in scores.courses)
 
     def rounds(self) -> Iterator[Mapping[int, Sequence[Unit]]]:
