@@ -24,8 +24,8 @@ from bench.protocol.cuts import cut_samples
 from bench.protocol.suite import SLICINGS, Suite
 from bench.runs.calibration import calibration_chunks
 from bench.runs.loading import Loader, load
+from bench.runs.order.layout import layout_of
 from bench.runs.request import RunRequest
-from bench.runs.rounds.layout import layout_of
 from bench.runs.settled import Settled
 from bench.scoring.engine import Counts, Engine
 from bench.scoring.scorer import Scorer

@@ -1,0 +1,1 @@
+"""In which order a run scores its images, and in which chunks."""
