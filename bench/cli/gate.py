@@ -88,7 +88,7 @@ def command(
     check_choice("--format", form, ("md", "json", "junit"))
     from bench.results import gate as gating
     from bench.results import gate_report
-    from bench.results.gating.sequential import cost_sentence, gate_in_looks
+    from bench.results.sequential.gate import cost_sentence, gate_in_looks
 
     overrides = {"mode": mode, "metric": metric, "margin": margin}
     github = os.environ.get("GITHUB_ACTIONS") == "true"

@@ -10,7 +10,7 @@ import numpy as np
 from bench.errors import NothingSelectedError
 from bench.protocol.until import GateTarget
 from bench.results.gating.rules import load_rules
-from bench.results.gating.sequential import gated_columns, next_share
+from bench.results.sequential.gate import gated_columns, next_share
 from bench.runs.prepare import Prepared
 from bench.runs.rounds.demand import Demand
 from bench.runs.settled import Settled
