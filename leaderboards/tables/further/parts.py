@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -13,10 +13,12 @@ from numpy.typing import NDArray
 from leaderboards.statistics.intervals import NAN, Interval, auc_interval, delong, wilson
 from leaderboards.statistics.operating import mean_of_two
 from leaderboards.statistics.thresholds import called_fake
-from leaderboards.tables.attacks import AttackFacts
 from leaderboards.tables.cells import CLEAN, ScoreColumn, cell_state
 from leaderboards.tables.further.certified import CertificateFacts, certificates
 from leaderboards.tables.slicing import Slice, pool
+
+if TYPE_CHECKING:
+    from leaderboards.tables.attacks import AttackFacts
 
 _RATES: Final = ("balanced", "fakes", "reals")
 PART_COLUMNS: Final = (
