@@ -1,15 +1,15 @@
 """Results for the Hugging Face Hub: the evaluation-results YAML and the older model-index.
 
-YAML is written as JSON, which is YAML: every name is quoted and nothing can be read as code.
+Plain YAML in block style, one document a file; what could be read as anything but text is quoted.
 """
 
 from __future__ import annotations
 
-import json
 import math
 from typing import Any
 
 import pandas as pd
+import yaml
 
 from leaderboards.statistics.catalogue import metrics_in
 from leaderboards.tables.cells import CLEAN
@@ -62,7 +62,7 @@ def evaluation_results(
         + _data(notes)
         + _warned(notes, detector),
     }
-    return f"- {_yaml(entry)}\n"
+    return _yaml([entry])
 
 
 def _data(notes: BoardNotes) -> str:
@@ -71,7 +71,7 @@ def _data(notes: BoardNotes) -> str:
 
 
 def model_index(rows: pd.DataFrame, notes: BoardNotes, detector: str, dataset_id: str) -> str:
-    """Write the front matter of a model card: every clean slice, in the older ``model-index`` form."""
+    """Write every clean slice in the older ``model-index`` form, to stand in a model card's front matter."""
     results = []
     cells = main_rows(rows[(rows["detector"] == detector) & (rows["condition"] == CLEAN)])
     for row in cells.to_dict("records"):
@@ -104,7 +104,7 @@ def model_index(rows: pd.DataFrame, notes: BoardNotes, detector: str, dataset_id
                 }
             )
     index = [{"name": detector, "results": results}]
-    return f"---\nmodel-index: {_yaml(index)}\n---\n"
+    return _yaml({"model-index": index})
 
 
 def _warned(notes: BoardNotes, detector: str) -> str:
@@ -114,4 +114,5 @@ def _warned(notes: BoardNotes, detector: str) -> str:
 
 
 def _yaml(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=True, allow_nan=False)
+    text: str = yaml.safe_dump(value, sort_keys=False, allow_unicode=False, width=100)
+    return text

@@ -93,6 +93,6 @@ def test_comparisons_and_exports(run, cli):
     assert "\x1b" not in latex
     cells_of(cli("export", run, "-f", "md"))
     yaml = pytest.importorskip("yaml")
-    card = cli("export", run, "-f", "hf").split("---\n")[1]
+    card = cli("export", run, "-f", "hf").split("# model-index.yml\n")[1]
     found = yaml.safe_load(card)["model-index"][0]["results"]
     assert {result["dataset"]["config"] for result in found} == set(NAMES)
