@@ -112,6 +112,8 @@ class Attack(ABC):
         eps: Budget in units of [0, 1].
         goal: ``evade`` attacks fakes only, ``frame`` reals only, ``both`` all images.
         quantize: Round the result to the 8-bit grid, inside the budget.
+        nested: In a series over eps, keep the worst picture of the smaller budgets, each of which lies
+            inside this one; ``false`` is the published form, every budget by itself.
     """
 
     name: ClassVar[str]
@@ -129,11 +131,13 @@ class Attack(ABC):
     eps: float = 8 / 255
     goal: str = "both"
     quantize: bool = True
+    nested: bool = True
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "eps", real(f"{self.name} eps", self.eps, 0.0, float("inf")))
         choice(f"{self.name} goal", self.goal, GOALS)
         flag(f"{self.name} quantize", self.quantize)
+        flag(f"{self.name} nested", self.nested)
         if self.norm == "linf" and self.eps > 1:
             raise ValueError(
                 f"{self.name} eps is in units of [0, 1], got {self.eps:g}: "
@@ -152,6 +156,11 @@ class Attack(ABC):
         Raises:
             ValueError: One of them is not valid.
         """
+
+    @property
+    def nests(self) -> bool:
+        """Whether the worst picture of the smaller budgets of a series is kept, as ``nested`` asks."""
+        return self.nested
 
     @property
     def steps(self) -> int:

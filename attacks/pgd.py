@@ -160,6 +160,11 @@ class PGD(Attack):
         return self.restarts * (rounded + self._compares_last)
 
     @property
+    def nests(self) -> bool:
+        """Not where it goes by random draws, by which the worst of several pictures is luck."""
+        return self.nested and not self.aware
+
+    @property
     def stops_early(self) -> bool:
         """Whether a fooled image is left as it is, as ``stop`` says."""
         return self.stop == "success"

@@ -71,6 +71,11 @@ class Transfer(Attack):
         return self.inner().stops_early
 
     @property
+    def nests(self) -> bool:
+        """Never: which budget's picture is worst, only the target could tell, and it is not asked."""
+        return False
+
+    @property
     def threat(self) -> ThreatModel:
         """Threat model of the method, by an attacker who knows the surrogate only."""
         inner = self.inner().threat

@@ -79,12 +79,14 @@ class Condition:
         equaliser: Corruptions that the protocol sets before it, for every image of both classes.
         is_raw: Whether it is the images as they lie, beside conditions that are equalised.
         only: The one class that its steps change, ``fakes`` or ``reals``; "" for both.
+        smaller: The run's same attack at smaller budgets, the smallest first, whose worst pictures are kept.
     """
 
     steps: tuple[Step, ...] = ()
     equaliser: tuple[Step, ...] = ()
     is_raw: bool = False
     only: str = ""
+    smaller: tuple[Condition, ...] = ()
 
     def __str__(self) -> str:
         if self.is_raw:
@@ -99,7 +101,8 @@ class Condition:
     @property
     def resolved(self) -> str:
         """The whole chain with every parameter written out; what a fingerprint covers."""
-        return self._spelled(self.steps) or CLEAN
+        chain = self._spelled(self.steps) or CLEAN
+        return f"{chain} and {', '.join(map(str, self.smaller))}" if self.smaller else chain
 
     def changes(self, label: int) -> bool:
         """Say whether its steps change the images of a class: 1 = AI-generated, 0 = real."""

@@ -19,8 +19,9 @@ from bench.errors import BenchError
 from bench.inference.batches import auto_batch_of
 from bench.inference.device import cpu_threads, device_name, pick_device, quiet_numerics
 from bench.inference.profiling import Stopwatch
-from bench.protocol.condition import Condition, each_surrogate
+from bench.protocol.condition import Condition
 from bench.protocol.cuts import cut_samples
+from bench.protocol.nested import written_out
 from bench.protocol.suite import SLICINGS, Suite
 from bench.runs.calibration import calibration_chunks
 from bench.runs.loading import Loader, load
@@ -260,7 +261,7 @@ def prepare(
     layout = layout_of(request, manifest, audited.rows, pairing, split)
     chunks = layout.chunks
     calibration = calibration_chunks(manifest, policy, chunks, request.limit, request.seed)
-    conditions = each_surrogate(request.suite.parsed, [d.label for d in request.detectors])
+    conditions = written_out(request.suite.parsed, [d.label for d in request.detectors])
     _check_cuts(manifest, rows, pairing, request, split)
     loaded = loader(request, conditions, here, dry=dry)
     for label, reason in loaded.broken.items():

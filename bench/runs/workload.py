@@ -13,6 +13,7 @@ from bench.runs.doubts import with_doubts
 from bench.runs.prepare import Prepared
 from bench.runs.rounds.expectation import expected_chunks
 from bench.scoring.attacking import sharing_groups
+from bench.scoring.nested import rounds_of
 from bench.store.units import Unit
 from bench.support.progress import Silent
 
@@ -59,7 +60,8 @@ class Workload:
             self.corrupted[chain] += count
             for label, of_detector in itertools.groupby(of_chain, key=lambda u: u.detector):
                 for sharing in sharing_groups(list(of_detector), conditions, free_clean=free):
-                    cost = _cost([conditions[unit.condition] for unit in sharing])
+                    rounds = rounds_of(sharing, conditions)
+                    cost = _cost([condition for part in rounds for condition in part])
                     self.forwards[label] += count * cost.forwards
                     self.gradients[label] += count * cost.gradients
 

@@ -35,7 +35,7 @@ _RESULT_COLUMNS = ("linf", "l2", "steps")
 def sharing_groups(
     units: Sequence[Unit], conditions: Mapping[str, Condition], *, free_clean: bool
 ) -> list[list[Unit]]:
-    """Group units that share work: attacks with one gradient at the image, and the clean scores it gives.
+    """Group units that share work: budgets in each other, and gradients at the image with clean scores.
 
     Args:
         units: Units of one detector, with the same corruptions before the attack.
@@ -47,8 +47,9 @@ def sharing_groups(
     gradient_of_all: list[Unit] | None = None
     for unit in units:
         condition = conditions[unit.condition]
-        attack = condition.attack
-        key: tuple[Any, ...] = (unit.condition,)
+        attack, smaller = condition.attack, condition.smaller
+        # Budgets that lie in each other are known by the smallest of them.
+        key: tuple[Any, ...] = (str(smaller[0]) if smaller else unit.condition,)
         if attack is not None and attack.shares_gradient:
             key = (attack.name, attack.goal, getattr(attack, "loss", ""))
         group = groups.setdefault(key, [])

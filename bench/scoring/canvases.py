@@ -5,6 +5,7 @@ Only canvases are kept, so the memory this needs is the detectors' own, whatever
 
 from __future__ import annotations
 
+import re
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 
 Image = NDArray[np.uint8]
 _Recipe = Sequence[tuple[Corruption, str]]
+
+
+_NESTED = re.compile(r",nested=(true|false)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,9 +197,41 @@ def corrupt(
     return [picture for part in parts for picture in part]
 
 
+def corrupt_after(
+    records: Sequence[ImageRecord],
+    canvases: Sequence[NDArray[Any] | None],
+    condition: Condition,
+    changed: Sequence[bool | None],
+    workshop: Workshop,
+) -> tuple[list[Image | None], list[bool | None]]:
+    """Corrupt the attacked canvases; a file holds 8 bits, so that is what is corrupted.
+
+    Args:
+        records: The n images.
+        canvases: (3, h, w) uint8 or float32 in [0, 1]; ``None`` where there is no image.
+        condition: The chain, of which the part behind the attack is taken.
+        changed: Whether the corruptions before the attack changed each image.
+        workshop: Threads, seed and stopwatch.
+
+    Returns:
+        The corrupted canvases, and whether every chain of corruptions changed its image.
+    """
+    pictures = [None if canvas is None else to_hwc(canvas) for canvas in canvases]
+    first = len(condition.before) + 1
+    corrupted = corrupt(pictures, records, condition.after, first, workshop)
+    altered = [differs(a, b) for a, b in zip(pictures, corrupted, strict=True)]
+    if condition.before:
+        altered = [both(a, b) for a, b in zip(changed, altered, strict=True)]
+    return [
+        None if picture is None else np.ascontiguousarray(picture.transpose(2, 0, 1))
+        for picture in corrupted
+    ], altered
+
+
 def purpose(position: int, step: Step) -> str:
     """Name what a step draws for: its place in the condition, and all its parameters."""
-    return f"{position}:{step.spell(resolved=True)}"
+    # Whether budgets nest decides what is kept, not what is drawn.
+    return f"{position}:{_NESTED.sub('', step.spell(resolved=True))}"
 
 
 def _recipe(steps: tuple[Step, ...], first: int) -> _Recipe:

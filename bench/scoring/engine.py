@@ -131,7 +131,9 @@ class Engine:
         place = next(layout(canvases, self.scorer.setup.batch_sizes[unit.detector]), None)
         rows = [] if place is None else place.rows.tolist()
         first_batch = [canvas if row in rows else None for row, canvas in enumerate(canvases)]
-        attacked = self.scorer.attack(chunk, first_batch, [unit]).attacked[unit.condition]
+        condition = self.scorer.setup.condition_of(unit)
+        attacks = self.scorer.attack(unit.detector, chunk, first_batch, [condition])
+        attacked = attacks.attacked[unit.condition]
         if attacked.error is not None:
             return []
         return [

@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Literal
 
 import pyarrow as pa
 
+from attacks.base import NotAttackableError
+from detectors.errors import GradientError, described
+
 if TYPE_CHECKING:
     from bench.store.units import Unit
 
@@ -45,3 +48,13 @@ class Failed:
     unit: Unit
     status: Literal["failed", "not attackable"]
     reason: str
+
+
+def outcome_of(unit: Unit, result: pa.Table | Exception) -> Scored | Failed:
+    """Tell what became of a unit: a table is its scores, an error the reason why there are none."""
+    if isinstance(result, NotAttackableError | GradientError):
+        reason = described(result).removeprefix(f"{type(result).__name__}: ")
+        return Failed(unit, "not attackable", reason)
+    if isinstance(result, Exception):
+        return Failed(unit, "failed", described(result))
+    return Scored(unit, result)

@@ -7,10 +7,9 @@ and leaves the others alone.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -29,21 +28,18 @@ from bench.scoring.attacking import attack_all, probe_alone, sharing_groups
 from bench.scoring.canvases import (
     Ready,
     Workshop,
-    both,
-    corrupt,
-    differs,
+    corrupt_after,
     geometry,
     make_ready,
     purpose,
-    to_hwc,
 )
 from bench.scoring.certificates.votes import Voter, certified_table
 from bench.scoring.decoding import DecodedChunk, Image
 from bench.scoring.logit_functions import behind, surrogate_logits
-from bench.scoring.outcomes import BatchTooLargeError, Failed, Scored
+from bench.scoring.nested import Pictures, Series, rounds_of
+from bench.scoring.outcomes import BatchTooLargeError, Failed, Scored, outcome_of
 from bench.scoring.setup import Setup
 from bench.scoring.unit_table import probe_table, unit_table
-from detectors.errors import GradientError, described
 
 if TYPE_CHECKING:
     from bench.store.units import Unit
@@ -63,6 +59,8 @@ class _SharedWork:
 
     Attributes:
         units: At least one; all of one detector.
+        rounds: Conditions of the units, and smaller budgets that they need; those of a round are attacked
+            together, one round after the other.
         chunk: Decoded images of the units.
         ready: The same images behind the corruptions that the units share.
         canvases: The corrupted images as the detector takes them.
@@ -70,6 +68,7 @@ class _SharedWork:
     """
 
     units: list[Unit]
+    rounds: list[list[Condition]]
     chunk: DecodedChunk
     ready: Ready
     canvases: list[Image | None]
@@ -139,7 +138,7 @@ class Scorer:
             units, key = list(of_detector), keys[label]
             error = ready.error or ready.unfit.get(key)
             if error is not None:
-                yield from (_failed(unit, error) for unit in units)
+                yield from (outcome_of(unit, error) for unit in units)
             else:
                 work += self._shared_work(units, group.chunk, ready, ready.canvases[key])
         for shared in work:
@@ -151,21 +150,30 @@ class Scorer:
         """Group one detector's units, and hand in at once what needs no attack first."""
         free_clean = self.setup.numerics.gradient_scores
         for sharing in sharing_groups(units, self.setup.conditions, free_clean=free_clean):
-            waits = any(self.setup.condition_of(unit).asks_again for unit in sharing)
+            rounds = rounds_of(sharing, self.setup.conditions)
+            waits = any(condition.asks_again for part in rounds for condition in part)
             submitted = None if waits else self._submit(sharing[0].detector, canvases)
-            yield _SharedWork(sharing, chunk, ready, canvases, submitted)
+            yield _SharedWork(sharing, rounds, chunk, ready, canvases, submitted)
 
     def _score_shared(self, work: _SharedWork) -> Iterator[Scored | Failed]:
         label = work.units[0].detector
-        idle = work.submitted is not None or self.setup.condition_of(work.units[0]).certificate
+        units = {unit.condition: unit for unit in work.units}
+        series = Series.of(work.rounds, work.chunk.records)
+        idle = work.submitted is not None or work.rounds[0][0].certificate is not None
         try:
-            attacks = (
-                GroupAttacks({}) if idle else self.attack(work.chunk, work.canvases, work.units)
-            )
+            for conditions in work.rounds:
+                attacks = (
+                    GroupAttacks({})
+                    if idle
+                    else self.attack(label, work.chunk, work.canvases, conditions)
+                )
+                for condition in conditions:
+                    outcome = self._attempt(label, condition, work, attacks, series)
+                    unit = units.get(str(condition))
+                    if unit is not None:
+                        yield outcome_of(unit, outcome)
         except torch.OutOfMemoryError as error:
             raise BatchTooLargeError(label) from error
-        for unit in work.units:
-            yield _outcome(unit, partial(self._score_unit, unit, work, attacks))
 
     def probe_group(self, group: Group) -> Iterator[Scored | Failed]:
         """Make the probes of every unit of a group, whose batches are attacked elsewhere.
@@ -180,48 +188,86 @@ class Scorer:
         for unit in group.units:
             key = keys[unit.detector]
             error = ready.error or ready.unfit.get(key)
-            if error is not None:
-                yield _failed(unit, error)
-                continue
-            canvases = ready.canvases[key]
-            yield _outcome(unit, partial(self._probes, unit, group, canvases))
+            yield outcome_of(unit, error or self._probes(unit, group, ready.canvases[key]))
 
-    def _probes(self, unit: Unit, group: Group, canvases: list[Image | None]) -> pa.Table:
-        job = self._job(unit)
-        probed = probe_alone(job, canvases, group.chunk.records, self._target([unit], [job]))
-        if probed.error is not None:
-            raise probed.error
-        return probe_table(group.chunk, probed)
+    def _probes(
+        self, unit: Unit, group: Group, canvases: list[Image | None]
+    ) -> pa.Table | Exception:
+        label, condition = unit.detector, self.setup.condition_of(unit)
+        try:
+            job = self._job(label, condition)
+            target = self._target(label, [condition], [job])
+            probed = probe_alone(job, canvases, group.chunk.records, target)
+        except torch.OutOfMemoryError as error:
+            raise BatchTooLargeError(label) from error
+        except Exception as error:  # the user's own code may raise anything
+            return error
+        return probed.error or probe_table(group.chunk, probed)
 
-    def _score_unit(self, unit: Unit, work: _SharedWork, attacks: GroupAttacks) -> pa.Table:
-        condition, chunk = self.setup.condition_of(unit), work.chunk
-        if condition.certificate is not None:
-            return self._certify(unit, work)
-        attacked = attacks.attacked.get(unit.condition)
-        changed: list[bool | None] = list(work.ready.changed)
-        canvases: Sequence[Any] = work.canvases
-        if attacked is not None:
-            if attacked.error is not None:
+    def _attempt(
+        self,
+        label: str,
+        condition: Condition,
+        work: _SharedWork,
+        attacks: GroupAttacks,
+        series: Series,
+    ) -> pa.Table | Exception:
+        """Score the images under one condition, the worst of a series over eps among them."""
+        attacked = attacks.attacked.get(str(condition))
+        try:
+            if condition.certificate is not None:
+                return self._certify(label, condition, work)
+            logits = attacks.clean if attacked is None else None
+            if attacked is not None and attacked.error is not None:
                 raise attacked.error
-            canvases = attacked.images
+            if attacked is not None and series.nests(condition):
+                own = Pictures(attacked, self._logits(label, attacked.images))
+                attacked, logits = series.keep_worst(condition, own)
+            return self._table(label, condition, work, attacked, logits)
+        except torch.OutOfMemoryError:
+            raise
+        except Exception as error:  # the user's own code may raise anything
+            series.fail(condition, error)
+            return error
+
+    def _table(
+        self,
+        label: str,
+        condition: Condition,
+        work: _SharedWork,
+        attacked: Attacked | None,
+        logits: NDArray[np.float32] | None,
+    ) -> pa.Table:
+        """Make the table of a shard; logits that are known are those of what was attacked."""
+        chunk, submitted = work.chunk, work.submitted
+        changed: list[bool | None] = list(work.ready.changed)
+        canvases: Sequence[Any] = work.canvases if attacked is None else attacked.images
         if condition.after:
-            canvases, changed = self._corrupt_after(chunk, canvases, condition, changed)
-        if attacked is None and attacks.clean is not None:
-            logits = attacks.clean
-        else:
-            submitted = work.submitted or self._submit(unit.detector, canvases)
-            detector = self.setup.detectors[unit.detector]
-            logits = np.full(len(canvases), np.nan, dtype=np.float32)
-            self.networks.gather(detector, submitted, logits)
+            canvases, changed = corrupt_after(
+                chunk.records, canvases, condition, changed, self._workshop
+            )
+            logits = None
+        if logits is None:
+            logits = self._logits(label, canvases, submitted)
         return unit_table(
             chunk, logits, changed, attacked or Attacked.none(len(canvases)), work.ready.likeness
         )
 
-    def _certify(self, unit: Unit, work: _SharedWork) -> pa.Table:
-        replicas = self.networks[self.setup.detectors[unit.detector]]
-        voter = Voter.of(replicas, self._target([unit], []), self.setup.numerics.precision)
-        condition, ready = self.setup.condition_of(unit), work.ready
-        return certified_table(condition, voter, work.chunk, work.canvases, ready)
+    def _certify(self, label: str, condition: Condition, work: _SharedWork) -> pa.Table:
+        replicas = self.networks[self.setup.detectors[label]]
+        voter = Voter.of(
+            replicas, self._target(label, [condition], []), self.setup.numerics.precision
+        )
+        return certified_table(condition, voter, work.chunk, work.canvases, work.ready)
+
+    def _logits(
+        self, label: str, canvases: Sequence[Any], submitted: Submitted | None = None
+    ) -> NDArray[np.float32]:
+        """Score canvases, (n,) float32; nan where there is none."""
+        logits = np.full(len(canvases), np.nan, dtype=np.float32)
+        submitted = submitted or self._submit(label, canvases)
+        self.networks.gather(self.setup.detectors[label], submitted, logits)
+        return logits
 
     def _submit(self, label: str, canvases: Sequence[Any]) -> Submitted:
         return self.networks.submit(
@@ -229,30 +275,33 @@ class Scorer:
         )
 
     def attack(
-        self, chunk: DecodedChunk, canvases: Sequence[Image | None], sharing: Sequence[Unit]
+        self,
+        label: str,
+        chunk: DecodedChunk,
+        canvases: Sequence[Image | None],
+        conditions: Sequence[Condition],
     ) -> GroupAttacks:
-        """Attack every canvas for every unit of a sharing group."""
+        """Attack every canvas of a detector under every condition; several only where they share."""
         jobs: dict[str, Job] = {}
         failed: dict[str, Attacked] = {}
-        for unit in sharing:
-            if self.setup.condition_of(unit).attack is None:
+        for condition in conditions:
+            if condition.attack is None:
                 continue
             try:
-                jobs[unit.condition] = self._job(unit)
-            except Exception as error:  # its own cell says so where the unit is scored
-                failed[unit.condition] = Attacked.none(len(canvases), error)
-        target = self._target(sharing, list(jobs.values()))
+                jobs[str(condition)] = self._job(label, condition)
+            except Exception as error:  # its own cell says so where it is scored
+                failed[str(condition)] = Attacked.none(len(canvases), error)
+        target = self._target(label, conditions, list(jobs.values()))
         outcome = attack_all(
             list(jobs.values()), canvases, chunk.records, target, probes=chunk.whole
         )
         attacked = dict(zip(jobs, outcome.attacked, strict=True))
         return GroupAttacks({**failed, **attacked}, outcome.clean)
 
-    def _target(self, sharing: Sequence[Unit], jobs: Sequence[Job]) -> Target:
-        """Make the target of a sharing group; several threads run it where every part of it allows that."""
-        label = sharing[0].detector
+    def _target(self, label: str, conditions: Sequence[Condition], jobs: Sequence[Job]) -> Target:
+        """Make the target of several attacks; several threads run it where every part of it allows that."""
         replicas = self.networks[self.setup.detectors[label]]
-        sources = [self._gradient_source(unit) for unit in sharing]
+        sources = [self._gradient_source(label, condition) for condition in conditions]
         parallel = all(each.parallel for each in (replicas, *sources))
         alone = not (parallel and all(job.attack.concurrent for job in jobs))
 
@@ -272,16 +321,14 @@ class Scorer:
             for_each,
         )
 
-    def _gradient_source(self, unit: Unit) -> Replicas:
-        """Look up the detector whose gradient a unit's attack climbs: the unit's, or a surrogate."""
-        name = getattr(self.setup.condition_of(unit).attack, "surrogate", None)
-        detector = (
-            self.setup.detectors[unit.detector] if name is None else self.setup.surrogates[name]
-        )
+    def _gradient_source(self, label: str, condition: Condition) -> Replicas:
+        """Look up the detector whose gradient an attack climbs: the target, or a surrogate."""
+        name = getattr(condition.attack, "surrogate", None)
+        detector = self.setup.detectors[label] if name is None else self.setup.surrogates[name]
         return self.networks[detector]
 
-    def _job(self, unit: Unit) -> Job:
-        condition, source = self.setup.condition_of(unit), self._gradient_source(unit)
+    def _job(self, label: str, condition: Condition) -> Job:
+        source = self._gradient_source(label, condition)
         attack, position = condition.attack, len(condition.before)
         assert attack is not None
         if attack.needs_gradient and not source.card.differentiable:
@@ -291,50 +338,3 @@ class Scorer:
         draws_for = purpose(position, condition.chain[position])
         aware_of = condition.after if getattr(attack, "aware", False) else ()
         return Job(attack, draws_for, lambda: behind(logits, aware_of, self.setup.seed, draws_for))
-
-    def _corrupt_after(
-        self,
-        chunk: DecodedChunk,
-        canvases: Sequence[Any],
-        condition: Condition,
-        changed: Sequence[bool | None],
-    ) -> tuple[list[Image | None], list[bool | None]]:
-        """Corrupt the attacked canvases; a file holds 8 bits, so that is what is corrupted.
-
-        Returns:
-            The corrupted canvases, and whether every chain of corruptions changed its image.
-        """
-        pictures = [None if canvas is None else to_hwc(canvas) for canvas in canvases]
-        first = len(condition.before) + 1
-        corrupted = corrupt(pictures, chunk.records, condition.after, first, self._workshop)
-        altered = [differs(a, b) for a, b in zip(pictures, corrupted, strict=True)]
-        if condition.before:
-            altered = [both(a, b) for a, b in zip(changed, altered, strict=True)]
-        return [
-            None if picture is None else np.ascontiguousarray(picture.transpose(2, 0, 1))
-            for picture in corrupted
-        ], altered
-
-
-def _outcome(unit: Unit, make: Callable[[], pa.Table]) -> Scored | Failed:
-    """Make a unit's table, or say why there is none.
-
-    Raises:
-        BatchTooLargeError: If the device's memory does not hold a batch.
-    """
-    try:
-        return Scored(unit, make())
-    except torch.OutOfMemoryError as error:
-        raise BatchTooLargeError(unit.detector) from error
-    except (NotAttackableError, GradientError) as error:
-        return Failed(unit, "not attackable", _says(error))
-    except Exception as error:  # the user's own code may raise anything
-        return _failed(unit, error)
-
-
-def _says(error: Exception) -> str:
-    return described(error).removeprefix(f"{type(error).__name__}: ")
-
-
-def _failed(unit: Unit, error: Exception) -> Failed:
-    return Failed(unit, "failed", described(error))

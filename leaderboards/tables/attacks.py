@@ -35,6 +35,7 @@ class AttackFacts:
         steps: Steps, or 0 where it has none.
         stops_early: Whether fooled images are left as they are, so that ranks mean nothing.
         iterative: Whether it searches step by step; ``None`` in runs of earlier versions.
+        smaller: Smaller budgets, in units of [0, 1], whose worst pictures are kept.
     """
 
     name: str
@@ -49,6 +50,7 @@ class AttackFacts:
     steps: int = 0
     stops_early: bool = False
     iterative: bool | None = None
+    smaller: tuple[float, ...] = ()
 
     @property
     def climbs(self) -> bool:
@@ -62,7 +64,10 @@ class AttackFacts:
         norm = "L-inf" if self.norm == "linf" else "L2"
         victims = {"evade": "fakes only", "frame": "reals only", "both": "both classes"}[self.goal]
         grid = "8-bit" if self.quantize else "float"
-        return f"{norm} {_levels(self.eps)}, {victims}, {self.knowledge}, {grid}"
+        threat = f"{norm} {_levels(self.eps)}, {victims}, {self.knowledge}, {grid}"
+        if self.smaller:
+            threat += f", the worst of {', '.join(map(_levels, (*self.smaller, self.eps)))}"
+        return threat
 
 
 def curves(rows: pd.DataFrame, attacks: Mapping[str, AttackFacts]) -> pd.DataFrame:

@@ -18,7 +18,7 @@ import torch
 from bench.datasets import SCHEMA, DecodePolicy, Manifest, pocket_root
 from bench.errors import BenchError
 from bench.inference.device import pick_device, quiet_numerics
-from bench.protocol.condition import each_surrogate
+from bench.protocol.nested import written_out
 from bench.runs.loading import load
 from bench.runs.prepare import Machine, Prepared, environment
 from bench.runs.request import RunRequest
@@ -262,7 +262,7 @@ def _prepare(context: Context, worker: str) -> Prepared:
         context.request.numerics, threads=context.threads or _threads(device)
     )
     request = dataclasses.replace(context.request, numerics=numerics)
-    conditions = each_surrogate(request.suite.parsed, [d.label for d in request.detectors])
+    conditions = written_out(request.suite.parsed, [d.label for d in request.detectors])
     loaded = load(request, conditions, device, broken=context.broken, only=list(context.identities))
     prepared = Prepared(
         request=request,
