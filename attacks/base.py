@@ -125,6 +125,8 @@ class Attack(ABC):
     """It searches step by step, so that without a budget it ought to fool any detector."""
     shares_gradient: ClassVar[bool] = False
     """Its one gradient is taken at the image itself, so attacks that differ in eps can share it."""
+    finds_distance: ClassVar[bool] = False
+    """It looks for the smallest change that fools, whatever the budget: see :mod:`attacks.minimal`."""
     concurrent: ClassVar[bool] = False
     """It uses nothing but its arguments, no global generator either, so several threads may run it."""
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from leaderboards.render.budgets import budget_files
 from leaderboards.render.certified import certified_csv
 from leaderboards.render.csv import render_csv, render_matrix
 from leaderboards.render.json import render_json
@@ -30,7 +31,11 @@ TRANSFER_NAME = "transfer.csv"
 CERTIFIED_NAME = "certified.csv"
 PARTS_NAME = "parts.csv"
 # Every file that a board may consist of; which ones it does depends on what it holds.
-BOARD_FILES = (MARKDOWN_NAME, CSV_NAME, SEVERITY_NAME, TRANSFER_NAME, CERTIFIED_NAME, PARTS_NAME)
+BUDGET_NAMES = ("distances.csv", "queries.csv")
+BOARD_FILES = (
+    MARKDOWN_NAME, CSV_NAME, SEVERITY_NAME, TRANSFER_NAME, CERTIFIED_NAME, PARTS_NAME,
+    *BUDGET_NAMES,
+)  # fmt: skip
 _KEY = ["detector", "dataset", "generator", "domain", "condition"]
 
 
@@ -118,7 +123,8 @@ class Board:
 
         Where a corruption was run at two strengths or more, its curves are in ``severity.csv``. The
         matrix of a board with transfer attacks is in ``transfer.csv``, certified accuracy in
-        ``certified.csv``, the parts of a protocol in ``parts.csv``.
+        ``certified.csv``, the parts of a protocol in ``parts.csv``, robust accuracy by distance in
+        ``distances.csv``, and success by queries in ``queries.csv``.
         """
         texts = {MARKDOWN_NAME: self.to_markdown(), CSV_NAME: self.to_csv()}
         if severity := severity_csv(self.rows, self.notes):
@@ -130,7 +136,7 @@ class Board:
             texts[CERTIFIED_NAME] = curves_of_proof
         if by_part := parts_csv(self.extras):
             texts[PARTS_NAME] = by_part
-        return texts
+        return texts | budget_files(self.extras)
 
     def write(self, folder: Path) -> tuple[Path, Path]:
         """Write the board's ``files``; each appears whole or not at all, and outlasts a power cut.

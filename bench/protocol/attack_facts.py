@@ -37,6 +37,7 @@ def attack_facts(condition: Condition) -> AttackFacts | None:
         steps=attack.steps,
         stops_early=attack.stops_early,
         iterative=attack.iterative,
+        finds_distance=attack.finds_distance,
         smaller=tuple(other.attack.eps for other in condition.smaller if other.attack is not None),
     )
 

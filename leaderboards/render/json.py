@@ -37,6 +37,8 @@ def render_json(rows: pd.DataFrame, notes: BoardNotes, extras: Extras | None = N
             frame: pd.DataFrame = getattr(extras, name)
             if len(frame):
                 document[name] = _records(frame)
+        document["distances"] = _records(extras.distances)
+        document["queries"] = _records(extras.queries)
         if extras.periods is not None:
             document["periods"] = _records(extras.periods)
     return json.dumps(document, indent=2, ensure_ascii=True, allow_nan=False) + "\n"
@@ -58,7 +60,7 @@ def _value(value: Any, *, exact: bool) -> Any:
         return None
     if isinstance(value, float):
         if math.isinf(value):
-            return None
+            return "inf" if value > 0 else "-inf"  # as in the CSV; strict JSON has no such number
         return float(value) if exact else float(format(value + 0.0, ".7g"))
     return int(value)
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from leaderboards.render.budgets import budget_tables
 from leaderboards.render.certified import certified_section
 from leaderboards.render.classes import class_section
 from leaderboards.render.contents import contents
@@ -57,7 +58,7 @@ def render_markdown(rows: pd.DataFrame, notes: BoardNotes, extras: Extras | None
         details += _by_slice(rows, kind)
     details += _by_condition(rows)
     details += [] if extras is None else class_section(rows, extras.classes)
-    details += attack_tables(rows, notes)
+    details += [*attack_tables(rows, notes), *budget_tables(extras)]
     details += certified_section(extras, notes.certificates)
     details += severity_section(rows, notes)
     details += further(rows, extras)

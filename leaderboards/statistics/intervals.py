@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import betaincinv, ndtri
+from scipy.special import bdtr, betaincinv, ndtri
 
 from leaderboards.statistics.ranking import TieGroups, is_fake_mask, tie_groups
 
@@ -20,6 +20,32 @@ class Interval(NamedTuple):
 
     lo: float
     hi: float
+
+
+def median_interval(values: NDArray[Any], confidence: float = 0.95) -> Interval:
+    """Compute the distribution-free interval of a median, from order statistics.
+
+    ``[x_(k), x_(n + 1 - k)]`` with the largest k for which ``P(Binomial(n, 1/2) < k)`` is at most half
+    of what the confidence leaves.
+
+    Args:
+        values: (n,) floating point, infinite ones allowed: they are larger than all others.
+        confidence: Coverage, in (0, 1); fewer than 6 values cannot reach 95%, and give (nan, nan).
+
+    Example:
+        >>> median_interval(np.arange(1.0, 11.0))
+        Interval(lo=2.0, hi=9.0)
+
+    Source:
+        Conover (1999), Practical Nonparametric Statistics, section 3.2.
+    """
+    n = len(values)
+    tails = bdtr(np.arange(n // 2 + 1), n, 0.5)
+    k = int(np.count_nonzero(tails <= (1 - confidence) / 2))
+    if k < 1:
+        return Interval(NAN, NAN)
+    ordered = np.sort(np.asarray(values, dtype=np.float64))
+    return Interval(float(ordered[k - 1]), float(ordered[n - k]))
 
 
 class Delong(NamedTuple):

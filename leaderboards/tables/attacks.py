@@ -36,6 +36,7 @@ class AttackFacts:
         stops_early: Whether fooled images are left as they are, so that ranks mean nothing.
         iterative: Whether it searches step by step; ``None`` in runs of earlier versions.
         smaller: Smaller budgets, in units of [0, 1], whose worst pictures are kept.
+        finds_distance: Whether it looks for the smallest change that fools, up to ``eps``.
     """
 
     name: str
@@ -51,6 +52,7 @@ class AttackFacts:
     stops_early: bool = False
     iterative: bool | None = None
     smaller: tuple[float, ...] = ()
+    finds_distance: bool = False
 
     @property
     def climbs(self) -> bool:
@@ -59,14 +61,32 @@ class AttackFacts:
             return self.name.partition("-")[0] in _ITERATIVE
         return self.iterative
 
+    @property
+    def is_delivered(self) -> bool:
+        """Whether corruptions follow the attack, so that its own picture is not what is scored."""
+        return not self.chain.endswith("*")
+
+    @property
+    def distance_norm(self) -> str:
+        """Norm of the distances that it finds; "" where the pictures scored are at no such distance."""
+        return self.norm if self.finds_distance and not self.is_delivered else ""
+
+    @property
+    def counts_queries(self) -> bool:
+        """Whether its steps are the queries after which each image was first fooled."""
+        return self.knowledge == "black-box" and self.stops_early and not self.is_delivered
+
     def describe(self) -> str:
         """Write the threat model in words."""
         norm = "L-inf" if self.norm == "linf" else "L2"
         victims = {"evade": "fakes only", "frame": "reals only", "both": "both classes"}[self.goal]
         grid = "8-bit" if self.quantize else "float"
-        threat = f"{norm} {_levels(self.eps)}, {victims}, {self.knowledge}, {grid}"
+        size = (
+            f"smallest change up to {levels(self.eps)}" if self.finds_distance else levels(self.eps)
+        )
+        threat = f"{norm} {size}, {victims}, {self.knowledge}, {grid}"
         if self.smaller:
-            threat += f", the worst of {', '.join(map(_levels, (*self.smaller, self.eps)))}"
+            threat += f", the worst of {', '.join(map(levels, (*self.smaller, self.eps)))}"
         return threat
 
 
@@ -133,7 +153,8 @@ def transfer_matrix(rows: pd.DataFrame, attacks: Mapping[str, AttackFacts]) -> p
     return pd.DataFrame(list(lines.values()))
 
 
-def _levels(eps: float) -> str:
+def levels(eps: float) -> str:
+    """Write a budget in units of [0, 1]: in levels of 255 where it is a whole number of them."""
     levels = eps * 255
     whole = abs(levels - round(levels)) < 1e-6 and 0 < levels <= 255
     return f"{round(levels)}/255" if whole and eps != round(eps, 2) else f"{eps:g}"

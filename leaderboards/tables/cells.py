@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from leaderboards.statistics.catalogue import columns_in, count_columns, logit_columns
 from leaderboards.statistics.metrics import measure
 from leaderboards.statistics.thresholds import called_fake
+from leaderboards.tables.further.distances import distances_of, median_distance
 from leaderboards.tables.rounds.stopping import Reach
 from leaderboards.tables.seen import SeenBy, seen_state
 from leaderboards.tables.slicing import POOLED, Axis, Slice, slices
@@ -42,7 +43,7 @@ RAW = "raw"
 _IDENTITY = ("detector", "dataset", "generator", "domain", "condition", "seen", "status")
 _ATTACK_COLUMNS = (
     "attack_success", "evade_success", "frame_success", "median_linf", "median_l2", "median_steps",
-    "median_psnr", "median_ssim",
+    "median_psnr", "median_ssim", "median_distance", "median_distance_lo", "median_distance_hi",
 )  # fmt: skip
 # Under a condition that changes one class, the other's own rates are those under "clean", and no finding.
 _UNTOUCHED = {
@@ -87,9 +88,10 @@ class ScoreColumn:
             success: AUC and average precision are then undefined.
         reach: How far each slice was scored, where scoring stopped at a target; None where everything was
             to be scored.
-        pilot_votes: (n,) noisy copies called fake among those that choose a verdict, nan where none. None
-            where the condition is no certificate.
+        pilot_votes: (n,) noisy copies called fake of those that choose a verdict; None without certificate.
         votes: (n,) likewise among those that certify it.
+        distance_norm: ``linf`` or ``l2`` where the attack looked for the smallest change; else "".
+        counts_queries: Whether ``steps`` are the queries after which an image was first fooled.
     """
 
     detector: str
@@ -107,6 +109,8 @@ class ScoreColumn:
     pilot_votes: NDArray[Any] | None = None
     votes: NDArray[Any] | None = None
     reach: Reach | None = None
+    distance_norm: str = ""
+    counts_queries: bool = False
 
     def part(self, cut: Slice) -> Slice:
         """Give the images of a slice that were to be scored: all, or those before it stopped."""
@@ -265,6 +269,7 @@ def _score(
         values["median_linf"] = _median(column.linf, rows[attacked])
         values["median_l2"] = _median(column.l2, rows[attacked])
         values["median_steps"] = _median(column.steps, rows[attacked])
+        values |= median_distance(distances_of(column, cut, threshold))
     if not column.ranked:
         values |= dict.fromkeys(logit_columns(), float("nan"))
     if column.only:

@@ -23,6 +23,12 @@ from leaderboards.statistics.significance import holm, rank_groups
 from leaderboards.statistics.thresholds import called_fake
 from leaderboards.tables.cells import CLEAN, ScoreColumn, cell_rows
 from leaderboards.tables.condition_means import mean_interval
+from leaderboards.tables.further.budgets import (
+    DISTANCE_COLUMNS,
+    QUERY_COLUMNS,
+    robust_accuracy,
+    success_by_queries,
+)
 from leaderboards.tables.further.certified import CERTIFIED_COLUMNS
 from leaderboards.tables.further.classes import CLASS_COLUMNS, by_class
 from leaderboards.tables.further.equalised import EQUALISED_COLUMNS, equalised
@@ -38,7 +44,7 @@ SOURCE_COLUMNS = (
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Extras:
-    """Tables beside the cells; all but ``classes`` on clean images.
+    """Tables beside the cells; on clean images, but for ``classes``, ``distances`` and ``queries``.
 
     Attributes:
         pooled: One row a detector, columns as the cells: every image counted once (micro).
@@ -59,6 +65,8 @@ class Extras:
         parts: Columns ``PART_COLUMNS`` of ``further.parts``; empty where the protocol has no parts.
         periods: Detection over time, as ``further.periods.over_time`` gives it; None where nothing tells of
             time.
+        distances: Columns ``DISTANCE_COLUMNS``: robust accuracy by distance, of all images pooled.
+        queries: Columns ``QUERY_COLUMNS``: attack success by queries, of all images pooled.
     """
 
     pooled: pd.DataFrame
@@ -77,6 +85,10 @@ class Extras:
     parts: pd.DataFrame = field(default_factory=pd.DataFrame)
     periods: pd.DataFrame | None = None
     intervals: Mapping[str, Interval] = field(default_factory=dict)
+    distances: pd.DataFrame = field(
+        default_factory=lambda: pd.DataFrame(columns=list(DISTANCE_COLUMNS))
+    )
+    queries: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=list(QUERY_COLUMNS)))
 
 
 def extras(
@@ -110,6 +122,8 @@ def extras(
         source_auc(samples, cuts, judged, rows, compared),
         by_class(samples, everything, columns, seen, thresholds),
         intervals=_intervals(samples, cuts, rows, means),
+        distances=robust_accuracy(everything, columns, thresholds),
+        queries=success_by_queries(everything, columns, thresholds),
     )
 
 

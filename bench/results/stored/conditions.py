@@ -30,7 +30,7 @@ class ConditionScores:
 
     def column(self, keep: NDArray[np.bool_]) -> ScoreColumn:
         """Restrict the scores to the images that are kept, (n,) bool, as a board needs them."""
-        attack = self.stored.attack if self.record.attack else None
+        attack, facts = self.stored.attack if self.record.attack else None, self.record.facts
         likeness = self.stored.likeness if self.record.only else None
         votes = self.stored.votes if self.record.certificate else None
         return ScoreColumn(
@@ -45,11 +45,12 @@ class ConditionScores:
             only=self.record.only,
             psnr=likeness["psnr"][keep] if likeness else None,
             ssim=likeness["ssim"][keep] if likeness else None,
-            ranked=not self.verdicts
-            and (self.record.facts is None or not self.record.facts.stops_early),
+            ranked=not self.verdicts and (facts is None or not facts.stops_early),
             pilot_votes=votes["pilot_votes"][keep] if votes else None,
             votes=votes["votes"][keep] if votes else None,
             reach=None if self.reach is None else self.reach.take(keep),
+            distance_norm="" if facts is None else facts.distance_norm,
+            counts_queries=facts is not None and facts.counts_queries,
         )
 
 
