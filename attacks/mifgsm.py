@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
@@ -13,7 +13,7 @@ from torch import Tensor
 from attacks.base import UNBOUNDED_DIVISOR, UNBOUNDED_STEPS, Attack, LogitFn, Perturbed
 from attacks.budget import full_range
 from attacks.checks import choice, real, whole
-from attacks.gradient import LOSSES, input_gradient
+from attacks.gradient import LOSSES, InputGradient, input_gradient
 from attacks.search import Search
 
 
@@ -73,16 +73,29 @@ class MIFGSM(Attack):
         """Step along the sign of the gathered gradients; the last iterate counts, as published."""
         search = Search.start(logit_fn, canvas, labels, seeds, keep="last")
         images, momentum = canvas, torch.zeros_like(canvas)
+        gradient_at = self.gradients_of(logit_fn, labels, seeds)
         for _ in range(self.steps):
-            gradient = input_gradient(logit_fn, images, labels, self.loss)
+            gradient = gradient_at(images)
+            grad = self.smooth(gradient.grad)
             # About the smallest normal float32: a gradient of zero adds nothing, instead of nan.
-            size = gradient.grad.abs().mean(dim=(1, 2, 3), keepdim=True).clamp_min(1e-38)
-            momentum = gradient.grad / size + momentum * self.decay
+            size = grad.abs().mean(dim=(1, 2, 3), keepdim=True).clamp_min(1e-38)
+            momentum = grad / size + momentum * self.decay
             moved = images.detach() + self.step_size * momentum.sign()
             delta = (moved - canvas).clamp(-self.eps, self.eps)
             images = search.advance(images, gradient, (canvas + delta).clamp(0, 1))
         search.finish_restart(images, compare=False)
         return search.result()
+
+    def gradients_of(
+        self, logit_fn: LogitFn, labels: Tensor, seeds: Sequence[int]
+    ) -> Callable[[Tensor], InputGradient]:
+        """Make the function that gives the gradient of the loss at ``(M, 3, h, w)`` iterates."""
+        del seeds
+        return lambda images: input_gradient(logit_fn, images, labels, self.loss)
+
+    def smooth(self, grad: Tensor) -> Tensor:
+        """Smooth the ``(M, 3, h, w)`` gradients before they are gathered; not here."""
+        return grad
 
     @property
     def step_size(self) -> float:

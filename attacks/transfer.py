@@ -11,11 +11,14 @@ from torch import Tensor
 from attacks.apgd import APGD
 from attacks.base import Attack, LogitFn, Perturbed, ThreatModel
 from attacks.checks import choice
+from attacks.difgsm import DIFGSM, TIFGSM
 from attacks.fgsm import FGSM
 from attacks.mifgsm import MIFGSM
 from attacks.pgd import PGD
 
-METHODS: dict[str, type[Attack]] = {kind.name: kind for kind in (FGSM, PGD, MIFGSM, APGD)}
+METHODS: dict[str, type[Attack]] = {
+    kind.name: kind for kind in (FGSM, PGD, MIFGSM, DIFGSM, TIFGSM, APGD)
+}
 EACH = "each"
 
 
