@@ -30,6 +30,7 @@ class DDN(MinimalNorm):
     algorithm 1.
 
     Attributes:
+        eps: How far it looks: the largest distance, in units of [0, 1].
         start: First length, in units of [0, 1].
         gamma: Relative step of the length.
     """

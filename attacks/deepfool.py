@@ -29,6 +29,7 @@ class DeepFool(MinimalNorm):
     to fool deep neural networks", algorithm 1, for two classes.
 
     Attributes:
+        eps: How far it looks: the largest distance, in units of [0, 1].
         steps: Gradients of an image, at most.
         overshoot: How much further than the border of the linearised detector.
     """
@@ -43,7 +44,7 @@ class DeepFool(MinimalNorm):
     overshoot: float = 0.02
 
     def check_more(self) -> None:
-        """Check the overshoot."""
+        """Check how far it overshoots."""
         object.__setattr__(
             self, "overshoot", real(f"{self.name} overshoot", self.overshoot, 0.0, 10.0)
         )

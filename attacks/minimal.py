@@ -39,6 +39,7 @@ class MinimalNorm(Attack):
     wrongly as it is has distance 0.
 
     Attributes:
+        eps: How far it looks: the largest distance, in units of [0, 1].
         steps: Gradients of an image.
     """
 

@@ -11,9 +11,8 @@ from torch import Tensor
 from attacks.apgd import APGD
 from attacks.base import Attack, LogitFn, Perturbed, ThreatModel
 from attacks.checks import choice
-from attacks.difgsm import DIFGSM, TIFGSM
 from attacks.fgsm import FGSM
-from attacks.mifgsm import MIFGSM
+from attacks.mifgsm import DIFGSM, MIFGSM, TIFGSM
 from attacks.pgd import PGD
 
 METHODS: dict[str, type[Attack]] = {

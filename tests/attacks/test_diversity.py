@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from attacks.difgsm import DIFGSM, TIFGSM
-from attacks.mifgsm import MIFGSM
+from attacks.mifgsm import DIFGSM, MIFGSM, TIFGSM
 from attacks.transfer import Transfer
 
 PUBLISHED = {"alpha": 2 / 255, "steps": 4}

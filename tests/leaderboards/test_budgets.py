@@ -20,6 +20,7 @@ N = 20
 LABELS = np.arange(N) % 2
 RIGHT = np.where(LABELS == 1, 2.0, -2.0).astype(np.float32)
 THRESHOLDS = {"net": 0.0}
+NOTES = BoardNotes(suite="mini", dataset="data")
 
 
 def samples():
@@ -47,10 +48,10 @@ def board(attacked, clean_wrong=()):
     rows = cell_rows(frame, cuts, columns, {}, "data", threshold=THRESHOLDS)
     made = extras(frame, cuts, columns, rows, {})
     evidence = Evidence(
-        rows=rows, notes=BoardNotes(suite="mini", dataset="data"), extras=made, means=pd.DataFrame(), samples=frame, slices=cuts,
+        rows=rows, notes=NOTES, extras=made, means=pd.DataFrame(), samples=frame, slices=cuts,
         columns=columns, thresholds=THRESHOLDS,
     )  # fmt: skip
-    return Board(rows, BoardNotes(suite="mini", dataset="data"), made), evidence
+    return Board(rows, NOTES, made), evidence
 
 
 @pytest.mark.parametrize("n", [6, 7, 10, 25, 101, 500])
