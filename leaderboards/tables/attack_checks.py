@@ -237,8 +237,11 @@ def _white_box_rivals(
     return rivals
 
 
-def _same_threat(a: AttackFacts, b: AttackFacts) -> bool:
-    return (a.norm, a.goal, a.chain, a.eps) == (b.norm, b.goal, b.chain, b.eps)
+def _same_threat(rival: AttackFacts, facts: AttackFacts) -> bool:
+    """Whether a rival had no more to go by: one search is not held against the worst of several."""
+    alike = ("norm", "goal", "chain", "eps", "finds_distance")
+    same = all(getattr(rival, name) == getattr(facts, name) for name in alike)
+    return same and set(rival.smaller) <= set(facts.smaller)
 
 
 def _check_against(

@@ -205,3 +205,15 @@ def test_an_unreliable_attack_shows_no_number(frame, scores):
     row = rows[rows["condition"] == "pgd"].iloc[0]
     assert (row["status"], row["reason"]) == ("attack unreliable", "weaker than FGSM")
     assert np.isnan(row["auc"])
+
+
+def test_one_search_is_not_held_against_the_worst_of_several_budgets():
+    pgd, fgsm = column("pgd", 0.02, 10, steps=10), column("fgsm", 0.02, 30)
+    weaker = ("pgd(eps=0.02,steps=10)", "at least as strong as FGSM")
+    assert weaker in failed(pgd, fgsm)
+
+    def nested(of):
+        return dataclasses.replace(of, facts=dataclasses.replace(of.facts, smaller=(0.01,)))
+
+    assert failed(pgd, nested(fgsm)) == set()
+    assert weaker in failed(nested(pgd), nested(fgsm))
