@@ -41,7 +41,7 @@ def curve_table(
 
 
 def draw_curves(
-    rows: pd.DataFrame, width: float, *, panel: str, x: Axis, y: Axis, guess: float = 0.5
+    rows: pd.DataFrame, width: float, *, panel: str, x: Axis, y: Axis, guess: float | None = 0.5
 ) -> Figure:
     """Draw lines with 95% bands.
 
@@ -52,7 +52,7 @@ def draw_curves(
         panel: Column that names the panels.
         x: What goes to the right.
         y: What goes up, in [0, 1].
-        guess: Value of guessing, drawn as a thin line.
+        guess: Value of guessing, drawn as a thin line; None where there is none.
     """
     names = list(dict.fromkeys(rows[panel]))
     detectors = list(dict.fromkeys(rows["detector"]))
@@ -72,7 +72,8 @@ def draw_curves(
             line.set_gid(f"series-{i}-{j}")
             band = one.fill_between(across, lo, hi, color=look["color"], alpha=0.13, linewidth=0)
             band.set_gid(f"band-{i}-{j}")
-        one.axhline(guess, color="#808080", linewidth=0.5, zorder=0)
+        if guess is not None:
+            one.axhline(guess, color="#808080", linewidth=0.5, zorder=0)
         one.set_title(name_label(name, 30))
         one.set_xlabel(x.title)
         one.set_ylim(-0.03, 1.03)

@@ -11,12 +11,13 @@ from leaderboards.plots.curves import Axis, curve_table, draw_curves
 from leaderboards.plots.evidence import Evidence, Plot
 from leaderboards.statistics.intervals import wilson
 from leaderboards.tables.cells import cell_state
+from leaderboards.tables.further.distances import distances_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _COLUMNS = (
-    "detector", "condition", "norm", "eps", "n_real", "n_fake", "accuracy", "accuracy_lo",
+    "detector", "family", "condition", "norm", "eps", "n_real", "n_fake", "accuracy", "accuracy_lo",
     "accuracy_hi",
 )  # fmt: skip
 # Budgets that a curve is drawn through, evenly up to where nearly all images are fooled.
@@ -29,9 +30,10 @@ def distance_rows(evidence: Evidence) -> pd.DataFrame:
     everything = evidence.pooled()
     parts = []
     for column in evidence.columns:
-        if not column.distance_norm or cell_state(column, everything.rows).status != "ok":
+        part = column.part(everything)
+        if not column.distance_norm or cell_state(column, part.rows).status != "ok":
             continue
-        distances = column.distances(everything, evidence.thresholds.get(column.detector, 0.0))
+        distances = distances_of(column, part, evidence.thresholds.get(column.detector, 0.0))
         finite = distances[np.isfinite(distances)]
         if not finite.size:
             continue
@@ -43,18 +45,19 @@ def distance_rows(evidence: Evidence) -> pd.DataFrame:
             points.append(
                 {
                     "detector": column.detector,
+                    "family": column.condition,
                     "condition": column.condition,
                     "norm": column.distance_norm,
                     "eps": float(eps),
-                    "n_real": int((everything.labels == 0).sum()),
-                    "n_fake": int((everything.labels == 1).sum()),
+                    "n_real": int((part.labels == 0).sum()),
+                    "n_fake": int((part.labels == 1).sum()),
                     "accuracy": robust / distances.size,
                     "accuracy_lo": low,
                     "accuracy_hi": high,
                 }
             )
         parts.append(pd.DataFrame(points))
-    return curve_table(parts, _COLUMNS, "accuracy")
+    return curve_table(parts, _COLUMNS, "eps", "accuracy")
 
 
 def draw_distance(rows: pd.DataFrame, width: float) -> Figure:
@@ -65,6 +68,7 @@ def draw_distance(rows: pd.DataFrame, width: float) -> Figure:
         panel="condition",
         x=Axis("eps", "budget eps (pixels in 0 to 1; 0 = clean)"),
         y=Axis("accuracy", "robust accuracy (share with a larger distance)"),
+        guess=None,
     )
 
 

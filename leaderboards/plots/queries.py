@@ -13,7 +13,7 @@ from leaderboards.tables.further.budgets import QUERY_COLUMNS, success_by_querie
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_COLUMNS = (*QUERY_COLUMNS, "n_real", "n_fake")
+_COLUMNS = ("family", *QUERY_COLUMNS, "n_real", "n_fake")
 
 
 def query_rows(evidence: Evidence) -> pd.DataFrame:
@@ -22,7 +22,8 @@ def query_rows(evidence: Evidence) -> pd.DataFrame:
     rows = success_by_queries(everything, evidence.columns, evidence.thresholds)
     sizes = {"n_real": int((everything.labels == 0).sum())}
     sizes["n_fake"] = len(everything.rows) - sizes["n_real"]
-    return curve_table([rows.assign(**sizes)], _COLUMNS, "success")
+    points = rows.assign(family=rows["condition"], **sizes)
+    return curve_table([points], _COLUMNS, "queries", "success")
 
 
 def draw_queries(rows: pd.DataFrame, width: float) -> Figure:
@@ -33,6 +34,7 @@ def draw_queries(rows: pd.DataFrame, width: float) -> Figure:
         panel="condition",
         x=Axis("queries", "queries an image"),
         y=Axis("success", "attack success (share of right verdicts turned)"),
+        guess=None,
     )
 
 
