@@ -38,6 +38,8 @@ SUITE = Suite(
         "pgd(eps=4/255,steps=2)+jpeg(quality=60)",
         "resize(scale=0.5)+pgd(eps=2/255,steps=2,goal=frame)",
         "square(eps=8/255,queries=3)",
+        *(f"pgd(eps={k}/255,steps=3)" for k in (1, 2, 16)),  # budgets in each other
+        "fmn(steps=3)",
     ],
 )
 
