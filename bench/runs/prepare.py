@@ -21,7 +21,7 @@ from bench.inference.device import cpu_threads, device_name, pick_device, quiet_
 from bench.inference.profiling import Stopwatch
 from bench.protocol.condition import Condition
 from bench.protocol.cuts import cut_samples
-from bench.protocol.nested import written_out
+from bench.protocol.series.nested import written_out
 from bench.protocol.suite import SLICINGS, Suite
 from bench.runs.calibration import calibration_chunks
 from bench.runs.loading import Loader, load

@@ -9,7 +9,7 @@ from pathlib import Path
 from bench.datasets import Manifest
 from bench.datasets.open import POCKET, known_card
 from bench.inference.detector import DetectorRequest
-from bench.protocol.severity import curves
+from bench.protocol.series.severity import curves
 from bench.results.board import Report, build_report
 from bench.results.scores import read_scores
 from bench.runs.prepare import Prepared

@@ -11,7 +11,7 @@ from leaderboards.plots.curves import Axis, curve_table, draw_curves
 from leaderboards.plots.evidence import Evidence, Plot
 from leaderboards.statistics.intervals import wilson
 from leaderboards.tables.cells import cell_state
-from leaderboards.tables.further.distances import distances_of
+from leaderboards.tables.measures.distances import distances_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from leaderboards.statistics.catalogue import columns_in, count_columns, logit_columns
 from leaderboards.statistics.metrics import measure
 from leaderboards.statistics.thresholds import called_fake
-from leaderboards.tables.further.distances import distances_of, median_distance
+from leaderboards.tables.measures.distances import distances_of, median_distance
 from leaderboards.tables.rounds.stopping import Reach
 from leaderboards.tables.seen import SeenBy, seen_state
 from leaderboards.tables.slicing import POOLED, Axis, Slice, slices

@@ -13,7 +13,7 @@ import bench
 from bench.errors import BenchError
 from bench.protocol.condition import parse
 from bench.protocol.equaliser import parse_equaliser
-from bench.protocol.severity import curves
+from bench.protocol.series.severity import curves
 from bench.protocol.suite import Suite
 from bench.store.rundir import RunDir
 from bench.store.shards import Store

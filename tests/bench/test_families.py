@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from bench.protocol.condition import parse
-from bench.protocol.severity import curves
+from bench.protocol.series.severity import curves
 from bench.protocol.suite import load_suite
 
 

@@ -7,7 +7,7 @@ import pytest
 
 import bench
 from bench.protocol.condition import parse
-from bench.protocol.nested import nested
+from bench.protocol.series.nested import nested
 from bench.store.rundir import RunDir
 from bench.store.shards import Store
 from tests.bench.test_attacking import NET, shards, suite
@@ -54,6 +54,9 @@ def test_no_image_recovers_as_the_budget_grows(tree, net, tmp_path, series):
     assert min(sizes) < 64 - 1e-3  # the picture of a smaller budget
     assert max(sizes) <= 64 + 1e-3
     searches = 1 if series is ONE_STEP else len(LEVELS)
+    # Probes are of its own search, since a worker may make them that knows of no other budget.
+    assert str([r["unrounded"] for r in last]) == str([r["unrounded"] for r in published])
+    assert any(r["unrounded"] is not None for r in last)
     assert [r["steps"] for r in last] == [searches * r["steps"] for r in published]
 
 

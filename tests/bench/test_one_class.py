@@ -13,7 +13,7 @@ from bench.errors import BenchError
 from bench.inference.detector import DetectorRequest
 from bench.protocol.condition import parse
 from bench.protocol.equaliser import parse_behind, parse_equaliser
-from bench.protocol.severity import curves
+from bench.protocol.series.severity import curves
 from bench.results.scores import load_run
 from corruptions.likeness import likeness
 

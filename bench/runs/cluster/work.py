@@ -18,7 +18,7 @@ import torch
 from bench.datasets import SCHEMA, DecodePolicy, Manifest, pocket_root
 from bench.errors import BenchError
 from bench.inference.device import pick_device, quiet_numerics
-from bench.protocol.nested import written_out
+from bench.protocol.series.nested import written_out
 from bench.runs.loading import load
 from bench.runs.prepare import Machine, Prepared, environment
 from bench.runs.request import RunRequest

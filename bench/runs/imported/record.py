@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from bench.protocol.severity import curves
+from bench.protocol.series.severity import curves
 from bench.runs.imported.joined import Joined
 from bench.runs.record import place
 from bench.store.provenance import fingerprint, git_state, versions

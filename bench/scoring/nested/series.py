@@ -65,7 +65,8 @@ class Series:
         """Compare the pictures of a budget with the worst of the smaller ones, image by image.
 
         An image keeps the smaller budget's picture where its own is no worse. Gradients and queries
-        add up, since every budget was paid for; a gradient that the budgets share counts once.
+        add up, since every budget was paid for; a gradient that the budgets share counts once. Probes
+        stay those of its own search: they may be made elsewhere, where no other budget is known.
 
         Args:
             condition: The next larger budget of its series.
@@ -91,7 +92,7 @@ class Series:
         steps = own.attacked.steps + (0 if shared else before.attacked.steps)
         chosen = {
             name: np.where(stays, getattr(before.attacked, name), getattr(own.attacked, name))
-            for name in ("linf", "l2", "unrounded")
+            for name in ("linf", "l2")
         }
         images = [
             smaller if kept else larger

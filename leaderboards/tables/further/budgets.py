@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from leaderboards.statistics.intervals import wilson
 from leaderboards.statistics.thresholds import called_fake
 from leaderboards.tables.cells import CLEAN, ScoreColumn, cell_state
-from leaderboards.tables.further.distances import distances_of, median_distance
+from leaderboards.tables.measures.distances import distances_of, median_distance
 from leaderboards.tables.slicing import Slice
 
 DISTANCE_COLUMNS: Final = (

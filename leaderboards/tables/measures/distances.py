@@ -20,7 +20,7 @@ def distances_of(column: ScoreColumn, cut: Slice, threshold: float) -> NDArray[n
 
     Args:
         column: Scores under the attack.
-        cut: The slice.
+        cut: Images to measure.
         threshold: Logit above which an image is called fake.
 
     Returns:

@@ -1,0 +1,1 @@
+"""What is measured of the images of one cell beside rates and ranks."""
