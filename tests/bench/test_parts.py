@@ -172,9 +172,12 @@ def test_detectors_with_canvases_of_any_size_are_not_cut(tree, tmp_path):
 
 def test_chunks_stay_whole_until_the_end_of_a_run_and_gradients_count():
     class Costs:
+        certificate = None
         attack = None
 
     class Searches:
+        certificate = None
+
         class attack:  # noqa: N801
             passes = 99
 
