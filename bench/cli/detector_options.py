@@ -167,6 +167,11 @@ def _by_detector(
         # The longest name first: one detector's name may begin another's.
         named = next((name for name in names if item.startswith(f"{name}=")), None)
         if named is None or Path(item).exists():
+            front, equals, _ = item.partition("=")
+            if flag == "--weights" and equals and "/" not in front and not Path(item).exists():
+                raise BenchError(
+                    f"{flag} {item}: {front!r} is not among the detectors asked for, and there is no such file"
+                )
             if len(detectors) != 1:
                 known = ", ".join(d.key for d in detectors) or "them"
                 raise BenchError(
