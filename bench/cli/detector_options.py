@@ -170,7 +170,7 @@ def _by_detector(
             front, equals, _ = item.partition("=")
             if flag == "--weights" and equals and "/" not in front and not Path(item).exists():
                 raise BenchError(
-                    f"{flag} {item}: {front!r} is not among the detectors asked for, and there is no such file"
+                    f"{flag} {item}: {front!r} is not among the detectors asked for, nor is this a file"
                 )
             if len(detectors) != 1:
                 known = ", ".join(d.key for d in detectors) or "them"
