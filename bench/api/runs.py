@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 from bench.api.places import PathLike
-from bench.errors import BenchError
+from bench.errors import BenchError, nearest
 from bench.inference.detector import DetectorRequest
 from bench.inference.numerics import Numerics
 from bench.inference.prediction import Prediction, predict_images
@@ -92,6 +92,10 @@ def run(
         else [detectors]
     )
     values: dict[str, Any] = dict(options)
+    for name in values:
+        if name not in RunOptions.__annotations__:
+            known = nearest(name, RunOptions.__annotations__)
+            raise BenchError(f"bench.run has no option {name!r}: {known}")
     for name in ("out", "store", "cache"):
         if values.get(name) is not None:
             values[name] = Path(values[name])

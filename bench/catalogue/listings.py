@@ -1,4 +1,4 @@
-"""Listings of suites, corruptions, attacks, certificates, layouts, recipes and embedded data sets."""
+"""Listings of suites, corruptions, attacks, certificates, defences, layouts, recipes and data sets."""
 
 from __future__ import annotations
 
@@ -20,14 +20,15 @@ def rows(kind: str) -> list[Row]:
     """List the names of one kind, a row each.
 
     Args:
-        kind: ``suites``, ``corruptions``, ``attacks``, ``certificates``, ``layouts``, ``recipes``
-            or ``datasets``.
+        kind: ``suites``, ``corruptions``, ``attacks``, ``certificates``, ``defences``,
+            ``layouts``, ``recipes`` or ``datasets``.
     """
     listings: dict[str, Callable[[], list[Row]]] = {
         "suites": _suites,
         "corruptions": lambda: _plugins(registry.corruptions()),
         "attacks": lambda: _plugins({**registry.attacks(), **registry.launderings()}),
         "certificates": lambda: _plugins(registry.certificates()),
+        "defences": lambda: _plugins(registry.defences()),
         "layouts": _layouts,
         "recipes": _recipes,
         "datasets": _datasets,

@@ -22,6 +22,7 @@ class Kind(StrEnum):
     corruptions = "corruptions"
     attacks = "attacks"
     certificates = "certificates"
+    defences = "defences"
     layouts = "layouts"
     recipes = "recipes"
     datasets = "datasets"
@@ -31,7 +32,7 @@ KindArgument = Annotated[Kind, typer.Argument(help="What to list.")]
 
 
 def command(*, kind: KindArgument, as_json: options.Json = False) -> None:
-    """List detectors, suites, corruptions, attacks, certificates, layouts, recipes or embedded data sets."""
+    """List detectors, suites, corruptions, attacks, certificates, defences, layouts, recipes or data sets."""
     if kind is Kind.detectors:
         # Answers at once: neither torch nor pydantic is imported for a list of names.
         from bench.catalogue import detectors

@@ -12,7 +12,7 @@ from leaderboards.render.text import rate, visible, with_interval
 from leaderboards.statistics.intervals import NAN, Interval
 from leaderboards.tables.cells import CLEAN, RAW
 from leaderboards.tables.extras import Extras
-from leaderboards.tables.means import board_mean, by_condition, headline, main_cut
+from leaderboards.tables.means import board_basis, board_mean, by_condition, headline, main_cut
 
 Spell = Callable[[str], str]
 _MOST_NAMES = 3
@@ -176,9 +176,12 @@ def _errors(rows: pd.DataFrame, first: pd.Series[Any], extras: Extras | None, sp
         return ""
     oracle = " (ORACLE threshold)" if "oracle" in set(rows["threshold_policy"]) else ""
     controls = "; ".join(_controls(name, extras, spell))
+    unseen = board_basis(rows, name).name == "unseen"
+    start = "On what it has not seen, at" if unseen else "At"
     return (
-        f"At its threshold{oracle} it calls {_percent(false)} of the real images AI-generated and misses "
-        f"{_percent(missed)} of the AI-generated ones" + (f"; {controls}." if controls else ".")
+        f"{start} its threshold{oracle} it calls {_percent(false)} of the real images AI-generated and "
+        f"misses {_percent(missed)} of the AI-generated ones"
+        + (f"; {controls}." if controls else ".")
     )
 
 

@@ -116,6 +116,11 @@ def test_a_run_tells_how_it_goes_on(tree, tmp_path):
     assert progress.steps >= 48
 
 
+def test_an_unknown_option_names_the_nearest(tree):
+    with pytest.raises(BenchError, match="no option 'limt': did you mean 'limit'"):
+        bench.run(Redness(), suite=ONE, data=tree, limt=2)
+
+
 def test_an_unknown_format_names_the_nearest(tree, tmp_path):
     run = bench.run(Redness(), suite=ONE, data=tree, out=tmp_path / "a")
     with pytest.raises(BenchError, match="did you mean 'latex'"):
