@@ -393,7 +393,7 @@ def test_probabilities_handed_in_as_logits_are_told_above_the_headline(tree, own
     )
     run = bench.run(squashed, suite=SUITE, data=tree, out=tmp_path / "out")
     text = run.board.to_markdown()
-    assert text.index("look like probabilities, not logits") < text.index("AUC unseen")
+    assert text.index("look like probabilities, not logits") < text.index("| Detector")
     plain = bench.run(own("class Own(Base): ..."), suite=SUITE, data=tree, out=tmp_path / "plain")
     assert "look like probabilities" not in plain.board.to_markdown()
 

@@ -351,7 +351,7 @@ def test_export_writes_every_format(cli, world, tmp_path):
         assert out.startswith(start)
     code, out, _ = cli("export", world / "Net", "--format", "hf", "--dataset-id", "me/set")
     assert code == 0
-    assert '"id": "me/set"' in out
+    assert "id: me/set" in out
     assert cli("export", world / "Net", "-f", "hf", "-o", tmp_path / "hub")[0] == 0
     assert (tmp_path / "hub" / ".eval_results" / "detector-bench.yaml").is_file()
     assert (tmp_path / "hub" / "model-index.yml").is_file()

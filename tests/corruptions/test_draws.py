@@ -47,7 +47,7 @@ def test_what_draws_depends_on_the_seed_and_on_nothing_else(name, photo):
 
 def test_these_draw_and_no_others():
     assert {name for name, kind in KINDS.items() if kind.draws} == {
-        "crop", "motion-blur", "noise", "salt-pepper", "shot-noise", "speckle"
+        "camera", "crop", "motion-blur", "noise", "salt-pepper", "shot-noise", "speckle"
     }  # fmt: skip
 
 

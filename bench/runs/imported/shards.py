@@ -13,7 +13,7 @@ from bench.protocol.condition import Condition
 from bench.runs.imported.cells import Cell, Cells
 from bench.store.provenance import fingerprint
 from bench.store.seal import table_digest
-from bench.store.shards import ATTACK_COLUMNS, SCHEMA, VOTE_COLUMNS, Store
+from bench.store.shards import ATTACK_COLUMNS, SCHEMA, Store
 from bench.store.units import Chunk, Plan, Unit
 
 
@@ -81,17 +81,17 @@ def _table(cell: Cell | None, manifest: Manifest, chunk: Chunk) -> pa.Table | No
         None if np.isfinite(logit) else cell.bad.get(row, "no row in the table of scores")
         for row, logit in zip(chunk.rows.tolist(), logits, strict=True)
     ]
-    return pa.table(
-        {
-            "sample_id": manifest.table["sample_id"].take(chunk.rows),
-            "logit": pa.array(logits, pa.float32(), from_pandas=True),
-            "bad": pa.array(reasons, pa.string()),
-            "changed": pa.nulls(len(logits), pa.bool_()),
-            **dict(_attack_columns(cell, chunk)),
-            **{name: pa.nulls(len(logits), SCHEMA.field(name).type) for name in VOTE_COLUMNS},
-        },
-        schema=SCHEMA,
-    )
+    stated = {
+        "sample_id": manifest.table["sample_id"].take(chunk.rows),
+        "logit": pa.array(logits, pa.float32(), from_pandas=True),
+        "bad": pa.array(reasons, pa.string()),
+        **dict(_attack_columns(cell, chunk)),
+    }
+    # Whatever else bench measures while it scores, a table of scores does not tell.
+    columns = {
+        field.name: stated.get(field.name, pa.nulls(len(logits), field.type)) for field in SCHEMA
+    }
+    return pa.table(columns, schema=SCHEMA)
 
 
 def _attack_columns(cell: Cell, chunk: Chunk) -> Iterator[tuple[str, pa.Array]]:
