@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bench.errors import BenchError, nearest
 from bench.support import literals
+from bench.support.interruption import is_ctrl_c
 from detectors.errors import described
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def attacks() -> Mapping[str, type[Attack]]:
 @functools.cache
 def launderings() -> Mapping[str, type[Laundering]]:
     """Collect every attack that takes no gradient and asks no detector, by name (imports torch)."""
-    return _collect("attacks", "LAUNDERINGS")
+    return _collect("attacks", "LAUNDERINGS", group="bench.launderings")
 
 
 @functools.cache
@@ -208,9 +209,9 @@ def offered(point: EntryPoint, literal: str) -> Mapping[str, Any]:
         value = point.load()
         if isinstance(value, ModuleType):
             value = getattr(value, literal)
-    except KeyboardInterrupt:
-        raise
     except BaseException as error:  # a broken plug-in must name itself, whatever it raises
+        if is_ctrl_c(error):
+            raise
         raise BenchError(
             f"plug-in {point.name!r} ({point.value}) cannot be imported ({described(error)}): "
             "mend or uninstall it"

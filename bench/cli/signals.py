@@ -15,6 +15,7 @@ import typer
 
 from bench.cli.output import say
 from bench.errors import EXIT_INTERRUPTED, EXIT_TERMINATED
+from bench.support.interruption import Interruption
 
 # As it is before anybody else's code, or this module, replaces it.
 _exit_now = os._exit
@@ -46,7 +47,7 @@ def stoppable(kept: str) -> Iterator[None]:
             _end_at_once(number)
         if number == signal.SIGTERM:
             raise _Terminated
-        raise KeyboardInterrupt
+        raise Interruption
 
     before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

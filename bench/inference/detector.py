@@ -11,6 +11,7 @@ from bench import registry
 from bench.errors import BenchError, DetectorFailedError, nearest
 from bench.protocol.defences.spelling import parse_defence
 from bench.protocol.input_rule import spell_input
+from bench.support.interruption import is_ctrl_c
 from detectors import zoo
 from detectors.adapters.base import FLAGS, LoadOptions
 from detectors.adapters.behind.defended import DefendedDetector
@@ -174,9 +175,11 @@ def resolve(request: DetectorRequest, *, allow_untrained: bool = False) -> Detec
         raise DetectorFailedError(f"{request.label}: {error}") from error
     except DetectorError as error:
         raise BenchError(f"{request.label}: {error}") from error
-    except (BenchError, KeyboardInterrupt):
+    except BenchError:
         raise
     except BaseException as error:  # plug-ins and what they call may raise anything, and even exit
+        if is_ctrl_c(error):
+            raise
         raise DetectorFailedError(
             f"{request.label}: failed while being built ({described(error)})"
         ) from error

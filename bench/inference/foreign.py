@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from bench.errors import BenchError
+from bench.support.interruption import is_ctrl_c
 from bench.support.plain import path_name
 from detectors.base import Detector
 from detectors.card import DetectorCard
@@ -182,15 +183,9 @@ def border(what: str) -> Iterator[None]:
         # Whoever scores tells the kinds apart: too little memory, a missing gradient, any other failure.
         raise
     except BaseException as error:  # sys.exit() in a detector is no end of the run
-        # A person's Ctrl-C arrives in the main thread alone.
-        if isinstance(error, KeyboardInterrupt) and is_main_thread():
+        if is_ctrl_c(error):
             raise
         raise ForeignCodeError(f"{what} ended with {described(error)}") from error
-
-
-def is_main_thread() -> bool:
-    """Tell whether this is the thread that signals arrive in."""
-    return threading.current_thread() is threading.main_thread()
 
 
 class Broken(Detector):

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 from bench import registry
 from bench.errors import BenchError, nearest
 from bench.protocol.call import CallSyntaxError, parameters_of, parse_call, split_chain
+from bench.support.interruption import is_ctrl_c
 from detectors.errors import described
 
 if TYPE_CHECKING:
@@ -263,9 +264,9 @@ def _parse_step(part: str, text: str) -> Step:
         return Step(call.name, plugin(**parameters))
     except (ValueError, TypeError) as error:
         raise BenchError(f"condition {text!r}: {error}") from error
-    except KeyboardInterrupt:
-        raise
     except BaseException as error:  # a plug-in's own code may raise anything
+        if is_ctrl_c(error):
+            raise
         raise BenchError(f"condition {text!r}: {call.name} fails ({described(error)})") from error
 
 

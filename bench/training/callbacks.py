@@ -17,6 +17,7 @@ from safetensors.torch import save
 
 from bench.errors import BenchError
 from bench.support.files import write_atomic, write_text
+from bench.support.interruption import Interruption
 from bench.support.progress import Progress
 from bench.training.module import Epoch, Training
 
@@ -158,7 +159,10 @@ class Interruptible(pl.Callback):
     def _interrupt(self, number: int, frame: FrameType | None) -> None:
         self._interrupted = True
         if self._before is not None:
-            self._before(number, frame)
+            try:
+                self._before(number, frame)
+            except KeyboardInterrupt:
+                raise Interruption from None
 
 
 def _rank(epoch: Epoch) -> tuple[float, float]:
