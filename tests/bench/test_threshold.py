@@ -37,11 +37,11 @@ def test_policies_have_one_spelling(text, canonical):
 
 @pytest.mark.parametrize(
     "text",
-    ["", "1", "fpr", "fpr(2)", "fpr(x)", "fpr(0.1, 0.2)", "oracle(1)", "calibrate(by=f1)", "calibrate(x=1)",
+    ["", "nan", "fpr", "fpr(2)", "fpr(x)", "fpr(0.1, 0.2)", "oracle(1)", "calibrate(by=f1)", "calibrate(x=1)",
      "calibrate(split=a b)", "best"],
 )  # fmt: skip
 def test_other_words_are_refused_with_those_there_are(text):
-    with pytest.raises(ValueError, match="write 0, calibrate"):
+    with pytest.raises(ValueError, match="write a logit such as 0 or 0.385"):
         parse_policy(text)
 
 

@@ -215,6 +215,7 @@ def test_a_gate_ends_scoring_and_says_what_it_saved(
     cli, toy, images, tmp_path, small_steps, monkeypatch
 ):
     monkeypatch.setattr(sequential_gate, "_LEAST", 12)
+    monkeypatch.setattr(sequential_gate, "STEP", 8)
     base, candidate = tmp_path / "base", tmp_path / "candidate"
     bench.run(toy(), suite=SUITE, data=images, out=base, audit=False, seed=3)
     worse = tmp_path / "worse.py"
