@@ -122,8 +122,9 @@ def dying(self, *arguments):
         os.kill(os.getpid(), signal.SIGKILL)
 
 Store.write = dying
-bench.run(sys.argv[1], suite=SUITE, data=sys.argv[2], out=Path(sys.argv[3]),
-          until=parse_until("auc=0.06"), audit=False, seed=3)
+run = bench.run(sys.argv[1], suite=SUITE, data=sys.argv[2], out=Path(sys.argv[3]),
+                until=parse_until("auc=0.06"), audit=False, seed=3)
+print(run.counts.scored)
 """
 
 
@@ -133,12 +134,12 @@ def test_threads_a_kill_and_a_cluster_give_the_same_bytes(toy, images, tmp_path,
     expected = board_bytes(tmp_path / "one")
     run(toy, images, tmp_path / "two", threads=2)
     assert board_bytes(tmp_path / "two") == expected
-    arguments = [toy(), str(images), str(tmp_path / "killed"), "9"]
-    killed = subprocess.run([sys.executable, "-c", KILLED, *arguments], check=False)
+    command = [sys.executable, "-c", KILLED, toy(), str(images), str(tmp_path / "killed")]
+    killed = subprocess.run([*command, "9"], check=False)
     assert killed.returncode == -9
-    again = run(toy, images, tmp_path / "killed")
+    again = subprocess.run([*command, "-1"], check=True, capture_output=True, text=True)
     assert board_bytes(tmp_path / "killed") == expected
-    assert again.counts.scored == once.counts.scored - 9 * 8
+    assert int(again.stdout) == once.counts.scored - 9 * 8
     spread = run(toy, images, tmp_path / "spread", cluster="local:2")
     assert board_bytes(tmp_path / "spread") == expected
     assert spread.counts.scored == once.counts.scored

@@ -35,7 +35,9 @@ def finished(tmp_path_factory):
     (root / "images" / "alpha" / "fake" / "cut.png").write_bytes(b"\x89PNG\r\n\x1a\n")
     (root / "toy.py").write_text(TOY)
     bench.run(f"{root}/toy.py:Toy", suite=SUITE, data=root / "images", out=root / "run")
-    with pytest.MonkeyPatch.context() as patch:  # made once, before any test forgets that it is in CI
+    with (
+        pytest.MonkeyPatch.context() as patch
+    ):  # made once, before any test forgets that it is in CI
         patch.delenv("CI", raising=False)
         patch.delenv("GITHUB_ACTIONS", raising=False)
         update(root / "run", root / "base", "first")
