@@ -41,7 +41,7 @@ def test_policies_have_one_spelling(text, canonical):
      "calibrate(split=a b)", "best"],
 )  # fmt: skip
 def test_other_words_are_refused_with_those_there_are(text):
-    with pytest.raises(ValueError, match="write a logit such as 0 or 0.385"):
+    with pytest.raises(ValueError, match=r"write a logit such as 0 or 0\.385"):
         parse_policy(text)
 
 
