@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import signal
 import textwrap
 
 import pytest
@@ -11,6 +12,7 @@ import bench
 from bench.errors import BenchError, DetectorFailedError
 from bench.inference.foreign import border
 from bench.protocol.suite import Suite
+from bench.support.interruption import Interruption
 from detectors.errors import ForeignCodeError, described
 
 SUITE = Suite(name="faults", slices=["generator"], conditions=["clean"], split="")
@@ -100,11 +102,33 @@ def test_a_detector_that_interrupts_itself_is_no_ctrl_c(pair):
     assert {row["status"] for row in rows["genimage-cnn"]} == {"ok"}
 
 
-def test_a_persons_ctrl_c_passes_the_border():
+@pytest.fixture
+def ctrl_c():
+    """Set who takes Ctrl-C for one test, whatever this process was started with."""
+    before = signal.getsignal(signal.SIGINT)
+    yield lambda handler: signal.signal(signal.SIGINT, handler)
+    signal.signal(signal.SIGINT, before)
+
+
+def test_a_persons_ctrl_c_passes_the_border(ctrl_c):
+    ctrl_c(signal.default_int_handler)
     with pytest.raises(KeyboardInterrupt), border("logits"):
         raise KeyboardInterrupt
+    ctrl_c(lambda *_: None)  # as on the command line, where a handler of ours raises its own
+    with pytest.raises(Interruption), border("logits"):
+        raise Interruption
     with pytest.raises(ForeignCodeError, match="logits ended with SystemExit"), border("logits"):
         raise SystemExit
+
+
+@pytest.mark.parametrize("handler", [signal.SIG_IGN, lambda *_: None], ids=["ignored", "ours"])
+def test_a_detector_s_own_keyboard_interrupt_does_not(ctrl_c, handler):
+    ctrl_c(handler)
+    with (
+        pytest.raises(ForeignCodeError, match="logits ended with KeyboardInterrupt"),
+        border("logits"),
+    ):
+        raise KeyboardInterrupt
 
 
 @pytest.mark.parametrize(
