@@ -14,22 +14,9 @@ from bench.inference.foreign import border
 from bench.protocol.suite import Suite
 from bench.support.interruption import Interruption
 from detectors.errors import ForeignCodeError, described
+from tests.faults.kinds.detectors import HEAD
 
 SUITE = Suite(name="faults", slices=["generator"], conditions=["clean"], split="")
-HEAD = """
-import os, sys, threading
-import torch
-from detectors import Detector, DetectorCard, InputSpec
-
-class Silent(Exception):
-    def __str__(self): raise SystemExit(0)
-
-class Base(Detector):
-    card = DetectorCard(name="own", arch="own", input=InputSpec(size=32, fit="crop"))
-    def logits(self, batch):
-        means = batch.mean(dim=(2, 3))
-        return 40 * (means[:, 0] - means[:, 2])
-"""
 CALLS = {
     "constructor": "def __init__(self): {}",
     "to": "def to(self, device): {}",
@@ -100,14 +87,6 @@ def test_a_detector_that_interrupts_itself_is_no_ctrl_c(pair):
     rows = pair("def logits(self, batch): raise KeyboardInterrupt")
     assert {row["status"] for row in rows["Own"]} == {"failed"}
     assert {row["status"] for row in rows["genimage-cnn"]} == {"ok"}
-
-
-@pytest.fixture
-def ctrl_c():
-    """Set who takes Ctrl-C for one test, whatever this process was started with."""
-    before = signal.getsignal(signal.SIGINT)
-    yield lambda handler: signal.signal(signal.SIGINT, handler)
-    signal.signal(signal.SIGINT, before)
 
 
 def test_a_persons_ctrl_c_passes_the_border(ctrl_c):

@@ -72,14 +72,6 @@ def own_handler(number, frame):
     raise KeyboardInterrupt
 
 
-@pytest.fixture
-def ctrl_c():
-    """Set who takes Ctrl-C for one test, whatever this process was started with."""
-    before = signal.getsignal(signal.SIGINT)
-    yield lambda handler: signal.signal(signal.SIGINT, handler)
-    signal.signal(signal.SIGINT, before)
-
-
 @pytest.mark.parametrize("handler", [signal.default_int_handler, own_handler])
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_a_ctrl_c_that_python_drops_ends_the_training_at_the_next_step(ctrl_c, handler):
