@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import bdtr, betaincinv, ndtri
+from scipy.special import bdtr, betaincinv, ndtri, stdtrit
 
 from leaderboards.statistics.ranking import TieGroups, is_fake_mask, tie_groups
 
@@ -173,7 +173,14 @@ def delong_of(groups: TieGroups) -> Delong:
     return Delong(auc, fake_variance / n_fake + real_variance / n_real)
 
 
-def auc_interval(estimate: Delong, n_real: int, n_fake: int, confidence: float = 0.95) -> Interval:
+def auc_interval(
+    estimate: Delong,
+    n_real: int,
+    n_fake: int,
+    confidence: float = 0.95,
+    *,
+    df: float = math.inf,
+) -> Interval:
     """Compute DeLong's interval on the logit scale, so that it stays in (0, 1) and keeps its coverage.
 
     ``expit(logit(AUC) +- z sd / (AUC (1 - AUC)))``, with the normal quantile z, 1.96 at 95%.
@@ -188,6 +195,8 @@ def auc_interval(estimate: Delong, n_real: int, n_fake: int, confidence: float =
         n_real: Real images behind it.
         n_fake: Fake images behind it.
         confidence: Coverage, in (0, 1).
+        df: Degrees of freedom behind the variance: clusters less one where it is theirs. Student's
+            quantile then takes the place of z.
 
     Returns:
         (nan, nan) where the area or its variance is undefined.
@@ -207,7 +216,8 @@ def auc_interval(estimate: Delong, n_real: int, n_fake: int, confidence: float =
     if variance == 0.0:
         return wilson(auc * pairs, pairs, confidence)
     centre = math.log(auc / (1 - auc))
-    half = _quantile(confidence) * math.sqrt(variance) / (auc * (1 - auc))
+    quantile = _quantile(confidence) if math.isinf(df) else float(stdtrit(df, 0.5 + confidence / 2))
+    half = quantile * math.sqrt(variance) / (auc * (1 - auc))
     return Interval(_expit(centre - half), _expit(centre + half))
 
 

@@ -7,6 +7,7 @@ import math
 
 import numpy as np
 import pytest
+from scipy.stats import t as student_t
 from sklearn.metrics import roc_auc_score
 
 from leaderboards import Board, BoardNotes, ScoreColumn, cell_rows, extras, slices
@@ -111,3 +112,30 @@ def test_dependent_images_widen_the_comparison(made):
     rows = cell_rows(samples, cuts, two, {}, "data")
     assert extras(samples, cuts, two, rows, {}).ranks == {"weak": 2, "lead": 1}
     assert extras(grouped, cuts, two, rows, {}).ranks == {"weak": 1, "lead": 1}
+
+
+def test_auc_by_source_counts_photographs_and_not_their_copies(frame):
+    """Few groups of many images: Student's t with the groups less one, over the images at hand alone."""
+    samples = frame(("coco", "", 0, 60), ("raise", "", 0, 60), ("a", "", 1, 60))
+    rng = np.random.default_rng(3)
+    photo = np.arange(len(samples)) // 20
+    samples["group"] = [f"photo{number}" for number in photo]
+    labels = samples["label"].to_numpy()
+    logits = (rng.normal(size=9)[photo] + 0.1 * rng.normal(size=labels.size) + 1.5 * labels).astype(
+        "f4"
+    )
+    cuts = slices(samples, {"a": ("coco", "raise")})
+    columns = [ScoreColumn(detector="d", condition="clean", logits=logits)]
+    rows = cell_rows(samples, cuts, columns, {}, "data")
+    row = extras(samples, cuts, columns, rows, {}).source_auc.set_index("source").loc["coco"]
+
+    kept = np.flatnonzero((samples["generator"] != "raise").to_numpy())
+    above = logits[kept][labels[kept] == 1][:, None] > logits[kept][labels[kept] == 0][None, :]
+    auc = above.mean()
+    shares = np.concatenate([above.mean(axis=0), above.mean(axis=1)])  # reals lie first
+    sums = np.bincount(photo[kept], weights=(shares - auc) / math.sqrt(60 * 59))
+    sums = sums[np.unique(photo[kept])]
+    sd = math.sqrt(6 / 5 * (1 - 1 / 120) * (sums**2).sum())
+    half = student_t.ppf(0.975, 5) * sd / (auc * (1 - auc))
+    ends = [1 / (1 + math.exp(-(math.log(auc / (1 - auc)) + side * half))) for side in (-1, 1)]
+    assert [row["auc_lo"], row["auc_hi"]] == pytest.approx(ends, rel=1e-9)

@@ -13,6 +13,7 @@ from leaderboards.statistics.intervals import Delong, auc_interval
 from leaderboards.statistics.paired import (
     Influence,
     auc_influence,
+    degrees_of_freedom,
     mean_influence,
     variance_of,
 )
@@ -61,8 +62,11 @@ def source_auc(
             reals = column.among(np.flatnonzero(real & (sources == source)))
             mean = _mean(column, reals, fakes)
             n_fake = sum(len(part) for part in fakes)
-            estimate = Delong(mean.value, variance_of(mean.parts, clusters))
-            lo, hi = auc_interval(estimate, len(reals), n_fake)
+            images = np.unique(np.concatenate([reals, *fakes]))
+            among = None if clusters is None else clusters[images]
+            estimate = Delong(mean.value, variance_of(mean.parts[images], among))
+            df = degrees_of_freedom(among)
+            lo, hi = auc_interval(estimate, len(reals), n_fake, df=df)
             records.append({
                 "detector": column.detector, "source": source, "control": source not in compared,
                 "n_real": len(reals), "n_fake": n_fake,
