@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import typer
 
@@ -18,6 +18,7 @@ from bench.errors import EXIT_INCOMPLETE
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from bench.inference.numerics import Precision
     from bench.runs.estimate import Estimate
     from bench.runs.request import RunRequest
     from bench.runs.runner import RunResult
@@ -88,7 +89,7 @@ def command(
     config.toml beside the board repeats it; a folder that holds another request is never replaced unasked.
     """
     del config  # its callback has given the other options their defaults
-    values.check_choice("--precision", precision, ("fp32", "bf16"))
+    values.check_choice("--precision", precision, ("fp32", "bf16", "auto"))
     detectors = detector_options.requests(
         detector,
         weights=weights,
@@ -123,7 +124,7 @@ def command(
         tighten=tighten,
         device=device,
         batch_size=values.parse_batch_size(batch_size),
-        numerics=Numerics("bf16" if precision == "bf16" else "fp32", exact, compile_, threads),
+        numerics=Numerics(cast("Precision", precision), exact, compile_, threads),
         seed=seed,
         allow_untrained=allow_untrained,
         audit=not no_audit,

@@ -104,7 +104,10 @@ Pairing = Annotated[
 ]
 Precision = Annotated[
     str,
-    typer.Option(envvar="BENCH_PRECISION", help="fp32 or bf16, of the forward pass; recorded."),
+    typer.Option(
+        envvar="BENCH_PRECISION",
+        help="fp32 or bf16, of the forward pass; auto: bf16 where a check finds no difference; recorded.",
+    ),
 ]
 Exact = Annotated[
     bool,

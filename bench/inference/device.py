@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import torch
 
@@ -50,6 +51,21 @@ def device_name(device: torch.device) -> str:
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     return f"cpu {torch.backends.cpu.get_cpu_capability()}"
+
+
+def has_bf16_units(device: torch.device) -> bool:
+    """Tell whether a device multiplies in bf16 itself; others make it of fp32, and gain nothing.
+
+    Of a CPU Linux says so (x86: ``avx512_bf16``, ``amx_bf16``; ARM: ``bf16``); elsewhere there are none.
+    """
+    if device.type == "cuda":
+        return torch.cuda.get_device_capability(device) >= (8, 0)
+    try:
+        said = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return False
+    lines = (line for line in said.splitlines() if line.startswith(("flags", "Features")))
+    return not {"avx512_bf16", "amx_bf16", "bf16"}.isdisjoint(next(lines, "").split())
 
 
 def cpu_threads(device: torch.device) -> int:

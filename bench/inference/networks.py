@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from bench.inference.batches import SMALLEST, Place, layout
+from bench.inference.numerics import Form
 from bench.inference.profiling import Stopwatch
 from bench.inference.replicas import Replicas, scoring
 from bench.inference.threads import Lanes
@@ -28,13 +29,11 @@ class Networks:
 
     Attributes:
         device: Where networks run.
-        precision: Arithmetic of scoring, ``fp32`` or ``bf16``.
         lanes: Threads that fill batches and run networks.
         watch: Stopwatch that learns how long filling batches and networks take.
     """
 
     device: torch.device
-    precision: str
     lanes: Lanes
     watch: Stopwatch
     _link: Link
@@ -42,22 +41,17 @@ class Networks:
 
     @classmethod
     def of(
-        cls,
-        detectors: Iterable[Detector],
-        device: torch.device,
-        precision: str,
-        lanes: Lanes,
-        watch: Stopwatch,
+        cls, detectors: Iterable[Detector], device: torch.device, lanes: Lanes, watch: Stopwatch
     ) -> Networks:
         """Make networks of detectors; one that comes twice is one."""
         replicas = {id(detector): Replicas(detector, device) for detector in detectors}
-        return cls(device, precision, lanes, watch, Link(device), replicas)
+        return cls(device, lanes, watch, Link(device), replicas)
 
     def __getitem__(self, detector: Detector) -> Replicas:
         return self._replicas[id(detector)]
 
-    def compile(self, detector: Detector, size: int) -> None:
-        """Score with a network compiled for batches of ``size``.
+    def compile(self, detector: Detector, size: int, form: Form) -> None:
+        """Score with a network compiled for batches of ``size``, in one form of arithmetic.
 
         Raises:
             BenchError: It cannot be compiled here.
@@ -68,10 +62,12 @@ class Networks:
         # On a thread like those that will run it: how many threads it may use is compiled in.
         replicas = self[detector]
         alone = not replicas.parallel
-        self.lanes.each(lambda b: replicas.compile(b, self.precision), [batch], alone=alone)
+        self.lanes.each(lambda b: replicas.compile(b, form), [batch], alone=alone)
 
-    def submit(self, detector: Detector, canvases: Sequence[Any], size: int) -> Submitted:
-        """Have every batch of canvases scored soon."""
+    def submit(
+        self, detector: Detector, canvases: Sequence[Any], size: int, form: Form
+    ) -> Submitted:
+        """Have every batch of canvases scored soon, in one form of arithmetic."""
         replicas = self[detector]
 
         def fill(place: Place) -> Upload:
@@ -79,7 +75,7 @@ class Networks:
                 return self._link.upload(place.fill(canvases))
 
         def forward(batch: Upload) -> Download:
-            return self._forward(replicas, batch.pixels())
+            return self._forward(replicas, batch.pixels(), form)
 
         submitted: Submitted = []
         for place in layout(canvases, size):
@@ -106,13 +102,13 @@ class Networks:
             if not np.isfinite(into[place.rows]).all():
                 raise DetectorError(f"{detector.card.name} returned a logit that is not finite")
 
-    def _forward(self, replicas: Replicas, batch: torch.Tensor) -> Download:
+    def _forward(self, replicas: Replicas, batch: torch.Tensor, form: Form) -> Download:
         if self.device.type == "cpu":
-            with self.watch.time("forward"), scoring(self.device, self.precision):
+            with self.watch.time("forward"), scoring(self.device, form):
                 return self._link.download(replicas.score(batch), None)
         # Nothing waits for the device here: the next batch is handed over while it computes, and its own
         # clock tells how long it took.
         started = self._link.mark()
-        with scoring(self.device, self.precision):
+        with scoring(self.device, form):
             logits = replicas.score(batch)
         return self._link.download(logits, started)

@@ -8,8 +8,22 @@ from typing import Any, Literal, get_args
 
 from bench.errors import BenchError
 
-Precision = Literal["fp32", "bf16"]
+Precision = Literal["fp32", "bf16", "auto"]
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
+Form = Literal["fp32", "bf16"]
+
+
+@dataclass(frozen=True, slots=True)
+class Arithmetic:
+    """The arithmetic of one detector.
+
+    Attributes:
+        scores: Form of the forward pass that scores.
+        gradients: Form of the gradients that attacks climb; what they find is scored as ``scores`` says.
+    """
+
+    scores: Form = "fp32"
+    gradients: Form = "fp32"
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +31,8 @@ class Numerics:
     """The arithmetic of a run, chosen once and carried whole.
 
     Attributes:
-        precision: ``fp32``, or ``bf16`` for the forward pass that scores; gradients are always fp32.
+        precision: ``fp32``, or ``bf16`` for the forward pass that scores, with gradients in fp32; ``auto``
+            chooses for each detector, by a check on the first images.
         exact: Keep the network's plain order of operations; by default batch normalisation is folded
             and memory laid out channels last, where logits stay within 1e-4.
         compile: Score with networks that ``torch.compile`` made quicker; gradients keep the plain ones.
@@ -44,9 +59,13 @@ class Numerics:
         return {"precision": self.precision, "exact": self.exact, "compiled": self.compile}
 
     @property
-    def gradient_scores(self) -> bool:
-        """Whether the forward pass that comes with a gradient is the very one that scores."""
-        return self.precision == "fp32" and not self.compile
+    def arithmetic(self) -> Arithmetic:
+        """The arithmetic of a detector for which none has been chosen."""
+        return Arithmetic("bf16" if self.precision == "bf16" else "fp32")
+
+    def gradient_scores(self, arithmetic: Arithmetic) -> bool:
+        """Tell whether the forward pass that comes with a gradient is the very one that scores."""
+        return arithmetic == Arithmetic() and not self.compile
 
     def check(self) -> None:
         """Refuse settings that cannot be computed with.
@@ -55,7 +74,11 @@ class Numerics:
             BenchError: One sentence with the way out.
         """
         if self.precision not in PRECISIONS:
-            raise BenchError(f"--precision {self.precision}: choose {' or '.join(PRECISIONS)}")
+            raise BenchError(f"--precision {self.precision}: choose {', '.join(PRECISIONS)}")
+        if self.precision == "auto" and self.compile:
+            raise BenchError(
+                "--precision auto has no form for --compile: leave --compile out, or say --precision bf16"
+            )
         if self.threads is not None and self.threads < 1:
             raise BenchError(f"--threads {self.threads}: give at least 1")
 
@@ -72,6 +95,11 @@ class Numerics:
             yield (
                 "Networks scored in bf16 arithmetic (--precision bf16): a logit has two to three digits; "
                 "gradients of attacks are fp32."
+            )
+        if self.precision == "auto":
+            yield (
+                "Networks scored in bf16 arithmetic where a check against fp32 allowed it (--precision auto; "
+                "table Arithmetic)."
             )
         if self.compile:
             yield (

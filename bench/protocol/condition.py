@@ -132,6 +132,15 @@ class Condition:
         )
 
     @property
+    def climbs(self) -> bool:
+        """Whether an attack climbs a gradient within a budget, so that its pictures alone are its claim.
+
+        An attack that looks for the smallest change is none: it claims distances that it finds on its way.
+        """
+        attack = self.attack
+        return attack is not None and attack.needs_gradient and not attack.finds_distance
+
+    @property
     def asks_again(self) -> bool:
         """Whether the detector is asked about other images first: by an attack or a certificate."""
         return self.attack is not None or self.certificate is not None

@@ -142,6 +142,7 @@ def _notes(spec: RunSpec, scores: ScoreTable, cards: Mapping[str, DetectorCard])
         shortcuts=spec.audit.shortcuts if spec.audit is not None else (),
         seed=spec.seed,
         precision=spec.precision,
+        forms=spec.forms,
         device=spec.device,
         tool_version=spec.versions["bench"],
         # Scores that were made elsewhere owe nothing to what is installed here.

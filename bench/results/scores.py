@@ -161,7 +161,7 @@ def read_scores(record: RunRecord, *, set_aside: bool) -> ScoredRun:
     scores = ScoreTable(
         name=str(record.root),
         protocol=_protocol(spec),
-        context={"seed": spec.seed, "precision": spec.precision, "device": spec.device,
+        context={"seed": spec.seed, "precision": _precision(spec), "device": spec.device,
                  "bench": spec.versions["bench"], "torch": spec.versions["torch"]},
         dataset=spec.dataset,
         limit=spec.limit,
@@ -182,6 +182,12 @@ def read_scores(record: RunRecord, *, set_aside: bool) -> ScoredRun:
         ),
     )  # fmt: skip
     return ScoredRun(spec, scores)
+
+
+def _precision(spec: RunSpec) -> str:
+    """Name the arithmetic of a run: where it was chosen, of every detector."""
+    chosen = ", ".join(f"{form.detector} {form.chosen}" for form in spec.forms)
+    return f"{spec.precision} ({chosen})" if chosen else spec.precision
 
 
 def _thresholds(spec: RunSpec) -> dict[str, float]:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 # Images that a detector is asked about again; enough to reorder, and to cut into batches of other sizes.
 _IMAGES = 8
 # Largest difference of a logit, relative to its size (at least 1), that arithmetic alone may make.
-_TOLERANCE = {"fp32": 1e-3, "bf16": 5e-2}
+_TOLERANCE = {"fp32": 1e-3, "auto": 1e-3, "bf16": 5e-2}
 # Digits of a probe's logits that count: fewer than arithmetic moves on one machine.
 _DIGITS = 3
 _FAILED = "probe failed: "

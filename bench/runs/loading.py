@@ -146,7 +146,7 @@ def _refuse_arithmetic(detector: Detector, requested: DetectorRequest, request: 
     Raises:
         BenchError: If torch does not compute the detector's logits.
     """
-    low = request.numerics.precision != "fp32"
+    low = request.numerics.precision == "bf16"
     if isinstance(detector, OnnxDetector) and (low or request.numerics.compile):
         flag = f"--precision {request.numerics.precision}" if low else "--compile"
         raise BenchError(

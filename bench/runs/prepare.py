@@ -17,7 +17,13 @@ from bench.datasets.open import open_data
 from bench.datasets.real_pairing import pair_reals
 from bench.errors import BenchError
 from bench.inference.batches import auto_batch_of
-from bench.inference.device import cpu_threads, device_name, pick_device, quiet_numerics
+from bench.inference.device import (
+    cpu_threads,
+    device_name,
+    has_bf16_units,
+    pick_device,
+    quiet_numerics,
+)
 from bench.inference.profiling import Stopwatch
 from bench.protocol.condition import Condition
 from bench.protocol.cuts import cut_samples
@@ -34,7 +40,7 @@ from bench.scoring.setup import Setup
 from bench.store import units as planning
 from bench.store.provenance import scoring_environment
 from bench.store.shards import Store
-from bench.store.units import CHUNK_IMAGES, Chunk, Plan, PlannedDetector, Settings
+from bench.store.units import BF16_UNITS, CHUNK_IMAGES, Chunk, Plan, PlannedDetector, Settings
 from bench.support.allocator import keep_large_blocks
 from bench.support.progress import Progress
 from detectors.base import Detector
@@ -150,6 +156,7 @@ class Prepared:
             seed=self.request.seed,
             thresholds={label: settled.threshold(label) for label in settled.thresholds},
             surrogates=self.surrogates,
+            arithmetic=settled.arithmetic,
             threads=self.threads,
         )
         return Engine(Scorer(setup, pool, self.watch), counts or Counts())
@@ -171,14 +178,18 @@ class Prepared:
             self.policy.digest(),
             self.surrogate_identities,
         )
+        plain = self.request.numerics.arithmetic
         planned = [
             PlannedDetector(
                 label,
                 ":".join([identity, *filter(None, [settled.salts.get(label)])]),
                 settled.batch_sizes[label],
                 settled.threshold(label),
+                arithmetic.scores,
+                arithmetic.gradients,
             )
             for label, identity in self.identities.items()
+            for arithmetic in (settled.arithmetic.get(label, plain),)
         ]
         return planning.build(chunks, planned, conditions, settings)
 
@@ -221,7 +232,11 @@ def _check_slices(suite: Suite, manifest: Manifest) -> None:
 
 def environment(request: RunRequest, device: torch.device) -> dict[str, Any]:
     """Describe what of this installation and of a request can change a score on a device."""
-    return scoring_environment(device_name(device), request.numerics.fingerprint)
+    arithmetic = request.numerics.fingerprint
+    if request.numerics.precision != "fp32":
+        # Where there are none, bf16 is made of fp32, and other bits come out.
+        arithmetic = {**arithmetic, BF16_UNITS: has_bf16_units(device)}
+    return scoring_environment(device_name(device), arithmetic)
 
 
 def prepare(

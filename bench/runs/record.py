@@ -61,6 +61,7 @@ def run_spec(prepared: Prepared, settled: Settled) -> RunSpec:
         ),
         surrogates=dict(prepared.surrogate_identities),
         thresholds=dict(settled.thresholds),
+        forms=settled.forms,
         conditions=tuple(ConditionRecord.of(c, severity) for c in prepared.conditions.values()),
         seed=request.seed,
         precision=request.numerics.precision,

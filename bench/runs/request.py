@@ -171,7 +171,16 @@ class RunRequest:
                     "its class into a file, FILE.py:Name, or leave --isolate, --timeout and --cluster out"
                 )
         self._check_until()
+        self._check_numerics()
+
+    def _check_numerics(self) -> None:
+        """Refuse an arithmetic that contradicts something else."""
         self.numerics.check()
+        if self.numerics.precision == "auto" and self.suite.policy.kind == "oracle":
+            raise BenchError(
+                "--precision auto contradicts --threshold oracle, which is fitted on every score: leave one "
+                "of the two out"
+            )
 
     def _check_until(self) -> None:
         """Refuse a target that contradicts something else."""

@@ -15,6 +15,7 @@ from bench.errors import BenchError
 from bench.inference.profiling import Profile
 from bench.results.board import Report
 from bench.runs import calibration
+from bench.runs.arithmetic.check import with_arithmetic
 from bench.runs.cluster.connect import connected
 from bench.runs.cluster.dispatch import Dispatcher, machine
 from bench.runs.cluster.spec import parse as parse_cluster
@@ -179,19 +180,30 @@ class _Run:
 
     def _attempt(self, folder: RunDir, settled: Settled) -> RunRecord:
         """Choose thresholds and score, in batches of the settled sizes; returns what was recorded."""
-        prepared, unchosen = self.prepared, list[Failure]()
-        policy = prepared.request.suite.policy
-        if policy.kind == "fixed":
-            settled = settled.with_thresholds(calibration.given(policy, prepared.detectors))
-        elif policy.kind != "zero":
-            # Recorded before thresholds are chosen too: a killed run can then be looked at.
+        prepared = self.prepared
+        if prepared.request.numerics.precision == "auto":
+            settled = dataclasses.replace(settled, arithmetic={}, forms=())
+            settled, _ = self._under_policy(folder, settled)
             self._record(folder, prepared.plan(settled), settled)
-            settled, unchosen = self._with_thresholds(settled)
+            settled = with_arithmetic(prepared, settled, self._score_apart, self.progress)
+        # A threshold is chosen from scores of the very arithmetic that it judges.
+        settled, unchosen = self._under_policy(folder, settled)
         plan = prepared.plan(settled)
         record = self._record(folder, plan, settled)
         score = self._score if prepared.looks is None else self._score_in_rounds
         failures = score(plan, settled, unchosen)
         return dataclasses.replace(record, failures=tuple(failures))
+
+    def _under_policy(self, folder: RunDir, settled: Settled) -> tuple[Settled, list[Failure]]:
+        """Settle thresholds as the policy of the suite says; see :meth:`_with_thresholds`."""
+        prepared, policy = self.prepared, self.prepared.request.suite.policy
+        if policy.kind == "fixed":
+            return settled.with_thresholds(calibration.given(policy, prepared.detectors)), []
+        if policy.kind == "zero":
+            return settled, []
+        # Recorded before thresholds are chosen too: a killed run can then be looked at.
+        self._record(folder, prepared.plan(settled), settled)
+        return self._with_thresholds(settled)
 
     def _record(self, folder: RunDir, plan: Plan, settled: Settled) -> RunRecord:
         """Record what is about to be scored."""
@@ -249,6 +261,18 @@ class _Run:
         """
         failures = self._known_failures(settled, unchosen)
         self._score_units(plan, plan.by_chunk, settled, failures)
+        return failures.in_order(plan)
+
+    def _score_apart(
+        self,
+        plan: Plan,
+        units: Mapping[int, Sequence[Unit]],
+        settled: Settled,
+        title: str,
+    ) -> list[Failure]:
+        """Score some units for themselves: what fails here is tried again where it counts."""
+        failures = self._known_failures(settled, [])
+        self._score_units(plan, units, settled, failures, title)
         return failures.in_order(plan)
 
     def _score_in_rounds(

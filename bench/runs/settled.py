@@ -6,7 +6,9 @@ import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from bench.inference.numerics import Arithmetic
 from bench.store.run_spec import ThresholdRecord
+from leaderboards.tables.further.arithmetic import DetectorForm
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +21,8 @@ class Settled:
         salts: By detector label: what joins its identity in fingerprints, where its own is not enough.
         remarks: By detector label: why its numbers are to be read with care.
         given_up: By detector label: why it can be scored no further.
+        arithmetic: By detector label: of its scores and gradients, where the run chooses it.
+        forms: What was chosen for each detector, and the check behind it; empty before.
     """
 
     batch_sizes: Mapping[str, int]
@@ -26,6 +30,8 @@ class Settled:
     salts: Mapping[str, str] = field(default_factory=dict)
     remarks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     given_up: Mapping[str, str] = field(default_factory=dict)
+    arithmetic: Mapping[str, Arithmetic] = field(default_factory=dict)
+    forms: tuple[DetectorForm, ...] = ()
 
     def without(self, detector: str, reason: str) -> Settled:
         """Give up one detector, for a reason."""

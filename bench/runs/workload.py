@@ -115,7 +115,8 @@ def remaining(prepared: Prepared) -> Remaining:
     ]
     work, stored, chunks_needed = Workload(), 0, expected_chunks(prepared)
     n_expected = sum(unit.chunk in chunks_needed for unit in units) + len(calibration)
-    free = prepared.request.numerics.gradient_scores
+    numerics = prepared.request.numerics
+    free = numerics.gradient_scores(numerics.arithmetic)
     for part, chunks in ((units, prepared.chunks), (calibration, prepared.calibration)):
         missing = [unit for unit in part if not store.has(unit.fingerprint)]
         stored += len(part) - len(missing)

@@ -32,6 +32,21 @@ def surrogate_logits(surrogate: Replicas) -> LogitFn:
     return logits
 
 
+def climbed_in_bf16(logit_fn: LogitFn) -> LogitFn:
+    """Make a logit function whose gradients are computed in bf16; without a gradient it answers in fp32.
+
+    So an attack looks for its way in bf16, and what it asks about a picture it has made is answered as the
+    picture will be scored.
+    """
+
+    def logits(images: Tensor) -> Tensor:
+        climbs = images.requires_grad and torch.is_grad_enabled()
+        with torch.autocast(images.device.type, dtype=torch.bfloat16, enabled=climbs):
+            return logit_fn(images)
+
+    return logits
+
+
 def behind(logit_fn: LogitFn, steps: Sequence[Step], seed: int, purpose: str) -> LogitFn:
     """Make a fresh logit function that corrupts 8-bit copies of the images first; itself without steps.
 

@@ -35,7 +35,7 @@ from bench.scoring.canvases import (
 )
 from bench.scoring.certificates.votes import Voter, certified_table
 from bench.scoring.decoding import DecodedChunk, Image
-from bench.scoring.logit_functions import behind, surrogate_logits
+from bench.scoring.logit_functions import behind, climbed_in_bf16, surrogate_logits
 from bench.scoring.nested import Pictures, Series, rounds_of
 from bench.scoring.outcomes import BatchTooLargeError, Failed, Scored, outcome_of
 from bench.scoring.setup import Setup
@@ -104,12 +104,10 @@ class Scorer:
         self.lanes = Lanes(pool, setup.threads)
         self._workshop = Workshop(setup.seed, self.lanes, self.watch)
         detectors = (*setup.detectors.values(), *setup.surrogates.values())
-        self.networks = Networks.of(
-            detectors, setup.device, setup.numerics.precision, self.lanes, self.watch
-        )
-        if setup.numerics.compile:
-            for label, detector in setup.detectors.items():
-                self.networks.compile(detector, setup.batch_sizes[label])
+        self.networks = Networks.of(detectors, setup.device, self.lanes, self.watch)
+        for label, detector in setup.detectors.items() if setup.numerics.compile else ():
+            form = setup.arithmetic_of(label).scores
+            self.networks.compile(detector, setup.batch_sizes[label], form)
 
     def canvases(self, group: Group) -> tuple[Ready, dict[str, Hashable]]:
         """Corrupt and fit a group's images.
@@ -148,7 +146,7 @@ class Scorer:
         self, units: list[Unit], chunk: DecodedChunk, ready: Ready, canvases: list[Image | None]
     ) -> Iterator[_SharedWork]:
         """Group one detector's units, and hand in at once what needs no attack first."""
-        free_clean = self.setup.numerics.gradient_scores
+        free_clean = self.setup.gives_clean_scores(units[0].detector)
         for sharing in sharing_groups(units, self.setup.conditions, free_clean=free_clean):
             rounds = rounds_of(sharing, self.setup.conditions)
             waits = any(condition.asks_again for part in rounds for condition in part)
@@ -255,9 +253,8 @@ class Scorer:
 
     def _certify(self, label: str, condition: Condition, work: _SharedWork) -> pa.Table:
         replicas = self.networks[self.setup.detectors[label]]
-        voter = Voter.of(
-            replicas, self._target(label, [condition], []), self.setup.numerics.precision
-        )
+        target, form = self._target(label, [condition], []), self.setup.arithmetic_of(label).scores
+        voter = Voter.of(replicas, target, form)
         return certified_table(condition, voter, work.chunk, work.canvases, work.ready)
 
     def _logits(
@@ -270,9 +267,8 @@ class Scorer:
         return logits
 
     def _submit(self, label: str, canvases: Sequence[Any]) -> Submitted:
-        return self.networks.submit(
-            self.setup.detectors[label], canvases, self.setup.batch_sizes[label]
-        )
+        size, form = self.setup.batch_sizes[label], self.setup.arithmetic_of(label).scores
+        return self.networks.submit(self.setup.detectors[label], canvases, size, form)
 
     def attack(
         self,
@@ -335,6 +331,8 @@ class Scorer:
             raise NotAttackableError(source.detector.no_gradient)
         transferred = getattr(attack, "surrogate", None) is not None
         logits = surrogate_logits(source) if transferred else source.checked_logits
+        if condition.climbs and self.setup.arithmetic_of(label).gradients == "bf16":
+            logits = climbed_in_bf16(logits)
         draws_for = purpose(position, condition.chain[position])
         aware_of = condition.after if getattr(attack, "aware", False) else ()
         return Job(attack, draws_for, lambda: behind(logits, aware_of, self.setup.seed, draws_for))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from bench.inference.numerics import Numerics
+from bench.inference.numerics import Arithmetic, Numerics
 from bench.protocol.condition import Condition
 from detectors.base import Detector
 
@@ -25,10 +25,11 @@ class Setup:
         conditions: By canonical spelling.
         batch_sizes: Images in a batch, by detector label.
         device: Where networks run.
-        numerics: Arithmetic of scoring; gradients of attacks are always plain fp32.
+        numerics: Arithmetic of the run.
         seed: Seed of the run, for noise and random starts.
         thresholds: By label, where it is not 0: attacks must know when they have won.
         surrogates: By name: detectors whose gradient is taken for another, on the same device.
+        arithmetic: By label, where it was chosen for the detector: of its scores and gradients.
         threads: CPU threads for a network that only one thread at a time may run.
     """
 
@@ -40,7 +41,16 @@ class Setup:
     seed: int
     thresholds: Mapping[str, float] = field(default_factory=dict)
     surrogates: Mapping[str, Detector] = field(default_factory=dict)
+    arithmetic: Mapping[str, Arithmetic] = field(default_factory=dict)
     threads: int = field(default_factory=torch.get_num_threads)
+
+    def arithmetic_of(self, label: str) -> Arithmetic:
+        """Look up the arithmetic of a detector."""
+        return self.arithmetic.get(label, self.numerics.arithmetic)
+
+    def gives_clean_scores(self, label: str) -> bool:
+        """Tell whether a gradient at an image brings the very score of the image along."""
+        return self.numerics.gradient_scores(self.arithmetic_of(label))
 
     def condition_of(self, unit: Unit) -> Condition:
         """Look up the condition of a unit."""

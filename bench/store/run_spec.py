@@ -11,6 +11,7 @@ from bench.protocol.attack_facts import attack_facts, certificate_facts
 from bench.protocol.condition import Condition
 from bench.protocol.suite import Suite
 from leaderboards.tables.attacks import AttackFacts
+from leaderboards.tables.further.arithmetic import DetectorForm
 from leaderboards.tables.further.certified import CertificateFacts
 from leaderboards.tables.notes import Caution, LeftOut, ShortcutRow
 
@@ -164,7 +165,8 @@ class RunSpec(_Record):
     ``left_out`` counts the images of the split that could not be used when the data were indexed;
     ``imported`` says where scores come from that were made elsewhere, ``copies`` counts images that were
     selected and dropped because another one shows the same (None: not asked), ``audit`` is what was found
-    before the run, ``until`` is the target at which cells stop ("": everything is scored).
+    before the run, ``until`` is the target at which cells stop ("": everything is scored), ``forms`` says the
+    arithmetic that was chosen for each detector (empty: one was asked for, or none is chosen yet).
     """
 
     schema_version: int = SCHEMA_VERSION
@@ -191,7 +193,8 @@ class RunSpec(_Record):
     thresholds: dict[str, ThresholdRecord] = {}
     imported: Imported | None = None
     seed: int
-    precision: Literal["fp32", "bf16", "unknown"]
+    precision: Literal["fp32", "bf16", "auto", "unknown"]
+    forms: tuple[DetectorForm, ...] = ()
     device: str
     environment: dict[str, Any]
     decode: dict[str, Any]

@@ -89,7 +89,7 @@ class RunDir:
             digests[name] = bytes_digest(content)
             write_atomic(self.root / name, _writing(content))
         spec = spec.model_copy(update={"files": digests})
-        unsaid = {name for name in ("imported", "until") if not getattr(spec, name)}
+        unsaid = {name for name in ("imported", "until", "forms") if not getattr(spec, name)}
         document = sealed(json.loads(spec.model_dump_json(exclude=unsaid)))
         text = json.dumps(document, indent=2, ensure_ascii=False)
         write_text(self.root / SPEC_NAME, text + "\n")

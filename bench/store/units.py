@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from bench.protocol.condition import Condition
 
 CHUNK_IMAGES = 256
+# Part of the environment that matters to bf16 arithmetic only.
+BF16_UNITS = "bf16_units"
 # Decoded pixels a chunk may hold: 32 megapixels are 96 MB, whatever the images' size.
 CHUNK_PIXELS = 32_000_000
 
@@ -70,12 +72,23 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class PlannedDetector:
-    """What the plan needs to know of a detector: name, identity, batch shape, decision point."""
+    """What the plan needs to know of a detector.
+
+    Attributes:
+        label: What boards call it.
+        identity: A digest over all that decides its logits.
+        batch_size: Images in a batch.
+        threshold: Logit above which an image is called fake.
+        scores: Form of the arithmetic that scores, ``fp32`` or ``bf16``.
+        gradients: Form of the gradients that attacks climb.
+    """
 
     label: str
     identity: str
     batch_size: int
     threshold: float = 0.0
+    scores: str = "fp32"
+    gradients: str = "fp32"
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,10 +217,12 @@ class _Described:
     Attributes:
         facts: Parameters, code and surrogate; the seed where a step draws.
         decides: Whether a step needs to know what is called fake: an attack or a certificate.
+        climbs: Whether an attack's gradients may be of another form than scores.
     """
 
     facts: Mapping[str, Any]
     decides: bool
+    climbs: bool
 
 
 def _described(condition: Condition, settings: Settings) -> _Described:
@@ -224,18 +239,25 @@ def _described(condition: Condition, settings: Settings) -> _Described:
     if surrogate is not None:
         # Other weights of the surrogate, other pictures.
         facts["surrogate"] = settings.surrogates[surrogate]
-    return _Described(facts, condition.asks_again)
+    return _Described(facts, condition.asks_again, condition.climbs)
 
 
 def _unit_fingerprint(
     common: Mapping[str, Any], chunk: Chunk, detector: PlannedDetector, condition: _Described
 ) -> str:
+    environment = {**common["environment"], "precision": detector.scores}
+    climbed = {"gradients": detector.gradients} if condition.climbs else {}
+    if {detector.scores, *climbed.values()} == {"fp32"}:
+        environment.pop(BF16_UNITS, None)
     # Only attacks and certificates need to know which side of the threshold an image is on.
     moved = condition.decides and detector.threshold
     return fingerprint(
         {
             **common,
+            "environment": environment,
             **condition.facts,
+            # Only where they differ: with gradients as ever, scores are filed as ever.
+            **(climbed if climbed.get("gradients") == "bf16" else {}),
             **({"threshold": detector.threshold} if moved else {}),
             "chunk": chunk.digest,
             "detector": detector.identity,

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
 from leaderboards.render.csv import number
 from leaderboards.render.text import UNDEFINED, escape, escape_line, rate, table
 from leaderboards.tables.cells import CLEAN
+from leaderboards.tables.further.arithmetic import DetectorForm
 from leaderboards.tables.further.stopping import Stopping
 from leaderboards.tables.notes import BoardNotes, count_by_class
 from leaderboards.tables.slicing import POOLED
@@ -53,6 +54,8 @@ def legend(rows: pd.DataFrame, notes: BoardNotes) -> list[str]:
     lines += ["### Slices", "", *_slices(rows, notes)]
     if notes.until is not None:
         lines += ["### Scored of available", "", *_scored(notes.until)]
+    if notes.forms:
+        lines += ["### Arithmetic", "", *_forms(notes.forms)]
     if set(notes.conditions.items()) - {(CLEAN, CLEAN)}:
         lines += ["### Conditions", ""]
         lines += table(["Condition", "As run"], _pairs(notes.conditions), left=2)
@@ -124,6 +127,30 @@ def _slices(rows: pd.DataFrame, notes: BoardNotes) -> list[str]:
             [[*r[:1], *r[2:]] for r in body],
         )
     return table(header, body, left=len(header) - 3)
+
+
+def _forms(forms: Sequence[DetectorForm]) -> list[str]:
+    """Say of every detector which arithmetic was chosen, and of every condition what both gave."""
+    lines = [f"- {escape(form.detector)}: {form.chosen}: {escape(form.reason)}" for form in forms]
+    body = [
+        [
+            escape(form.detector),
+            escape(check.condition),
+            check.measure,
+            str(check.n_real),
+            str(check.n_fake),
+            f"{check.fp32:.5f}",
+            f"{check.bf16:.5f}",
+            f"[{check.lo:+.5f}, {check.hi:+.5f}]",
+            str(check.flips),
+        ]
+        for form in forms
+        for check in form.checks
+    ]
+    header = [
+        "Detector", "Condition", "Measure", "Real", "Fake", "fp32", "bf16", "Difference", "Verdicts changed",
+    ]  # fmt: skip
+    return [*lines, "", *(table(header, body, left=3) if body else [])]
 
 
 def _scored(until: Stopping) -> list[str]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from leaderboards.tables.attack_checks import Check
     from leaderboards.tables.attacks import AttackFacts
+    from leaderboards.tables.further.arithmetic import DetectorForm
     from leaderboards.tables.further.certified import CertificateFacts
     from leaderboards.tables.further.parts import PartFacts
     from leaderboards.tables.further.stopping import Stopping
@@ -139,6 +140,7 @@ class BoardNotes:
         shortcuts: How well the files alone tell real from fake; empty where that was not asked.
         seed: Seed of random starts and of noise.
         precision: Arithmetic of the detectors, for example "fp32".
+        forms: The arithmetic that was chosen for each detector; empty where one was asked for.
         device: Kind of device, for example "cpu".
         tool_version: Version of bench.
         versions: Library to version.
@@ -171,6 +173,7 @@ class BoardNotes:
     shortcuts: tuple[ShortcutRow, ...] = ()
     seed: int = 0
     precision: str = "fp32"
+    forms: tuple[DetectorForm, ...] = ()
     device: str = "cpu"
     tool_version: str = ""
     versions: Mapping[str, str] = field(default_factory=dict)
@@ -189,16 +192,17 @@ class BoardNotes:
     @property
     def warnings(self) -> tuple[Caution, ...]:
         """Every caution, that of a limited run first: the one list that all formats show."""
-        stopped = () if self.until is None else (self.until.caution,)
+        cheaper = [caution for form in self.forms for caution in form.cautions]
+        stopped = [] if self.until is None else [self.until.caution]
         if self.limit is None:
-            return (*stopped, *self.cautions)
+            return (*stopped, *cheaper, *self.cautions)
         total = "" if self.n_available is None else f" of {self.n_available}"
         limited = Caution(
             code="limited run",
             title=f"LIMITED RUN: {self.n_images}{total} images (limit {self.limit})",
             advice="Good for a trial, not for a comparison.",
         )
-        return (limited, *stopped, *self.cautions)
+        return (limited, *stopped, *cheaper, *self.cautions)
 
 
 def count_left_out(
