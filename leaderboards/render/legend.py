@@ -131,7 +131,7 @@ def _slices(rows: pd.DataFrame, notes: BoardNotes) -> list[str]:
 
 def _forms(forms: Sequence[DetectorForm]) -> list[str]:
     """Say of every detector which arithmetic was chosen, and of every condition what both gave."""
-    lines = [f"- {escape(form.detector)}: {form.chosen}: {escape(form.reason)}" for form in forms]
+    lines = [f"- {escape_line(f'{form.detector}: {form.chosen}: {form.reason}')}" for form in forms]
     body = [
         [
             escape(form.detector),

@@ -16,7 +16,7 @@ from bench.runs.prepare import Prepared
 from bench.store.units import BF16_UNITS, Chunk
 from detectors.base import Detector
 
-# Images of either class that a check is made on, at least; they come in whole chunks.
+# Images of either class at the first look, at least; they come in whole chunks.
 LEAST_IMAGES: Final = 256
 # Largest share of the images that a check may take: scored twice, more would eat up what is gained.
 MOST_SHARE: Final = 0.25
@@ -40,41 +40,44 @@ class Operations(NamedTuple):
     grouped: bool
 
 
-def check_chunks(prepared: Prepared) -> list[Chunk]:
-    """Choose the chunks that both forms are checked on, in the order of the plan.
+def looks(prepared: Prepared) -> list[tuple[Chunk, ...]]:
+    """Lay out the chunks that both forms are checked on: those of the first look, of the second, and so on.
 
-    The first in the order of scoring where cells may stop, else the first by their digests' hash, which
-    scatters them over the data set; each adds images of a class that still has too few.
+    Chunks come in the order of scoring where cells may stop, else in that of their digests' hash, which
+    scatters them over the data set. The first look has enough of either class, each further one twice the
+    images of the one before, and includes them.
 
     Returns:
-        No chunk where the data do not have enough of a class.
+        No look where the first would take too much of the data.
     """
     labels = prepared.manifest.table["label"].to_numpy()
     chunks: Sequence[Chunk] = prepared.chunks
     if prepared.looks is None:
         chunks = sorted(chunks, key=lambda c: hashlib.sha256(c.digest.encode()).digest())
-    chosen, counts = list[Chunk](), np.zeros(2, dtype=np.int64)
-    for chunk in chunks:
-        of_chunk = np.bincount(labels[chunk.rows], minlength=2)
-        if of_chunk[counts < LEAST_IMAGES].any():
-            chosen.append(chunk)
-            counts += of_chunk
-    return sorted(chosen, key=lambda c: c.index) if (counts >= LEAST_IMAGES).all() else []
+    found, counts, due = list[tuple[Chunk, ...]](), np.zeros(2, dtype=np.int64), 0
+    for end, chunk in enumerate(chunks, start=1):
+        counts += np.bincount(labels[chunk.rows], minlength=2)
+        if counts.sum() > MOST_SHARE * len(prepared.rows):
+            break
+        if (counts >= LEAST_IMAGES).all() and counts.sum() >= due:
+            found.append(tuple(chunks[:end]))
+            due = 2 * int(counts.sum())
+    return found
 
 
-def refusals(prepared: Prepared, chunks: Sequence[Chunk]) -> dict[str, str]:
+def refusals(prepared: Prepared, chunks: Sequence[object]) -> dict[str, str]:
     """Say by label which detectors stay in fp32 without a check, and why.
 
     Nothing is timed here: the same command decides alike on the same kind of machine.
     """
-    n, n_checked = len(prepared.rows), sum(len(chunk.rows) for chunk in chunks)
     common = ""
     if not prepared.environment.get(BF16_UNITS):
         common = "the device has no units for bf16."
     elif not chunks:
-        common = f"the data have fewer than {LEAST_IMAGES} images of a class, too few for a check."
-    elif n_checked > MOST_SHARE * n:
-        common = f"a check takes {n_checked} of {n} images, too many to gain by it."
+        common = (
+            f"a check needs {LEAST_IMAGES} images of either class within {MOST_SHARE:.0%} of the images, and "
+            f"here are {len(prepared.rows)} images."
+        )
     elif not _may_gain(prepared):
         common = "every condition is an attack or a certificate that stays in fp32."
     reasons = dict.fromkeys(prepared.detectors, common) if common else {}
@@ -134,6 +137,7 @@ class _Convolutions(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torc
         self.grouped = False
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if func is torch.ops.aten.convolution.default and args[8] > 1:
+        # A kernel of (out, in / groups, ...) on (N, in, ...).
+        if str(func).startswith("aten.conv") and args[0].shape[1] > args[1].shape[1]:
             self.grouped = True
         return func(*args, **(kwargs or {}))

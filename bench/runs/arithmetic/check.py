@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.inference.numerics import Arithmetic
-from bench.runs.arithmetic.candidates import asks_again, check_chunks, refusals
+from bench.runs.arithmetic.candidates import MOST_SHARE, asks_again, looks, refusals
 from bench.runs.prepare import Prepared
 from bench.runs.settled import Settled
 from bench.store.run_spec import Failure
@@ -58,13 +58,10 @@ def with_arithmetic(
         ShardDamagedError: Stored scores are damaged; they have been set aside.
     """
     plain = dict.fromkeys(prepared.detectors, Arithmetic())
-    chunks = check_chunks(prepared)
+    chunks = looks(prepared)
     reasons = {**refusals(prepared, chunks), **settled.given_up}
     candidates = [label for label in prepared.detectors if label not in reasons]
-    forms = {
-        label: DetectorForm(detector=label, chosen="fp32", reason=reason)
-        for label, reason in reasons.items()
-    }
+    forms = {label: _plain(label, reason) for label, reason in reasons.items()}
     arithmetic = plain
     if candidates:
         check = _Check(
@@ -86,6 +83,10 @@ _ARITHMETIC: Mapping[Chosen, Arithmetic] = {
 }
 
 
+def _plain(label: str, reason: str) -> DetectorForm:
+    return DetectorForm(detector=label, chosen="fp32", reason=reason)
+
+
 class _Column(NamedTuple):
     """One detector under one condition, of the n images of a check.
 
@@ -105,42 +106,58 @@ class _Check:
     Attributes:
         prepared: The run.
         settled: Batch sizes and thresholds.
-        chunks: Chunks that are scored in both forms.
+        looks: The chunks of every look, each with those of the one before.
         cheaper: The form that is checked.
     """
 
     prepared: Prepared
     settled: Settled
-    chunks: Sequence[Chunk]
+    looks: Sequence[Sequence[Chunk]]
     cheaper: Chosen
 
     def run(self, labels: Sequence[str], score: Score) -> dict[str, DetectorForm]:
-        """Score the chunks in both forms for some detectors, and choose for each."""
-        plans, failures = dict[Chosen, Plan](), dict[Chosen, dict[str, str]]()
-        for form in ("fp32", self.cheaper):
-            settled = dataclasses.replace(
-                self.settled, arithmetic=dict.fromkeys(self.prepared.detectors, _ARITHMETIC[form])
-            )
-            plans[form] = self.prepared.plan(settled)
-            units = self._units(plans[form], labels)
-            failed = score(plans[form], units, settled, f"checking {form}")
-            failures[form] = {f.detector: f"{form}: {f.condition}: {f.reason}" for f in failed}
-        return {
-            label: next(
-                (
-                    DetectorForm(detector=label, chosen="fp32", reason=failed[label])
-                    for failed in failures.values()
-                    if label in failed
-                ),
-                None,
-            )
-            or self._judged(label, plans)
-            for label in labels
-        }
+        """Score chunks in both forms for some detectors, look by look, until each is decided."""
+        found = dict[str, DetectorForm]()
+        for number, chunks in enumerate(self.looks, start=1):
+            open_ = [label for label in labels if label not in found]
+            if not open_:
+                break
+            is_last = number == len(self.looks)
+            found |= self._look(open_, chunks, score, f"look {number}", is_last=is_last)
+        return found
 
-    def _units(self, plan: Plan, labels: Sequence[str]) -> dict[int, list[Unit]]:
+    def _look(
+        self,
+        labels: Sequence[str],
+        chunks: Sequence[Chunk],
+        score: Score,
+        title: str,
+        *,
+        is_last: bool,
+    ) -> dict[str, DetectorForm]:
+        """Score the chunks of a look in both forms; gives the detectors that are decided by it."""
+        plans, found = dict[Chosen, Plan](), dict[str, DetectorForm]()
+        for form in ("fp32", self.cheaper):
+            arithmetic = dict.fromkeys(self.prepared.detectors, _ARITHMETIC[form])
+            settled = dataclasses.replace(self.settled, arithmetic=arithmetic)
+            plans[form] = self.prepared.plan(settled)
+            units = self._units(plans[form], chunks, [name for name in labels if name not in found])
+            for failed in score(plans[form], units, settled, f"{title}, {form}"):
+                reason = f"{form} fails in the check, under {failed.condition}: {failed.reason}"
+                found.setdefault(failed.detector, _plain(failed.detector, reason))
+        for label in labels:
+            if label in found:
+                continue
+            decided = self._judged(label, chunks, plans, is_last=is_last)
+            if decided is not None:
+                found[label] = decided
+        return found
+
+    def _units(
+        self, plan: Plan, chunks: Sequence[Chunk], labels: Sequence[str]
+    ) -> dict[int, list[Unit]]:
         """List the units that are checked, one entry a chunk of the plan."""
-        indices, conditions = {chunk.index for chunk in self.chunks}, self._conditions
+        indices, conditions = {chunk.index for chunk in chunks}, self._conditions
         return {
             chunk.index: [
                 unit
@@ -158,40 +175,51 @@ class _Check:
         conditions = self.prepared.conditions.items()
         return [name for name, c in conditions if self.cheaper == "bf16" or c.climbs]
 
-    def _judged(self, label: str, plans: Mapping[Chosen, Plan]) -> DetectorForm:
-        threshold, images = self.settled.threshold(label), self._images()
+    def _judged(
+        self, label: str, chunks: Sequence[Chunk], plans: Mapping[Chosen, Plan], *, is_last: bool
+    ) -> DetectorForm | None:
+        """Choose a detector's form; None where a larger look may still tell."""
+        threshold, images = self.settled.threshold(label), self._images(chunks)
         checks: list[FormCheck] = []
         for condition in self._conditions:
-            one, two = (self._column(plan, label, condition) for plan in plans.values())
+            one, two = (self._column(plan, chunks, label, condition) for plan in plans.values())
             there = np.isfinite(one.logits) & np.isfinite(two.logits)
             compare = check_scores
             if self.cheaper != "bf16":
                 there &= one.attacked
                 compare = check_attack
             if not there.any():
-                reason = f"no image of the check has a score under {condition}."
-                return DetectorForm(detector=label, chosen="fp32", reason=reason)
+                return _plain(label, f"no image of the check has a score under {condition}.")
             part = images.among(there)
             checks.append(compare(condition, part, one.logits[there], two.logits[there], threshold))
-        outside = [check for check in checks if not check.within]
-        chosen: Chosen = "fp32" if outside else self.cheaper
-        reason = summary(checks)
-        if outside:
-            names = ", ".join(check.condition for check in outside[:3])
-            reason = f"{self.cheaper} is out of bounds under {names}: "
-            reason += f"{summary(outside)} {bounds(self.cheaper)}"
-        return DetectorForm(detector=label, chosen=chosen, reason=reason, checks=tuple(checks))
+        open_ = [check for check in checks if check.verdict != "within"]
+        if not open_:
+            return DetectorForm(
+                detector=label, chosen=self.cheaper, reason=summary(checks), checks=tuple(checks)
+            )
+        if outside := [check for check in open_ if check.verdict == "outside"]:
+            reason = f"{self.cheaper} is out of bounds"
+        elif is_last:
+            outside, reason = (
+                open_,
+                f"{MOST_SHARE:.0%} of the images do not show {self.cheaper} in bounds",
+            )
+        else:
+            return None
+        names = ", ".join(check.condition for check in outside[:3])
+        reason = f"{reason} under {names}: {summary(outside)} {bounds(self.cheaper)}"
+        return DetectorForm(detector=label, chosen="fp32", reason=reason, checks=tuple(checks))
 
-    def _images(self) -> Checked:
-        rows = np.concatenate([chunk.rows for chunk in self.chunks])
+    def _images(self, chunks: Sequence[Chunk]) -> Checked:
+        rows = np.concatenate([chunk.rows for chunk in chunks])
         table = self.prepared.manifest.table.select(["label", "group", "sha256"]).take(rows)
         clusters = cluster_codes(table["group"].to_pylist(), table["sha256"].to_pylist())
         return Checked(table["label"].to_numpy().astype(np.int64), clusters)
 
-    def _column(self, plan: Plan, label: str, condition: str) -> _Column:
+    def _column(self, plan: Plan, chunks: Sequence[Chunk], label: str, condition: str) -> _Column:
         logits, attacked = list[NDArray[np.float32]](), list[NDArray[np.bool_]]()
         ids = self.prepared.manifest.table["sample_id"]
-        for chunk in self.chunks:
+        for chunk in chunks:
             unit = next(
                 unit
                 for unit in plan.by_chunk[chunk.index]

@@ -9,7 +9,7 @@ from typing import Any, Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from leaderboards.statistics.intervals import Interval
+from leaderboards.statistics.intervals import Interval, wilson
 from leaderboards.statistics.paired import (
     auc_influence,
     difference,
@@ -19,13 +19,16 @@ from leaderboards.statistics.paired import (
 from leaderboards.statistics.thresholds import called_fake
 from leaderboards.tables.notes import Caution
 
-# The 95% interval of the paired difference of two AUCs lies within this.
+# The interval of the paired difference of two AUCs lies within this.
 AUC_BOUND: Final = 0.001
 # Of the checked images at most this share changes its verdict.
 FLIPS_BOUND: Final = 0.005
-# The 95% interval of the paired difference of the shares fooled reaches no further below zero.
+# The interval of the paired difference of the shares fooled reaches no further below zero.
 FOOLED_BOUND: Final = 0.02
+# Level of these intervals: up to five looks, each at twice the images, are then wrong in at most 5%.
+LEVEL: Final = 0.99
 
+Verdict = Literal["within", "outside", "open"]
 Chosen = Literal["fp32", "bf16", "bf16 gradients"]
 
 
@@ -41,10 +44,10 @@ class FormCheck:
         n_fake: Fake images.
         fp32: The measure in fp32, in [0, 1].
         bf16: The measure in bf16, in [0, 1].
-        lo: Lower end of the 95% interval of the paired difference, bf16 minus fp32.
+        lo: Lower end of the 99% interval of the paired difference, bf16 minus fp32.
         hi: Upper end of it.
         flips: Images whose verdict differs.
-        within: Whether all of it is within the bounds.
+        verdict: ``within`` the bounds, ``outside``, or ``open`` where more images may tell.
     """
 
     condition: str
@@ -56,7 +59,7 @@ class FormCheck:
     lo: float
     hi: float
     flips: int
-    within: bool
+    verdict: Verdict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,11 +99,11 @@ def bounds(chosen: Chosen) -> str:
     """Say the bounds of a check in a sentence."""
     if chosen == "bf16 gradients":
         return (
-            f"Bounds: bf16 gradients fool at most {FOOLED_BOUND:g} fewer of the images (lower end of the 95% "
+            f"Bounds: bf16 gradients fool at most {FOOLED_BOUND:g} fewer of the images (lower end of the 99% "
             "interval of the paired difference); all scores are fp32."
         )
     return (
-        f"Bounds: 95% interval of the paired AUC difference within {AUC_BOUND:g}, verdicts changed of at "
+        f"Bounds: 99% interval of the paired AUC difference within {AUC_BOUND:g}, verdicts changed of at "
         f"most {FLIPS_BOUND:.1%} of the images, under every condition."
     )
 
@@ -137,8 +140,8 @@ def check_scores(
     Examples:
         >>> images, logits = Checked(np.repeat([0, 1], 300)), np.linspace(-3.0, 3.0, 600)
         >>> check = check_scores("clean", images, logits, logits * 1.001, 0.0)
-        >>> check.flips, check.fp32, check.bf16, check.within
-        (0, 1.0, 1.0, True)
+        >>> check.flips, check.fp32, check.bf16, check.verdict
+        (0, 1.0, 1.0, 'within')
     """
     labels, interval = images.labels, _auc_interval(images, fp32, bf16)
     flips = int(np.count_nonzero(called_fake(fp32, threshold) != called_fake(bf16, threshold)))
@@ -153,8 +156,7 @@ def check_scores(
         lo=interval.lo,
         hi=interval.hi,
         flips=flips,
-        within=-AUC_BOUND <= interval.lo <= interval.hi <= AUC_BOUND
-        and flips <= FLIPS_BOUND * len(labels),
+        verdict=_verdict(interval, flips, len(labels)),
     )
 
 
@@ -175,7 +177,7 @@ def check_attack(
     same = bool(np.array_equal(*fooled))
     one, two = (share_influence(labels, wrong) for wrong in fooled)
     pairs = None if same else len(labels)
-    interval = difference(one, two, images.clusters, pairs=pairs).interval()
+    interval = difference(one, two, images.clusters, pairs=pairs).interval(LEVEL)
     n_fake = int(np.count_nonzero(labels == 1))
     return FormCheck(
         condition=condition,
@@ -187,7 +189,11 @@ def check_attack(
         lo=interval.lo,
         hi=interval.hi,
         flips=int(np.count_nonzero(fooled[0] != fooled[1])),
-        within=interval.lo >= -FOOLED_BOUND,
+        verdict="within"
+        if interval.lo >= -FOOLED_BOUND
+        else "outside"
+        if interval.hi < -FOOLED_BOUND
+        else "open",
     )
 
 
@@ -199,18 +205,26 @@ def summary(checks: Sequence[FormCheck]) -> str:
     return f"{what} differs by [{lo:+.5f}, {hi:+.5f}] at most, {flips} of {n} verdicts changed."
 
 
+def _verdict(interval: Interval, flips: int, n: int) -> Verdict:
+    """Hold the interval of an AUC difference and the verdicts changed among n images against the bounds."""
+    if -AUC_BOUND <= interval.lo <= interval.hi <= AUC_BOUND and flips <= FLIPS_BOUND * n:
+        return "within"
+    far = interval.lo > AUC_BOUND or interval.hi < -AUC_BOUND
+    return "outside" if far or wilson(flips, n).lo > FLIPS_BOUND else "open"
+
+
 def _auc_interval(images: Checked, fp32: NDArray[Any], bf16: NDArray[Any]) -> Interval:
-    """Compute the 95% interval of the paired difference of two AUCs.
+    """Compute the interval of the paired difference of two AUCs.
 
     DeLong's; where no image's rank changes it has no variance to go by. Then the share of pairs of a real
-    and a fake image bounds the difference whose logits lie within twice the largest change of any logit: no
-    other pair could have changed its order.
+    and a fake image bounds the difference whose logits are no further apart than the changes of any two
+    logits: no other pair could have changed its order.
     """
     labels = images.labels
     test = paired_delong(labels, fp32, bf16, images.clusters)
     if test.sd != test.floor_sd or np.array_equal(fp32, bf16):
-        return test.interval()
-    reach = 2 * float(np.abs(fp32.astype(np.float64) - bf16).max())
+        return test.interval(LEVEL)
+    reach = float(np.ptp(bf16.astype(np.float64) - fp32))
     reals, fakes = np.sort(fp32[labels == 0]), np.sort(fp32[labels == 1])
     near = np.searchsorted(reals, fakes + reach, "right") - np.searchsorted(reals, fakes - reach)
     share = float(near.sum()) / (len(reals) * len(fakes))
