@@ -109,9 +109,9 @@ def test_an_images_logit_does_not_depend_on_order_position_or_padding(name):
 
     def logits(some, threads):
         with ThreadPoolExecutor(threads) as pool:
-            networks = Networks.of([detector], CPU, "fp32", Lanes(pool, threads), Stopwatch())
+            networks = Networks.of([detector], CPU, Lanes(pool, threads), Stopwatch())
             into = np.full(len(some), np.nan, np.float32)
-            networks.gather(detector, networks.submit(detector, some, 8), into)
+            networks.gather(detector, networks.submit(detector, some, 8, "fp32"), into)
         return into
 
     expected = logits(canvases, 1)
@@ -125,10 +125,10 @@ def test_every_image_goes_through_each_network_once_a_condition(tree, tmp_path, 
     forward = Networks._forward
     lock = threading.Lock()
 
-    def counted(self, replicas, batch):
+    def counted(self, replicas, batch, form):
         with lock:
             seen["images"] += len(batch)
-        return forward(self, replicas, batch)
+        return forward(self, replicas, batch, form)
 
     monkeypatch.setattr(Networks, "_forward", counted)
     # Reals are shared by both generators here; batches of 12 leave no padding.

@@ -94,13 +94,16 @@ def forward(given: argparse.Namespace, root: Path) -> None:
     def alone() -> None:
         with ThreadPoolExecutor(threads) as pool:
             lanes = Lanes(pool, threads)
-            networks = Networks.of(loaded.values(), CPU, "fp32", lanes, Stopwatch())
+            networks = Networks.of(loaded.values(), CPU, lanes, Stopwatch())
             into = np.empty(given.images, np.float32)
             waiting = [
                 (
                     detector,
                     networks.submit(
-                        detector, canvases[name], auto_batch(detector.card.input.canvas, CPU)
+                        detector,
+                        canvases[name],
+                        auto_batch(detector.card.input.canvas, CPU),
+                        "fp32",
                     ),
                 )
                 for name, detector in loaded.items()

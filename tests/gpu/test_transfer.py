@@ -60,9 +60,9 @@ def test_every_logit_comes_back_to_its_image(device):
     canvases = [None if i % 7 == 3 else np.full((3, 8, 8), i % 256, np.uint8) for i in range(300)]
     with ThreadPoolExecutor(4) as pool:
         lanes = Lanes(pool, 4)
-        networks = Networks.of([detector], place, "fp32", lanes, watch)
+        networks = Networks.of([detector], place, lanes, watch)
         logits = np.full(len(canvases), np.nan, np.float32)
-        networks.gather(detector, networks.submit(detector, canvases, 16), logits)
+        networks.gather(detector, networks.submit(detector, canvases, 16, "fp32"), logits)
         lanes.close()
     for i, logit in enumerate(logits):
         assert np.isnan(logit) if i % 7 == 3 else logit == pytest.approx(i % 256, abs=1e-3)
