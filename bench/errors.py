@@ -47,6 +47,12 @@ class DataError(BenchError):
     """A data set that is missing, ambiguous, damaged, or changed since it was indexed."""
 
 
+class NoImageError(DataError):
+    """A place that holds no image at all."""
+
+    exit_code = EXIT_NOTHING
+
+
 class DetectorFailedError(BenchError):
     """A detector's own code that failed where it was imported, built or moved; others can go on."""
 
@@ -64,7 +70,11 @@ def nearest(name: str, known: Iterable[str]) -> str:
     names = sorted(known)
     import difflib  # noqa: PLC0415  (only errors need it)
 
-    close = difflib.get_close_matches(name, names, n=3, cutoff=0.6)
+    # Case and the sign between words are typed as one remembers them.
+    folded = {each.lower().replace("_", "-"): each for each in reversed(names)}
+    plain = name.lower().replace("_", "-")
+    close = difflib.get_close_matches(plain, folded, n=3, cutoff=0.6)
+    close = close or [each for each in folded if len(each) > 3 and each in plain.split("-")]
     if close:
-        return "did you mean " + " or ".join(repr(c) for c in close) + "?"
+        return "did you mean " + " or ".join(repr(folded[c]) for c in close) + "?"
     return "known: " + ", ".join(names) if names else "none is installed"

@@ -94,7 +94,7 @@ def run(
     values: dict[str, Any] = dict(options)
     for name in values:
         if name not in RunOptions.__annotations__:
-            known = nearest(name, RunOptions.__annotations__)
+            known = nearest(name, [*RunOptions.__annotations__, "suite", "progress"])
             raise BenchError(f"bench.run has no option {name!r}: {known}")
     for name in ("out", "store", "cache"):
         if values.get(name) is not None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
 from bench.cli.values import check_choice, parse_fake_logit
-from bench.errors import BenchError
+from bench.errors import BenchError, nearest
 
 if TYPE_CHECKING:
     from bench.inference.detector import DetectorRequest
@@ -138,6 +138,19 @@ def requests(
     )
 
 
+def one_request(detector: str, **said: Any) -> DetectorRequest:
+    """Put together the one detector of a command that takes one.
+
+    Raises:
+        BenchError: If several are named, or as for :func:`requests`.
+    """
+    asked = requests([detector], **said)
+    if len(asked) > 1:
+        names = ", ".join(each.key for each in asked)
+        raise BenchError(f"--detector {detector}: one at a time here, choose one of {names}")
+    return asked[0]
+
+
 def _refuse_sizeless(name: str, text: str) -> None:
     """Refuse an input rule without a size, which only the graph of an ONNX file could state.
 
@@ -170,8 +183,11 @@ def _by_detector(
             front, equals, _ = item.partition("=")
             if flag == "--weights" and equals and "/" not in front and not Path(item).exists():
                 raise BenchError(
-                    f"{flag} {item}: {front!r} is not among the detectors asked for, nor is this a file"
+                    f"{flag} {item}: {front!r} is not among the detectors asked for, nor is this a file: "
+                    f"{nearest(front, names)}"
                 )
+            if flag == "--weights" and not Path(item.partition("::")[0]).exists():
+                raise BenchError(f"{flag} {item}: no weights file there: check the path")
             if len(detectors) != 1:
                 known = ", ".join(d.key for d in detectors) or "them"
                 raise BenchError(

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import typer
-from typer.core import TyperCommand
 
+from bench.cli.panels import PanelCommand
 from bench.errors import BenchError
 
 
@@ -54,7 +54,7 @@ def choose_format(context: typer.Context, form: str, *, as_json: bool) -> str:
     return "json"
 
 
-class Command(TyperCommand):
+class Command(PanelCommand):
     """A command that refuses an option given twice where only the last one would count."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:

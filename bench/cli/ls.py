@@ -10,6 +10,7 @@ import typer
 from bench.cli import options
 from bench.cli.examples import examples
 from bench.cli.output import put, put_json, table
+from bench.results.formats import choices
 
 EXAMPLES = examples("bench ls detectors", "bench ls suites", "bench ls attacks --json")
 
@@ -28,7 +29,7 @@ class Kind(StrEnum):
     datasets = "datasets"
 
 
-KindArgument = Annotated[Kind, typer.Argument(help="What to list.")]
+KindArgument = Annotated[Kind, typer.Argument(help=f"{choices(list(Kind))}.")]
 
 
 def command(*, kind: KindArgument, as_json: options.Json = False) -> None:

@@ -35,7 +35,9 @@ from bench.cli import (
     weights,
 )
 from bench.cli.effect import Command
-from bench.cli.output import say, writable_output
+from bench.cli.output import say, say_lines, writable_output
+from bench.cli.panels import PanelCommand
+from bench.cli.usage import is_usage_error, usage_sentence
 from bench.errors import EXIT_INTERNAL, EXIT_USAGE, BenchError
 from bench.version import __version__
 
@@ -75,7 +77,7 @@ app.command("ls", cls=Command, epilog=ls.EXAMPLES)(ls.command)
 app.command("show", cls=Command, epilog=show.EXAMPLES)(show.command)
 app.command("predict", cls=Command, epilog=predict.EXAMPLES)(predict.command)
 # A later option of a training overrides an earlier one, as scripts rely on that add to a fixed list.
-app.command("train", epilog=train.EXAMPLES)(train.command)
+app.command("train", cls=PanelCommand, epilog=train.EXAMPLES)(train.command)
 app.command("reproduce", cls=Command, epilog=reproduce.EXAMPLES)(reproduce.command)
 app.command("new", cls=Command, epilog=new.EXAMPLES)(new.command)
 app.command("doctor", cls=Command, epilog=doctor.EXAMPLES)(doctor.command)
@@ -112,18 +114,28 @@ def main() -> None:
     except BrokenPipeError:  # `bench ... | head` is no error of ours
         code = 0
     except Exception as error:
-        code = _unforeseen(error)
+        code = _refused(error) if is_usage_error(error) else _unforeseen(error)
     _detach_unwritable()
     sys.exit(code)
 
 
-def _code_of(command: Callable[[], object]) -> int | str | None:
-    """Run a command that ends itself; gives its exit code."""
+def _code_of(command: Callable[..., object]) -> int | str | None:
+    """Run a command that may end itself; gives its exit code."""
     try:
-        command()
+        code = command(standalone_mode=False, prog_name="bench")
     except SystemExit as stop:
         return stop.code
-    return 0
+    return code if isinstance(code, int) else 0
+
+
+def _refused(error: Exception) -> int:
+    """Say what is wrong with the command line; gives the exit code."""
+    sentence = usage_sentence(error, sys.argv[1:])
+    if "\n" in sentence:  # the help of a group
+        say_lines(sentence)
+    else:
+        say(f"error: {sentence}")
+    return EXIT_USAGE
 
 
 def _unforeseen(error: Exception) -> int:

@@ -106,8 +106,8 @@ def command(
     on such images with --calibrated. Counts, the threshold and warnings go to stderr.
     """
     _refuse_without_effect(context, threshold, calibrated, fpr, out)
-    (request,) = detector_options.requests(
-        [detector],
+    request = detector_options.one_request(
+        detector,
         weights=[] if weights is None else [str(weights)],
         fake_logit=fake_logit,
         fake_label=fake_label,

@@ -102,8 +102,8 @@ def command(
         refuse_without_effect(
             context, *_OF_TRAINING, when=True, why=f"on {recipe}: of a published detector nothing is trained"
         )  # fmt: skip
-        (request,) = detector_options.requests(
-            [recipe], weights=weights, fake_logit=fake_logit, fake_label=[], ignore_label=[], processor=[],
+        request = detector_options.one_request(
+            recipe, weights=weights, fake_logit=fake_logit, fake_label=[], ignore_label=[], processor=[],
             input_rule=input_rule, output=[], backbone=backbone,
         )  # fmt: skip
         published = PublishedOptions(

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, cast
 
-from bench.errors import BenchError
+from bench.errors import BenchError, nearest
 from bench.results.formats import choices
 
 if TYPE_CHECKING:
     from detectors.card import FakeLogit
 
+_SHORT = 4  # so short a value is near to anything
 FAKE_LOGITS = ("z", "-z", "z1-z0", "z0-z1")
 
 
@@ -21,7 +22,9 @@ def check_choice(flag: str, value: str, names: Sequence[str]) -> None:
         BenchError: If it is not; names the flag, the value and the choices.
     """
     if value not in names:
-        raise BenchError(f"{flag} {value}: choose {choices(names)}")
+        close = nearest(value, names) if len(value) > _SHORT else ""
+        near = f"{close} " if close.startswith("did you mean") else ""
+        raise BenchError(f"{flag} {value}: {near}choose {choices(names)}")
 
 
 def drop_unset(**values: Any) -> dict[str, Any]:

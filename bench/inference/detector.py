@@ -174,7 +174,9 @@ def resolve(request: DetectorRequest, *, allow_untrained: bool = False) -> Detec
     except ForeignCodeError as error:
         raise DetectorFailedError(f"{request.label}: {error}") from error
     except DetectorError as error:
-        raise BenchError(f"{request.label}: {error}") from error
+        says = str(error)
+        whose = "" if says.startswith(f"{request.label} ") else f"{request.label}: "
+        raise BenchError(f"{whose}{says}") from error
     except BenchError:
         raise
     except BaseException as error:  # plug-ins and what they call may raise anything, and even exit
@@ -240,6 +242,8 @@ def _listed(name: str) -> Architecture | type[Detector]:
     if Path(name).is_file():
         from detectors.weights.listing.file_kind import file_kind, not_weights  # noqa: PLC0415
 
+        if name.endswith(".py"):
+            raise BenchError(f"--detector {name} is a Python file: say what in it, as {name}:Name")
         kind = file_kind(Path(name))
         if kind.form == "other":
             raise BenchError(str(not_weights(Path(name), kind)))
@@ -247,5 +251,9 @@ def _listed(name: str) -> Architecture | type[Detector]:
             f"{name} is a file that does not say what network it is for: pass --detector NAME --weights "
             f"{name}"
         )
+    from timm import is_model  # noqa: PLC0415  (only this error needs it)
+
+    if arch == name and is_model(name):
+        raise BenchError(f"no detector called {name!r}: did you mean 'timm/{name}'?")
     names = [*table, *zoo.weights(), *registry.adapters()]
     raise BenchError(f"no detector called {name!r}: {nearest(name, names)}")

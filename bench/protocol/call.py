@@ -130,15 +130,31 @@ def parameters_of(call: Call, plugin: type[Any]) -> dict[str, Any]:
     for argument in call.arguments:
         key, where = argument.key, f"{call.name}({argument})"
         if not key:
-            raise BenchError(f"{where}: write it as key=value")
+            first = next(iter(types_by_name), "key")
+            example = f"{call.name}({first}={argument.value})"
+            raise BenchError(f"{where}: write it as key=value, as in {example}")
         if key == "severity" and severities and "severity" not in types_by_name:
             # What is written out beside a severity overrides what the severity stands for.
             parameters = {**_severity(argument.value, severities, call.name), **parameters}
         elif key not in types_by_name:
             raise BenchError(f"{call.name} has no parameter {key!r}: {nearest(key, types_by_name)}")
         else:
-            parameters[key] = coerce(argument.value, types_by_name[key], where)
+            try:
+                parameters[key] = coerce(argument.value, types_by_name[key], where)
+            except BenchError as error:
+                raise _said_by(plugin, key, argument.value, where) or error from None
     return parameters
+
+
+def _said_by(plugin: type[Any], key: str, text: str, where: str) -> BenchError | None:
+    """Let a plug-in itself refuse a fraction where it wants a whole number: it knows the range."""
+    try:
+        plugin(**{key: float(text)})
+    except ValueError as error:
+        return BenchError(f"{where}: {error}") if key in str(error) else None
+    except Exception:
+        return None
+    return None
 
 
 def _severity(value: str, severities: tuple[dict[str, Any], ...], name: str) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from bench.errors import BenchError, NothingSelectedError
+from bench.errors import BenchError, NothingSelectedError, nearest
 from bench.results.gating.common import DetectorPair
 from bench.results.pairing import (
     data_notes,
@@ -82,7 +82,7 @@ def compare(paths: Sequence[Path], metric: str = "auc") -> Comparison:
         NothingSelectedError: Fewer than two detectors.
     """
     if metric not in METRICS:
-        raise BenchError(f"--metric {metric}: choose one of {', '.join(METRICS)}")
+        raise BenchError(f"--metric {metric}: {nearest(metric, METRICS)}")
     runs = [load_scores(path) for path in paths]
     entries = [(run, name) for run in runs for name in run.detectors]
     if len(entries) < 2:

@@ -41,7 +41,10 @@ def export(run: Path, form: str, metric: str = "auc") -> Exported:
     try:
         text = _render(built.board, form, metric)
     except ValueError as error:
-        raise BenchError(f"--metric {metric}: {error}") from error
+        known = [name for name in built.board.rows.columns if f"{name}_lo" in built.board.rows]
+        close = nearest(metric, known)
+        advice = f": {close}" if close.startswith("did you mean") else ""
+        raise BenchError(f"--metric {metric}: {error}{advice}") from error
     return Exported({form: text}, built.incomplete)
 
 

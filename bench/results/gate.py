@@ -14,6 +14,7 @@ from bench.errors import (
     EXIT_REGRESSION,
     BenchError,
     NothingSelectedError,
+    nearest,
 )
 from bench.results.gating.rules import GateRules, load_rules
 from bench.results.pairing import PairedScores, data_notes, load_scores, pair, undefined_notes
@@ -214,7 +215,10 @@ def _floors(cells: Sequence[PairedCell], minima: Mapping[str, float]) -> list[Fl
             if condition in ("*", CellName(*cell.name).condition) and cell.allows(metric)
         ]
         if not chosen:
-            raise NothingSelectedError(f"floor {key}: no gated cell under {condition!r}")
+            known = sorted({CellName(*cell.name).condition for cell in cells})
+            raise NothingSelectedError(
+                f"floor {key}: no gated cell under {condition!r}: {nearest(condition, known)}"
+            )
         for cell in chosen:
             _, threshold = cell.thresholds
             values = measure(cell.labels, cell.candidate[cell.rows], threshold)

@@ -211,6 +211,10 @@ def _index(request: RunRequest, split: str, progress: Progress) -> Manifest:
         splits=[split, *([chosen_on] if chosen_on else [])] if split else None,
     )
     _check_slices(request.suite, manifest)
+    if request.split and manifest.splits() == ("",):
+        progress.warn(
+            f"{manifest.name} names no splits: --split {request.split} leaves no image out"
+        )
     progress.note(f"{manifest.name}: recognised as {manifest.recognised}; {len(manifest)} images")
     return manifest
 

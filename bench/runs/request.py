@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from bench.audit.before_run import Wishes
-from bench.errors import BenchError, NothingSelectedError
+from bench.errors import BenchError
 from bench.inference.detector import DetectorRequest
 from bench.inference.numerics import Numerics
 from bench.protocol.suite import Suite
@@ -131,9 +131,7 @@ class RunRequest:
             BenchError: One sentence with the way out.
         """
         if not self.detectors:
-            raise NothingSelectedError(
-                "no detector given: pass --detector NAME (see `bench ls detectors`)"
-            )
+            raise BenchError("no detector given: pass --detector NAME (see `bench ls detectors`)")
         by_label: dict[str, DetectorRequest] = {}
         for detector in self.detectors:
             label, name = detector.label, detector.name

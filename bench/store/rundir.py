@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from bench.datasets import Manifest
-from bench.errors import BenchError, OutputError
+from bench.errors import BenchError, OutputError, nearest
 from bench.store.run_spec import SCHEMA_VERSION, Failure, RunSpec
 from bench.store.seal import SEAL, bytes_digest, is_intact, sealed
 from bench.store.units import Plan
@@ -45,6 +45,24 @@ _RECORD_NAMES: Final = (
     SPEC_NAME, MANIFEST_NAME, UNITS_NAME, FAILURES_NAME, BAD_IMAGES_NAME, CONFIG_NAME, SUITE_NAME,
     COMMAND_NAME,
 )  # fmt: skip
+
+
+def no_run(folder: Path) -> BenchError:
+    """Make the error about a place that is no run's folder: what it is, and where runs lie."""
+    ask = "give the --out folder of a `bench run`"
+    if not folder.exists():
+        near = nearest(
+            folder.name, [each.name for each in folder.parent.glob("*") if each.is_dir()]
+        )
+        hint = f"{near} else " if near.startswith("did you mean") else ""
+        return BenchError(f"{folder} is not a run (there is no such folder): {hint}{ask}")
+    if (folder.parent / SPEC_NAME).is_file():
+        return BenchError(f"{folder} is a file of a run: give its folder, {folder.parent}")
+    runs = [path.parent for path in sorted(folder.glob(f"*/{SPEC_NAME}"))]
+    if runs:
+        shown = ", ".join(map(str, runs[:4])) + ", ..." * (len(runs) > 4)
+        return BenchError(f"{folder} is not a run but holds some: give one of them, {shown}")
+    return BenchError(f"{folder} is not a run (it has no {SPEC_NAME}): {ask}")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -154,10 +172,8 @@ class RunDir:
         path = self.root / SPEC_NAME
         try:
             document = json.loads(read_bytes(path, MOST_TABLE))
-        except FileNotFoundError:
-            raise BenchError(
-                f"{self.root} is not a run (it has no run.json): give the --out folder of a `bench run`"
-            ) from None
+        except (FileNotFoundError, NotADirectoryError):
+            raise no_run(self.root) from None
         except (OSError, ValueError, RecursionError, MemoryError) as error:
             raise self._damaged(SPEC_NAME, why(error)) from error
         if not isinstance(document, dict) or "schema_version" not in document:

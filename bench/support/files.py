@@ -139,9 +139,12 @@ def writable(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         reason = error.strerror or str(error)
-        raise OutputError(
-            f"cannot write {path} ({reason}): free some space or choose another place"
-        ) from error
+        way = "free some space or choose another place"
+        # A folder is wanted where a file lies, at the place itself or above it.
+        file = next((each for each in (path, *path.parents) if each.is_file()), None)
+        if isinstance(error, FileExistsError | NotADirectoryError) and file is not None:
+            reason, way = f"{file} is a file", "name a folder, or move that file away"
+        raise OutputError(f"cannot write {path} ({reason}): {way}") from error
 
 
 def _umask() -> int:

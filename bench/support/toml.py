@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
+import typing
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from bench.errors import BenchError
+from bench.errors import BenchError, nearest
 from bench.support.user_file import read_text, why
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -30,7 +32,7 @@ def read_toml(path: str | Path, model: type[Model], missing: str) -> Model:
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        key, reason = first_fault(error)
+        key, reason = first_fault(error, model)
         raise BenchError(f"{path}: {key}: {reason}") from error
 
 
@@ -59,7 +61,42 @@ class Fault(NamedTuple):
     reason: str
 
 
-def first_fault(error: ValidationError) -> Fault:
-    """Name the first key at fault of a failed validation."""
-    first = error.errors()[0]
-    return Fault(".".join(str(part) for part in first["loc"]), first["msg"])
+def first_fault(error: ValidationError, model: type[BaseModel] | None = None) -> Fault:
+    """Name the first key at fault of a failed validation: one that does not exist before one that is missing.
+
+    Args:
+        error: What the validation raised.
+        model: The schema, whose keys a misspelled one is held against.
+    """
+    faults = error.errors()
+    unknown = [fault for fault in faults if fault["type"] == "extra_forbidden"]
+    first = (unknown or faults)[0]
+    key = ".".join(str(part) for part in first["loc"])
+    if unknown:
+        known = _keys(model, first["loc"][:-1])
+        advice = nearest(str(first["loc"][-1]), known) if known else "leave it out"
+        return Fault(key, f"there is no such key: {advice}")
+    if first["type"] == "missing":
+        return Fault(key, "this key is missing: add it")
+    if first["type"] == "literal_error":
+        choices = first["ctx"]["expected"]
+        close = nearest(str(first["input"]), re.findall(r"'([^']*)'", choices))
+        near = f": {close}" if close.startswith("did you mean") else ""
+        return Fault(key, f"{first['input']!r} is not {choices}{near}")
+    reason = first["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
+    value = repr(first["input"])
+    if value not in reason and isinstance(first["input"], str | int | float) and len(value) < 60:
+        reason += f", got {value}"
+    return Fault(key, reason)
+
+
+def _keys(model: type[BaseModel] | None, loc: tuple[int | str, ...]) -> list[str]:
+    """List the keys that a schema knows at a place; none where that is not known."""
+    for part in loc:
+        if model is None or isinstance(part, int):
+            continue
+        field = model.model_fields.get(part)
+        inner = [field.annotation, *typing.get_args(field.annotation)] if field else []
+        models = [each for each in inner if isinstance(each, type) and issubclass(each, BaseModel)]
+        model = models[0] if models else None
+    return [] if model is None else [f.alias or name for name, f in model.model_fields.items()]

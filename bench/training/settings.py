@@ -112,5 +112,5 @@ def make_settings(values: dict[str, Any]) -> Settings:
     try:
         return Settings.model_validate(values)
     except ValidationError as error:
-        key, says = first_fault(error)
-        raise BenchError(f"{key} = {error.errors()[0].get('input')!r}: {says}") from error
+        key, says = first_fault(error, Settings)
+        raise BenchError(f"{key}: {says}") from error

@@ -211,9 +211,14 @@ def renamed(key: str, key_map: Mapping[str, str]) -> str:
 def _misshapen(
     source: str, key: str, shape: tuple[int, ...], needed: tuple[int, ...]
 ) -> WeightsError:
-    return WeightsError(
-        f"{source}: {key} has shape {tuple(shape)}, the network needs {tuple(needed)}"
-    )
+    says = f"{source}: {key} has shape {tuple(shape)}, the network needs {tuple(needed)}"
+    if len(shape) == len(needed) and shape[1:] == needed[1:]:
+        # A head of another number of outputs: the label direction says how many the network has.
+        if (shape[0], needed[0]) == (2, 1):
+            says += ": this head has two outputs, write --fake-logit z1-z0 (or z0-z1) in place of z"
+        elif (shape[0], needed[0]) == (1, 2):
+            says += ": this head has one output, write --fake-logit z (or -z)"
+    return WeightsError(says)
 
 
 def why_unusable(value: Tensor, expected: Tensor) -> str:

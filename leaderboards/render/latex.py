@@ -127,7 +127,8 @@ def render_latex(
         ValueError: A metric the board does not hold.
     """
     if metric not in rows.columns or rows[metric].dtype.kind not in "fi":
-        raise ValueError(f"the board has no metric {metric!r}")
+        known = [name for name in rows.columns if f"{name}_lo" in rows.columns]
+        raise ValueError(f"the board has no metric {metric!r}, but {', '.join(known)}")
     grid = _grid(rows, extras, metric)
     turned = grid.transposed("Slice")
     grid = turned if len(turned.blocks()) < len(grid.blocks()) else grid

@@ -13,7 +13,7 @@ from bench.datasets.layouts.siblings import Siblings
 from bench.datasets.layouts.words import LABEL_EXAMPLES
 from bench.datasets.record import FAKE
 from bench.datasets.sources.tree import Folder, Tree
-from bench.errors import DataError, nearest
+from bench.errors import DataError, NoImageError, nearest
 
 _SHOWN: Final = 8
 
@@ -45,13 +45,16 @@ def recognise(
             raise DataError(f"unknown layout {name!r}: {nearest(name, ['auto', *layouts])}")
         return Recognised(layouts[name], Match(0, f"{layouts[name].summary} (as stated)"))
     if not len(tree):
-        raise DataError(f"{tree.root} is empty: it holds no image and no table of images")
+        raise NoImageError(
+            f"{tree.root} is empty, it holds no image and no table of images: check the path"
+        )
     candidates = matching(tree, layouts)
     if not candidates and reals_elsewhere and tree.image_folders:
         fakes = Generators()
         candidates = [Recognised(fakes, Match(0, fakes.summary))]
     if not candidates:
-        raise DataError(_nothing_reads(tree, layouts))
+        fault = DataError if tree.image_folders or tree.single else NoImageError
+        raise fault(_nothing_reads(tree, layouts))
     best = max(candidate.match.specificity for candidate in candidates)
     winners = [candidate for candidate in candidates if candidate.match.specificity == best]
     if len(winners) > 1:
@@ -93,7 +96,13 @@ def _nothing_reads(tree: Tree, layouts: Mapping[str, Layout]) -> str:
             path, reason = tree.unreadable[0]
             hint = f"; it holds {path}, {reason}"
         kind = "is no image table" if tree.single else "holds no image"
-        return f"{where} {kind} that bench can read{hint}"
+        advice = hint or (
+            ": give a folder, an archive (.zip, .tar), or a .csv, .jsonl or .parquet table with the columns "
+            "path,label"
+            if tree.single
+            else ": images end in .png, .jpg, .webp, .bmp, .tiff, .gif or .avif; check the path"
+        )
+        return f"{where} {kind} that bench can read{advice}"
     problem = f"no layout reads {where}: {describe_folders(tree)}"
     table = f" (or point at {tables})" if tables else ""
     list_them = f"list the images in a CSV with the columns path,label,generator{table}"

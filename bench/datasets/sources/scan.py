@@ -25,7 +25,7 @@ from bench.datasets.sources.names import (
     is_table_name,
 )
 from bench.datasets.sources.tree import Files, FilesBuilder, Tree
-from bench.errors import DataError
+from bench.errors import DataError, nearest
 from bench.support.user_file import special_kind
 
 _MAX_DEPTH: Final = 64
@@ -216,4 +216,9 @@ def _nearby(path: Path) -> str:
     except OSError:
         return ""
     listing = ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")
+    # Of a path, the first part that is not there is the one that was mistyped.
+    mistyped = path.relative_to(folder).parts[0]
+    close = nearest(mistyped, names)
+    if close.startswith("did you mean"):
+        return f": {close} ({folder} holds {listing})"
     return f" ({folder} holds {listing})" if names else ""

@@ -138,5 +138,5 @@ def load_rules(path: Path | None, overrides: Mapping[str, Any], floors: Sequence
     try:
         return GateRules.model_validate(values)
     except ValidationError as error:
-        key, reason = first_fault(error)
+        key, reason = first_fault(error, GateRules)
         raise BenchError(f"{path or 'gate rules'}: {key}: {reason}") from error
