@@ -78,6 +78,15 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 FormatJson = Annotated[bool, typer.Option("--json", help="The same as --format json.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No remarks and no progress.")]
 
+Verbose = Annotated[
+    bool,
+    typer.Option(
+        "--verbose",
+        "-v",
+        help="Say every second what is worked on, with times; the run's folder keeps it in run.log anyway.",
+    ),
+]
+
 # What a finished run is read from
 RunFolder = Annotated[Path, typer.Argument(help="The --out folder of a run.")]
 

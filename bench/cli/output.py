@@ -17,6 +17,7 @@ from bench.support.plain import lines, one_line
 from bench.support.user_file import why
 
 PLAIN_EVERY = 30.0  # seconds between two plain lines
+VERBOSE_EVERY = 1.0
 
 
 def say(text: str) -> None:
@@ -127,15 +128,15 @@ def table(rows: list[dict[str, Any]]) -> str:
 class Bar:
     """Progress with an ETA: a rich bar on a terminal, elsewhere a plain line every 30 s."""
 
-    def __init__(self, *, quiet: bool = False) -> None:
-        self._quiet = quiet
+    def __init__(self, *, quiet: bool = False, verbose: bool = False) -> None:
+        self._quiet, self._verbose = quiet, verbose
         self._live: Any = None
         self._task: Any = None
-        self._name, self._total, self._finished = "", 0, 0
+        self._name, self._total, self._finished, self._place = "", 0, 0, ""
         self._began = self._printed = time.monotonic()
 
     def __enter__(self) -> Self:
-        if sys.stderr.isatty() and not self._quiet:
+        if sys.stderr.isatty() and not self._quiet and not self._verbose:
             from rich.console import Console
             from rich.progress import (
                 BarColumn,
@@ -178,16 +179,22 @@ class Bar:
         if self._live is not None:
             self._live.console.print(one_line(text), soft_wrap=True)
         else:
-            say(text)
+            say(f"{time.strftime('%H:%M:%S')} {text}" if self._verbose else text)
 
     def start(self, task: str, total: int) -> None:
         """Begin a task of ``total`` steps and end the one before."""
-        self._name, self._total, self._finished = task, total, 0
+        self._name, self._total, self._finished, self._place = task, total, 0, ""
         self._began = self._printed = time.monotonic()
         if self._live is not None:
             if self._task is not None:
                 self._live.remove_task(self._task)
             self._task = self._live.add_task(task, total=total)
+
+    def at(self, place: str) -> None:
+        """Say what is worked on, beside the bar."""
+        self._place = place
+        if self._live is not None:
+            self._live.update(self._task, description=one_line(f"{self._name}, {place}")[:60])
 
     def advance(self, steps: int = 1) -> None:
         """Count steps of the task as done."""
@@ -196,11 +203,12 @@ class Bar:
             self._live.advance(self._task, steps)
             return
         now = time.monotonic()
-        if self._quiet or now - self._printed < PLAIN_EVERY:
+        if self._quiet or now - self._printed < (VERBOSE_EVERY if self._verbose else PLAIN_EVERY):
             return
         self._printed = now
         left = (now - self._began) * (self._total - self._finished) / max(self._finished, 1)
-        say(f"{self._name}: {self._finished} of {self._total}, about {_clock(left)} left")
+        where = f", {self._place}" if self._place else ""
+        say(f"{self._name}: {self._finished} of {self._total}{where}, about {_clock(left)} left")
 
 
 def _clock(seconds: float) -> str:

@@ -13,7 +13,7 @@ from bench.cli.examples import examples
 from bench.cli.output import Bar, put, put_json, put_json_text, say, say_lines
 from bench.cli.signals import stoppable
 from bench.cli.terminal import print_board
-from bench.errors import EXIT_INCOMPLETE
+from bench.errors import EXIT_INCOMPLETE, BenchError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -81,6 +81,7 @@ def command(
     rate: run_options.Rates = [],
     as_json: options.Json = False,
     quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
     config: run_options.Config = None,
 ) -> None:
     """Score detectors over a suite; writes leaderboard.md, leaderboard.csv and run.json.
@@ -88,6 +89,8 @@ def command(
     Scores are kept as they are made: after an interruption the same command goes on where it stopped.
     config.toml beside the board repeats it; a folder that holds another request is never replaced unasked.
     """
+    if quiet and verbose:
+        raise BenchError("--quiet and --verbose contradict each other: give one")
     del config  # its callback has given the other options their defaults
     values.check_choice("--precision", precision, ("fp32", "bf16", "auto"))
     detectors = detector_options.requests(
@@ -139,11 +142,12 @@ def command(
     )
     if dry_run:
         with stoppable("nothing was written"):
-            plan = _estimate(request, values.parse_rates(rate), quiet=quiet)
+            plan = _estimate(request, values.parse_rates(rate), Bar(quiet=quiet, verbose=verbose))
         _print_estimate(plan, as_json=as_json)
         return
     with stoppable("what was scored is kept, run the same command to go on"):
-        result = _run(request, save_adversarial, quiet=quiet)
+        bar = Bar(quiet=quiet, verbose=verbose)
+        result = _run(request, save_adversarial, bar, quiet=quiet)
     _print(result, as_json=as_json, profile=profile, quiet=quiet)
 
 
@@ -190,11 +194,13 @@ def _refuse_without_effect(context: typer.Context, *, dry_run: bool, cluster: st
     )
 
 
-def _run(request: RunRequest, adversarial: tuple[int, Path] | None, *, quiet: bool) -> RunResult:
+def _run(
+    request: RunRequest, adversarial: tuple[int, Path] | None, progress: Bar, *, quiet: bool
+) -> RunResult:
     from bench.runs.runner import execute
 
     if adversarial is None:
-        with Bar(quiet=quiet) as bar:
+        with progress as bar:
             return execute(request, bar)
     import dataclasses
 
@@ -204,7 +210,7 @@ def _run(request: RunRequest, adversarial: tuple[int, Path] | None, *, quiet: bo
 
     count, folder = adversarial
     check_pictures(request.suite, count)
-    with Bar(quiet=quiet) as bar:
+    with progress as bar:
         result = execute(request, bar)
         written = dataclasses.replace(request, out=result.folder)
         pictures = save_adversarial(prepare(written, Silent()), count, folder)
@@ -239,12 +245,12 @@ def _print(result: RunResult, *, as_json: bool, profile: bool, quiet: bool) -> N
         raise typer.Exit(EXIT_INCOMPLETE)
 
 
-def _estimate(request: RunRequest, rates: dict[str, float], *, quiet: bool) -> Estimate:
+def _estimate(request: RunRequest, rates: dict[str, float], progress: Bar) -> Estimate:
     from bench.runs.estimate import estimate
     from bench.runs.folder.claim import located
     from bench.runs.prepare import prepare
 
-    with Bar(quiet=quiet) as bar:
+    with progress as bar:
         return estimate(located(prepare(request, bar, dry=True)), rates)
 
 

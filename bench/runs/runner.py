@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -22,6 +23,7 @@ from bench.runs.cluster.spec import parse as parse_cluster
 from bench.runs.doubts import with_doubts
 from bench.runs.executor import Executor, Here
 from bench.runs.folder.claim import claimed
+from bench.runs.folder.log import RunLog
 from bench.runs.isolation.detectors import Isolation
 from bench.runs.isolation.executor import Isolated
 from bench.runs.isolation.process import Children
@@ -35,7 +37,7 @@ from bench.scoring.outcomes import BatchTooLargeError, Failed
 from bench.store.run_spec import Failure
 from bench.store.rundir import RunDir, RunRecord
 from bench.store.shards import ShardDamagedError
-from bench.store.units import Plan, Unit, weight, work
+from bench.store.units import Plan, Unit, weight
 from bench.support.files import writable
 from bench.support.progress import Progress, Silent
 from leaderboards import Board
@@ -76,27 +78,29 @@ def execute(request: RunRequest, progress: Progress | None = None) -> RunResult:
     Raises:
         BenchError: On bad input, before any work; nothing half-written is left.
     """
-    progress, counts = progress or Silent(), Counts()
+    log, counts = RunLog(progress or Silent()), Counts()
     # Whatever somebody's code does to the working folder, results go where they were meant to.
     request = request.anchored()
     request.check()
     with ExitStack() as stack:
+        stack.enter_context(log.ending())
         if request.isolated:
             isolation = Isolation(stack.enter_context(Children(request.timeout)))
-            prepared = prepare(request, progress, loader=isolation.load)
+            prepared = prepare(request, log, loader=isolation.load)
             executor: Executor = Isolated(isolation, counts)
         elif request.cluster is None:
-            prepared = prepare(request, progress)
+            prepared = prepare(request, log)
             pool = stack.enter_context(ThreadPoolExecutor(max_workers=prepared.threads))
             executor = Here(pool, counts)
         else:
             session = stack.enter_context(
-                connected(parse_cluster(request.cluster), request.tls, progress)
+                connected(parse_cluster(request.cluster), request.tls, log)
             )
-            prepared = prepare(request, progress, elsewhere=machine(session, request))
-            executor = Dispatcher(session, progress, counts)
-        prepared = stack.enter_context(claimed(prepared, progress))
-        return _Run(prepared, executor, counts, progress).finish()
+            prepared = prepare(request, log, elsewhere=machine(session, request))
+            executor = Dispatcher(session, log, counts)
+        prepared = stack.enter_context(claimed(prepared, log))
+        log.keep(prepared.request.folder)
+        return _Run(prepared, executor, counts, log).finish()
 
 
 @dataclass(slots=True)
@@ -152,7 +156,7 @@ class _Run:
     prepared: Prepared
     executor: Executor
     counts: Counts
-    progress: Progress
+    progress: RunLog
 
     def finish(self) -> RunResult:
         """Score what the store lacks, in smaller batches where memory runs out, and write the board.
@@ -310,17 +314,26 @@ class _Run:
         left = sum(len(of_chunk) for of_chunk in missing.values())
         if left < total and self.prepared.looks is None:
             self.progress.note(f"{total - left} of {total} units are stored already")
-        self.progress.start(title, work(plan.chunks, missing, prepared.conditions))
+        left_of = Counter[tuple[str, str]]()  # passes that each cell still costs
+        for chunk in plan.chunks:
+            for unit in missing[chunk.index]:
+                cost = len(chunk.rows) * weight(prepared.conditions[unit.condition])
+                left_of[unit.detector, unit.condition] += cost
+        self.progress.start(title, left_of.total())
         chunks = [(chunk, missing[chunk.index]) for chunk in plan.chunks if missing[chunk.index]]
         for outcome in self.executor.outcomes(prepared, settled, chunks, failures.cover):
             unit, chunk = outcome.unit, plan.chunks[outcome.unit.chunk]
+            cell = (unit.detector, unit.condition)
+            self.progress.at(f"{unit.detector} under {unit.condition}")
+            cost = min(len(chunk.rows) * weight(prepared.conditions[unit.condition]), left_of[cell])
             if isinstance(outcome, Failed):
+                cost = left_of[cell]  # what is left of a failed cell is not scored
                 if not failures.cover(unit):
-                    cell = f"{unit.detector} under {unit.condition}"
-                    self.progress.note(f"{cell}: {outcome.status}: {outcome.reason}")
+                    where = f"{unit.detector} under {unit.condition}"
+                    self.progress.note(f"{where}: {outcome.status}: {outcome.reason}")
                 failures.add(outcome)
             else:
                 with prepared.watch.time("store"):
                     store.write(unit.fingerprint, outcome.scores)
-            cost = weight(prepared.conditions[unit.condition])
-            self.progress.advance(len(chunk.rows) * cost)
+            left_of[cell] -= cost
+            self.progress.advance(cost)
