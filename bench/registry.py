@@ -180,6 +180,24 @@ def _collect(package: str, literal: str, *, group: str = "") -> Mapping[str, Any
     return by_name
 
 
+def listed(package: str, literal: str) -> list[str]:
+    """List our own names of one kind, and those of entry points, without running what declares them.
+
+    A module whose literal is computed is left out, and of an entry point the name alone is known: this is
+    for those who cannot wait, such as a shell that completes a word.
+    """
+    root, *below = package.split(".")
+    spec = importlib.util.find_spec(root)  # of a sub-package it would import those above
+    assert spec is not None
+    folders = [Path(each, *below) for each in spec.submodule_search_locations or []]
+    sources = [source for folder in folders for source in _modules_below(package, folder)]
+    names = [
+        entry.name for source in sources for entry in literals.entries(source.path, literal) or ()
+    ]
+    group = f"bench.{package.rpartition('.')[2]}"
+    return sorted({*names, *(point.name for point in entry_points(group=group))})
+
+
 def _summaries(package: str, literal: str) -> dict[str, str]:
     by_name: dict[str, str] = {}
     for source in _modules(package):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bench.cli import options
+from bench.cli import completion, options
 from bench.cli.examples import examples
 from bench.cli.output import Bar, put, put_json, say
 from bench.errors import EXIT_USAGE, BenchError
@@ -41,7 +41,10 @@ Limit = Annotated[
 ]
 Equalise = Annotated[
     str | None,
-    typer.Option(help="Chain of corruptions that every image goes through first, as in bench run."),
+    typer.Option(
+        help="Chain of corruptions that every image goes through first, as in bench run.",
+        autocompletion=completion.corruptions,
+    ),
 ]
 DropDuplicates = Annotated[
     bool, typer.Option("--drop-duplicates", help="Describe what is left without copies.")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bench.cli import detector_options, options
+from bench.cli import completion, detector_options, options
 from bench.cli.effect import refuse_without_effect
 from bench.cli.examples import examples
 from bench.cli.output import Bar, put, say
@@ -36,7 +36,10 @@ Out = Annotated[Path, typer.Option("--out", "-o", help="Folder for the pictures.
 Detectors = Annotated[
     list[str],
     typer.Option(
-        "--detector", "-d", help=f"{options.DETECTOR_HELP} Repeatable; a run's own where left out."
+        "--detector",
+        "-d",
+        help=f"{options.DETECTOR_HELP} Repeatable; a run's own where left out.",
+        autocompletion=completion.detectors,
     ),
 ]
 WeightFiles = Annotated[

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from bench.cli import options
+from bench.cli import completion, options
 from bench.cli.effect import refuse_without_effect
 from bench.cli.examples import examples
 from bench.cli.output import put, say
@@ -23,7 +23,10 @@ METRIC_FORMATS = format_names("METRIC_FORMATS")
 CARD_FORMATS = format_names("MODEL_CARD_FORMATS")
 FORMATS = format_names("FORMATS", "METRIC_FORMATS", "MODEL_CARD_FORMATS")
 
-Format = Annotated[str, typer.Option("--format", "-f", help=f"{choices(FORMATS)}.")]
+Format = Annotated[
+    str,
+    typer.Option("--format", "-f", help=f"{choices(FORMATS)}.", autocompletion=completion.formats),
+]
 Metric = Annotated[str, typer.Option(help="Metric of the LaTeX table.")]
 Detector = Annotated[
     str | None,

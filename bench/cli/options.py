@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from bench.cli import completion
+
 DETECTOR_HELP = (
     "A name (`bench ls detectors`), arch.tag, timm/<model>, hf:<folder or owner/name>, "
     "path/to/file.py:Name, a trained FILE.safetensors, or FILE.onnx; as ALIAS=NAME[:WEIGHTS] to name it "
@@ -45,6 +47,7 @@ Layout = Annotated[
     typer.Option(
         envvar="BENCH_LAYOUT",
         help="How the data is laid out: a name (`bench ls layouts`), or auto.",
+        autocompletion=completion.layouts,
     ),
 ]
 Columns = Annotated[

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from bench.cli import options
+from bench.cli import completion, options
 from bench.cli.examples import examples
 from bench.cli.output import say
 from bench.cli.values import check_choice
@@ -23,7 +23,9 @@ EXAMPLES = examples(
 )
 _LEAST, _MOST = 40.0, 400.0
 
-Kind = Annotated[str, typer.Argument(metavar="KIND", help=f"{choices(KINDS)}.")]
+Kind = Annotated[
+    str, typer.Argument(metavar="KIND", help=f"{choices(KINDS)}.", autocompletion=completion.plots)
+]
 Out = Annotated[
     Path,
     typer.Option(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bench.cli import detector_options, options, values
+from bench.cli import completion, detector_options, options, values
 from bench.cli.effect import refuse_without_effect
 from bench.cli.examples import examples
 from bench.cli.output import Bar, put, put_json, say, table
@@ -29,7 +29,13 @@ EXAMPLES = examples(
 Images = Annotated[list[Path], typer.Argument(help="Images, or folders of images.")]
 Detector = Annotated[
     str,
-    typer.Option("--detector", "-d", envvar="BENCH_DETECTOR", help=options.DETECTOR_HELP),
+    typer.Option(
+        "--detector",
+        "-d",
+        envvar="BENCH_DETECTOR",
+        help=options.DETECTOR_HELP,
+        autocompletion=completion.detectors,
+    ),
 ]
 Weights = Annotated[
     Path | None,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bench.cli import detector_options, options, run_options
+from bench.cli import completion, detector_options, options, run_options
 from bench.cli.effect import refuse_without_effect
 from bench.cli.examples import examples
 from bench.cli.output import Bar, put, put_json, say
@@ -29,7 +29,8 @@ EXAMPLES = examples(
 Study = Annotated[
     str,
     typer.Argument(
-        help="A study (`bench ls recipes`), its TOML file, or a published detector with --weights."
+        help="A study (`bench ls recipes`), its TOML file, or a published detector with --weights.",
+        autocompletion=completion.recipes,
     ),
 ]
 Network = Annotated[

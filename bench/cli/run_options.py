@@ -7,15 +7,29 @@ from typing import Annotated
 
 import typer
 
+from bench.cli import completion
 from bench.cli.config import load_config
 from bench.cli.options import DETECTOR_HELP
 
 Detectors = Annotated[
     list[str],
-    typer.Option("--detector", "-d", envvar="BENCH_DETECTOR", help=DETECTOR_HELP + " Repeatable."),
+    typer.Option(
+        "--detector",
+        "-d",
+        envvar="BENCH_DETECTOR",
+        help=DETECTOR_HELP + " Repeatable.",
+        autocompletion=completion.detectors,
+    ),
 ]
 SuiteName = Annotated[
-    str, typer.Option("--suite", "-s", envvar="BENCH_SUITE", help="A suite's name or TOML file.")
+    str,
+    typer.Option(
+        "--suite",
+        "-s",
+        envvar="BENCH_SUITE",
+        help="A suite's name or TOML file.",
+        autocompletion=completion.suites,
+    ),
 ]
 Data = Annotated[
     str | None,
@@ -92,6 +106,7 @@ Equalise = Annotated[
         envvar="BENCH_EQUALISE",
         help="Corruptions set before every condition, for both classes: 'resize(size=256)+jpeg(quality=90)'. "
         "The board shows raw and equalised side by side.",
+        autocompletion=completion.corruptions,
     ),
 ]
 Pairing = Annotated[

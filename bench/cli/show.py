@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from bench.cli import options
+from bench.cli import completion, options
 from bench.cli.examples import examples
 from bench.cli.output import put, put_json, say, table
 from bench.support.plain import one_line
@@ -20,7 +20,10 @@ EXAMPLES = examples(
 
 Name = Annotated[
     str,
-    typer.Argument(help="A detector, suite, corruption, attack, layout, recipe or data set."),
+    typer.Argument(
+        help="A detector, suite, corruption, attack, layout, recipe or data set.",
+        autocompletion=completion.anything,
+    ),
 ]
 Sheet = Annotated[
     Path | None,

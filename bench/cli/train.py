@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bench.cli import options
+from bench.cli import completion, options
 from bench.cli.examples import examples
 from bench.cli.output import Bar, put, put_json, say, table
 from bench.cli.values import drop_unset, parse_size, split_names
@@ -26,13 +26,20 @@ EXAMPLES = examples(
 Recipe = Annotated[
     str | None,
     typer.Option(
-        "--recipe", "-r", envvar="BENCH_RECIPE", help="A study's name (S3b) or TOML file."
+        "--recipe",
+        "-r",
+        envvar="BENCH_RECIPE",
+        help="A study's name (S3b) or TOML file.",
+        autocompletion=completion.recipes,
     ),
 ]
 Detector = Annotated[
     str | None,
     typer.Option(
-        "--detector", "-d", help="Architecture to train; of a recipe, the one network of it."
+        "--detector",
+        "-d",
+        help="Architecture to train; of a recipe, the one network of it.",
+        autocompletion=completion.detectors,
     ),
 ]
 Name = Annotated[
@@ -67,6 +74,7 @@ Augment = Annotated[
         "--augment",
         "-a",
         help="A corruption with ranges and probability: 'jpeg(30..100)@0.5', 'flip@0.5'. Repeatable.",
+        autocompletion=completion.corruptions,
     ),
 ]
 Val = Annotated[float | None, typer.Option(help="Share held out where there is no val split.")]

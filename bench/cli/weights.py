@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from bench.cli import options
+from bench.cli import completion, options
 from bench.cli.effect import Command
 from bench.cli.examples import examples
 from bench.cli.output import put, put_json, say, table
@@ -40,7 +40,13 @@ Part = Annotated[
 ]
 Keys = Annotated[bool, typer.Option("--keys", help="Every tensor: its key, shape and type.")]
 Detector = Annotated[
-    str, typer.Option("--detector", "-d", help="The architecture whose weights they are.")
+    str,
+    typer.Option(
+        "--detector",
+        "-d",
+        help="The architecture whose weights they are.",
+        autocompletion=completion.detectors,
+    ),
 ]
 Expected = Annotated[
     str,
