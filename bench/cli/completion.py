@@ -67,8 +67,8 @@ def formats(incomplete: str) -> list[str]:
     """Complete formats of an export."""
     from bench.results.formats import format_names
 
-    kinds = ("FORMATS", "METRIC_FORMATS", "MODEL_CARD_FORMATS")
-    return _beginning("", incomplete, (*format_names(*kinds), "scores"))
+    names = format_names("FORMATS", "METRIC_FORMATS", "MODEL_CARD_FORMATS")
+    return _beginning("", incomplete, (*names, "scores"))
 
 
 def _before(text: str, signs: str) -> tuple[str, str]:

@@ -21,7 +21,8 @@ EXAMPLES = examples(
 )
 METRIC_FORMATS = format_names("METRIC_FORMATS")
 CARD_FORMATS = format_names("MODEL_CARD_FORMATS")
-FORMATS = format_names("FORMATS", "METRIC_FORMATS", "MODEL_CARD_FORMATS")
+SCORES = "scores"
+FORMATS = (*format_names("FORMATS", "METRIC_FORMATS", "MODEL_CARD_FORMATS"), SCORES)
 
 Format = Annotated[
     str,
@@ -42,7 +43,11 @@ DatasetId = Annotated[
 ]
 Out = Annotated[
     Path | None,
-    typer.Option("--out", "-o", help="For hf: folder for .eval_results/ and model-index.yml."),
+    typer.Option(
+        "--out",
+        "-o",
+        help="For hf: folder for .eval_results/ and model-index.yml; for scores: FILE.csv or FILE.parquet.",
+    ),
 ]
 
 
@@ -56,7 +61,10 @@ def command(
     dataset_id: DatasetId = None,
     out: Out = None,
 ) -> None:
-    """Export a run; no image and no detector is touched."""
+    """Export a run; no image and no detector is touched.
+
+    scores: a row an image, detector and condition, each parameter of the conditions a column.
+    """
     check_choice("--format", form, FORMATS)
     refuse_without_effect(
         context,
@@ -67,12 +75,21 @@ def command(
     )
     refuse_without_effect(
         context,
+        "--out",
+        when=form not in (*CARD_FORMATS, SCORES),
+        why=f"on --format {form}, which is a board on stdout: it belongs to --format "
+        f"{choices((*CARD_FORMATS, SCORES))}",
+    )
+    refuse_without_effect(
+        context,
         "--detector",
         "--dataset-id",
-        "--out",
         when=form not in CARD_FORMATS,
-        why=f"on --format {form}, which is a board on stdout: it belongs to --format {choices(CARD_FORMATS)}",
+        why=f"on --format {form}: it belongs to --format {choices(CARD_FORMATS)}",
     )
+    if form == SCORES:
+        _scores(run, out)
+        return
     incomplete = (
         _model_card(run, form, detector, dataset_id, out)
         if form in CARD_FORMATS
@@ -80,6 +97,19 @@ def command(
     )
     if incomplete:
         say(f"{incomplete} cells have no result")
+
+
+def _scores(run: Path, out: Path | None) -> None:
+    """Print every score as CSV, or write it as CSV or Parquet; piece by piece, whatever the size."""
+    from bench.results.stored.image_scores import score_parts
+    from bench.results.stored.score_files import csv_lines, write_scores
+
+    if out is None:
+        for text in csv_lines(score_parts(run)):
+            put(text)
+    else:
+        write_scores(score_parts(run), out)
+        say(f"written: {out}")
 
 
 def _board(run: Path, form: str, metric: str) -> int:

@@ -28,6 +28,7 @@ from bench.cli import (
     report,
     reproduce,
     run,
+    schema,
     scores,
     show,
     train,
@@ -80,6 +81,7 @@ app.command("predict", cls=Command, epilog=predict.EXAMPLES)(predict.command)
 app.command("train", cls=PanelCommand, epilog=train.EXAMPLES)(train.command)
 app.command("reproduce", cls=Command, epilog=reproduce.EXAMPLES)(reproduce.command)
 app.command("new", cls=Command, epilog=new.EXAMPLES)(new.command)
+app.command("schema", cls=Command, epilog=schema.EXAMPLES)(schema.command)
 app.command("doctor", cls=Command, epilog=doctor.EXAMPLES)(doctor.command)
 app.add_typer(data.app, name="data")
 app.add_typer(scores.app, name="scores")

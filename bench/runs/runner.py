@@ -10,11 +10,13 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pandas as pd
 import torch
 
 from bench.errors import BenchError
 from bench.inference.profiling import Profile
 from bench.results.board import Report
+from bench.results.stored.image_scores import image_scores
 from bench.runs import calibration
 from bench.runs.arithmetic.check import with_arithmetic
 from bench.runs.cluster.connect import connected
@@ -63,6 +65,14 @@ class RunResult:
     def board(self) -> Board:
         """The leaderboard of the run."""
         return self.report.board
+
+    @property
+    def scores(self) -> pd.DataFrame:
+        """The scores, a row an image, detector and condition; parameters of conditions are columns.
+
+        Read anew from the folder each time; see :func:`bench.results.stored.image_scores.image_scores`.
+        """
+        return image_scores(self.folder)
 
 
 def execute(request: RunRequest, progress: Progress | None = None) -> RunResult:
