@@ -51,7 +51,11 @@ Minimum = Annotated[
 ]
 Out = Annotated[
     Path | None,
-    typer.Option("--out", "-o", help="Folder for gate.md, gate.json and gate.junit.xml."),
+    typer.Option(
+        "--out",
+        "-o",
+        help="Folder for gate.md, .json, .junit.xml and .comment.md, also where nothing can be judged.",
+    ),
 ]
 Sequential = Annotated[
     bool,
@@ -100,7 +104,10 @@ def command(
         else:
             result = gating.gate(candidate, baseline, chosen)
     except BenchError as error:
+        if out is not None:
+            gate_report.write_refusal(error, out)
         if github:
+            gate_report.write_step_summary(gate_report.refusal(error)["md"])
             say_command(gate_report.github_error(str(error)))
         raise
     for caution in result.cautions:
@@ -115,7 +122,7 @@ def command(
         for path in gate_report.write(result, out):
             say(f"written: {path}")
     if github:
-        gate_report.write_step_summary(result)
+        gate_report.write_step_summary(gate_report.to_markdown(result))
         for line in gate_report.github_errors(result):
             say_command(line)
     say(f"gate: {result.decision}")

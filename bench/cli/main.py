@@ -21,6 +21,7 @@ from bench.cli import (
     export,
     flips,
     gate,
+    history,
     ls,
     new,
     plot,
@@ -73,6 +74,7 @@ app.command("plot", cls=Command, epilog=plot.EXAMPLES)(plot.command)
 app.command("explain", cls=Command, epilog=explain.EXAMPLES)(explain.command)
 app.command("flips", cls=Command, epilog=flips.EXAMPLES)(flips.command)
 app.command("gate", cls=Command, epilog=gate.EXAMPLES)(gate.command)
+app.command("history", cls=Command, epilog=history.EXAMPLES)(history.command)
 app.add_typer(baseline.app, name="baseline")
 app.command("ls", cls=Command, epilog=ls.EXAMPLES)(ls.command)
 app.command("show", cls=Command, epilog=show.EXAMPLES)(show.command)

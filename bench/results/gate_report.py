@@ -7,19 +7,26 @@ import json
 import math
 import os
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from bench.errors import OutputError
+from bench.errors import BenchError, OutputError
 from bench.results.gate import GateResult
 from bench.support.files import write_text
 from bench.version import __version__
-from leaderboards.gate import Decision
+from leaderboards.gate import Decision, Verdict
 from leaderboards.render import gate as render
 from leaderboards.render.opening import caution_lines
 from leaderboards.render.text import escape
 
-FILE_NAMES = {"md": "gate.md", "json": "gate.json", "junit": "gate.junit.xml"}
+FILE_NAMES = {
+    "md": "gate.md",
+    "json": "gate.json",
+    "junit": "gate.junit.xml",
+    "comment": "gate.comment.md",
+}
+# Begins a comment, so that the next run finds and replaces it.
+MARK = "<!-- bench gate -->"
 _MEANINGS: Mapping[Decision, str] = {
     "PASS": "no regression found",
     "FAIL": "regression",
@@ -31,15 +38,13 @@ _MEANINGS: Mapping[Decision, str] = {
 def to_markdown(result: GateResult) -> str:
     """Render the decision, the rules, a table of verdicts, floors and notes for people."""
     rules = result.rules
-    counts = Counter(verdict.decision for verdict in result.verdicts)
     n_tests = sum(not math.isnan(verdict.p) for verdict in result.verdicts)
     lines = [
         f"# Gate: {result.decision} ({_MEANINGS[result.decision]})",
         "",
         *caution_lines(result.cautions),
         f"{escape(result.candidate)} against {escape(result.baseline)}, on {escape(result.dataset)}: "
-        + ", ".join(f"{counts[word]} {word}" for word in _MEANINGS if counts[word])
-        + ".",
+        + f"{_counted(result.verdicts)}{_floors(result)}.",
         "",
         f"Mode {rules.mode}; metric {rules.metric}, margin {rules.margin:g}, level {rules.level:g} "
         f"(Holm over {n_tests} tests); "
@@ -59,6 +64,42 @@ def to_markdown(result: GateResult) -> str:
         "given. Pairs are images scored by both.",
     ]
     return "\n".join(lines).rstrip("\n") + "\n"
+
+
+def _counted(verdicts: Iterable[Verdict]) -> str:
+    counts = Counter(verdict.decision for verdict in verdicts)
+    return ", ".join(f"{counts[word]} {word}" for word in _MEANINGS if counts[word])
+
+
+def _floors(result: GateResult) -> str:
+    """Count the verdicts on floors, where there are any."""
+    counted = _counted(floor.verdict for floor in result.floors)
+    return f"; floors: {counted}" if counted else ""
+
+
+def to_comment(result: GateResult) -> str:
+    """Render what a pull request should say: the decision, what does not pass, and where the rest is.
+
+    GitHub takes no comment of more than 65,536 characters: at most thirty cells are named.
+    """
+    shown, n_more = render.comment_rows(result.verdicts)
+    failing = [floor for floor in result.floors if floor.verdict.decision != "PASS"]
+    lines = [
+        MARK,
+        f"### bench gate: {result.decision} ({_MEANINGS[result.decision]})",
+        "",
+        f"{escape(result.candidate)} against {escape(result.baseline)}, on {escape(result.dataset)}: "
+        f"{_counted(result.verdicts)}{_floors(result)}. Metric {result.rules.metric}, margin "
+        f"{result.rules.margin:g}.",
+        "",
+        *caution_lines(result.cautions),
+    ]
+    if shown:
+        lines += render.verdict_table(shown, result.rules.metric)
+        lines += [f"{n_more} more cells stand in the report.", ""] if n_more else []
+    if failing:
+        lines += ["Floors that are not met:", "", *render.floor_table(failing[:30])]
+    return render.trimmed("\n".join(lines).rstrip("\n") + "\n", render.COMMENT_BYTES)
 
 
 def to_json(result: GateResult) -> str:
@@ -92,15 +133,48 @@ def to_junit(result: GateResult) -> str:
 
 
 def write(result: GateResult, folder: Path) -> list[Path]:
-    """Write all three documents into a folder."""
-    texts = {"md": to_markdown(result), "json": to_json(result), "junit": to_junit(result)}
+    """Write all documents into a folder."""
+    texts = {
+        "md": to_markdown(result),
+        "json": to_json(result),
+        "junit": to_junit(result),
+        "comment": to_comment(result),
+    }
+    return _write(texts, folder)
+
+
+def refusal(error: BenchError) -> dict[str, str]:
+    """Render the documents of a gate that could not judge: no baseline, other data, a wrong rule."""
+    message = str(error)
+    line = f"No verdict: {escape(message)}"
+    document = {
+        "schema_version": 1,
+        "bench": __version__,
+        "decision": "ERROR",
+        "exit_code": error.exit_code,
+        "reason": message,
+    }
+    return {
+        "md": f"# Gate: ERROR (nothing was judged)\n\n{line}\n",
+        "json": json.dumps(document, indent=2) + "\n",
+        "junit": render.junit_of_error("bench gate", message),
+        "comment": f"{MARK}\n### bench gate: ERROR (nothing was judged)\n\n{line[:60_000]}\n",
+    }
+
+
+def write_refusal(error: BenchError, folder: Path) -> list[Path]:
+    """Write all documents of a gate that could not judge into a folder."""
+    return _write(refusal(error), folder)
+
+
+def _write(texts: Mapping[str, str], folder: Path) -> list[Path]:
     for kind, text in texts.items():
         write_text(folder / FILE_NAMES[kind], text)
     return [folder / FILE_NAMES[kind] for kind in texts]
 
 
-def write_step_summary(result: GateResult) -> None:
-    """Append the Markdown to GitHub's step summary, where there is one; cut to what GitHub accepts.
+def write_step_summary(markdown: str) -> None:
+    """Append Markdown to GitHub's step summary, where there is one; cut to what GitHub accepts.
 
     Raises:
         OutputError: The summary cannot be written.
@@ -111,7 +185,7 @@ def write_step_summary(result: GateResult) -> None:
     try:
         used = Path(path).stat().st_size if Path(path).exists() else 0
         with Path(path).open("a", encoding="utf-8") as stream:
-            stream.write(render.trimmed(to_markdown(result), render.SUMMARY_BYTES - used))
+            stream.write(render.trimmed(markdown, render.SUMMARY_BYTES - used))
     except OSError as error:
         raise OutputError(f"cannot write the step summary {path} ({error.strerror})") from error
 

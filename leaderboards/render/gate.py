@@ -15,6 +15,9 @@ from leaderboards.tables.slicing import POOLED
 
 MAX_ERRORS = 10
 SUMMARY_BYTES = 1_000_000
+# GitHub takes 65,536 characters; so many bytes are never more characters.
+COMMENT_BYTES = 65_000
+_COMMENT_ROWS = 30
 _TRIMMED = "\n\n**Trimmed to fit; the whole report is in the run's output.**\n"
 _ORDER = ("FAIL", "INCOMPLETE", "INCONCLUSIVE", "PASS")
 # Characters no XML 1.0 document may hold, escaped or not.
@@ -45,6 +48,13 @@ def verdict_table(verdicts: Sequence[Verdict], metric: str) -> list[str]:
             ]
         )  # fmt: skip
     return table(header, body, left=4)
+
+
+def comment_rows(verdicts: Sequence[Verdict]) -> tuple[list[Verdict], int]:
+    """Choose what a comment shows: what does not pass, the worst first; and count what it leaves out."""
+    ordered = sorted(verdicts, key=lambda v: _ORDER.index(v.decision))
+    shown = [v for v in ordered if v.decision != "PASS"][:_COMMENT_ROWS]
+    return shown, len(ordered) - len(shown)
 
 
 def floor_table(floors: Sequence[tuple[str, Verdict]]) -> list[str]:
@@ -108,6 +118,20 @@ def junit(verdicts: Sequence[tuple[str, Verdict]], name: str) -> str:
         if v.decision in kinds:
             mark = ET.SubElement(case, kinds[v.decision], message=_xml(f"{v.decision}: {v.reason}"))
             mark.text = _xml(_change(v))
+    return _document(suite)
+
+
+def junit_of_error(name: str, message: str) -> str:
+    """Write JUnit XML of a gate that could not judge: one test case, with an error."""
+    suite = ET.Element(
+        "testsuite", name=_xml(name), tests="1", failures="0", errors="1", skipped="0"
+    )
+    case = ET.SubElement(suite, "testcase", classname="gate", name="comparison")
+    ET.SubElement(case, "error", message=_xml(message))
+    return _document(suite)
+
+
+def _document(suite: ET.Element) -> str:
     root = ET.Element("testsuites")
     root.append(suite)
     ET.indent(root)

@@ -44,7 +44,7 @@ def test_the_script_passes_the_exit_code_and_the_decision_on(tmp_path, code):
         check=False,
     )  # fmt: skip
     assert done.returncode == code
-    assert (tmp_path / "o").read_text() == "decision=FAIL\n"
+    assert (tmp_path / "o").read_text() == f"decision=FAIL\nexit-code={code}\n"
     seen = (tmp_path / "seen").read_text().splitlines()
     assert seen[3:] == [
         hostile,

@@ -49,7 +49,7 @@ def image_scores(folder: Path) -> pd.DataFrame:
 
     Returns:
         Columns of :data:`IMAGE_COLUMNS` and :data:`CELL_COLUMNS`; then every parameter of the run's
-        conditions under its own name (``quality``, ``sigma``, ``eps``; ``resize.scale`` where two steps of one
+        conditions under its own name (``quality``, ``sigma``; ``resize.scale`` where two steps of one
         condition have a parameter of that name), nan or None under conditions without it; then, of runs with
         attacks, what each did to the image (``attack_linf`` and so on).
 
