@@ -265,7 +265,7 @@ def _data_card(card: DataCardRecord | None) -> tuple[str, ...]:
 
 def _inputs(cards: Mapping[str, DetectorCard]) -> Iterator[str]:
     for label, card in cards.items():
-        yield f"{label}: input {card.input.describe()}, {card.describe_logit()}."
+        yield f"{label}: input rule: {card.input.describe()}; {card.describe_logit()}."
 
 
 def _stated(cards: Mapping[str, DetectorCard]) -> Mapping[str, DetectorCard]:

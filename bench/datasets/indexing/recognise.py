@@ -7,11 +7,14 @@ from typing import Final, NamedTuple
 
 from bench.datasets.indexing.pointing import place_above, place_below
 from bench.datasets.layouts.base import FolderLayout, Layout, Match
+from bench.datasets.layouts.columns import has_labels
 from bench.datasets.layouts.generators import Generators
 from bench.datasets.layouts.generic import Generic
 from bench.datasets.layouts.siblings import Siblings
 from bench.datasets.layouts.words import LABEL_EXAMPLES
 from bench.datasets.record import FAKE
+from bench.datasets.sources.names import suffix
+from bench.datasets.sources.table_file import read_table
 from bench.datasets.sources.tree import Folder, Tree
 from bench.errors import DataError, NoImageError, nearest
 
@@ -89,7 +92,7 @@ def describe_folders(tree: Tree) -> str:
 def _nothing_reads(tree: Tree, layouts: Mapping[str, Layout]) -> str:
     """Say why no layout reads the tree, and the way out."""
     where = tree.place
-    tables = ", ".join(file.path for file in tree.tables[:3])
+    tables = ", ".join([file.path for file in tree.tables if _may_label(tree, file.path)][:3])
     if not tree.image_folders:
         hint = f"; it holds the tables {tables}: point at one of them" if tables else ""
         if tree.unreadable and not tables:
@@ -124,6 +127,17 @@ def _nothing_reads(tree: Tree, layouts: Mapping[str, Layout]) -> str:
         f"{problem}; folders should say {LABEL_EXAMPLES}: state --layout NAME (see `bench ls layouts`), "
         f"name the real images with --reals PATH if all of these are AI-generated, or {list_them}"
     )
+
+
+def _may_label(tree: Tree, path: str) -> bool:
+    """Whether a table may say what is real: not one of prompts or captions alone, which has no label."""
+    if suffix(path) == ".parquet" or tree.single:
+        return True
+    try:
+        columns = read_table(tree.root / path, tree.table_bytes(path)).columns
+    except DataError:
+        return True  # pointing at it says what is wrong with it
+    return has_labels(columns, tree.columns)
 
 
 def _only_real_is_named(tree: Tree) -> bool:
