@@ -10,7 +10,7 @@ from pydantic import TypeAdapter
 
 from bench.datasets.record import SCHEMA as MANIFEST
 from bench.errors import BenchError, nearest
-from bench.results.stored.image_scores import CELL_COLUMNS, IMAGE_COLUMNS
+from bench.results.by_image.image_scores import CELL_COLUMNS, IMAGE_COLUMNS
 from bench.store.run_spec import SCHEMA_VERSION, Failure, RunSpec
 from bench.store.seal import SEAL
 from bench.store.shards import SCHEMA as SHARD

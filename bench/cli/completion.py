@@ -16,7 +16,7 @@ def detectors(incomplete: str) -> list[str]:
 
 
 def suites(incomplete: str) -> list[str]:
-    """Complete suites."""
+    """Complete the names of suites."""
     from bench import registry
 
     return _beginning("", incomplete, registry.suites())
@@ -30,7 +30,7 @@ def recipes(incomplete: str) -> list[str]:
 
 
 def layouts(incomplete: str) -> list[str]:
-    """Complete layouts of data sets."""
+    """Complete the layouts of data sets."""
     from bench import registry
 
     return _beginning(
@@ -57,7 +57,7 @@ def anything(incomplete: str) -> list[str]:
 
 
 def plots(incomplete: str) -> list[str]:
-    """Complete kinds of figures."""
+    """Complete the kinds of figures."""
     from bench.results.figures.kinds import plot_names
 
     return _beginning("", incomplete, plot_names())

@@ -101,8 +101,8 @@ def command(
 
 def _scores(run: Path, out: Path | None) -> None:
     """Print every score as CSV, or write it as CSV or Parquet; piece by piece, whatever the size."""
-    from bench.results.stored.image_scores import score_parts
-    from bench.results.stored.score_files import csv_lines, write_scores
+    from bench.results.by_image.image_scores import score_parts
+    from bench.results.by_image.score_files import csv_lines, write_scores
 
     if out is None:
         for text in csv_lines(score_parts(run)):

@@ -42,7 +42,7 @@ def command(
     """
     check_choice("--format", form, ("md", "csv", "json"))
     from bench.results.figures.history import draw_history
-    from bench.results.gating.history import Asked, as_csv, as_json, as_markdown, history
+    from bench.results.trend.history import Asked, as_csv, as_json, as_markdown, history
 
     rows = history(runs, Asked(metric, condition, margin))
     if plot is not None:

@@ -16,7 +16,7 @@ import torch
 from bench.errors import BenchError
 from bench.inference.profiling import Profile
 from bench.results.board import Report
-from bench.results.stored.image_scores import image_scores
+from bench.results.by_image.image_scores import image_scores
 from bench.runs import calibration
 from bench.runs.arithmetic.check import with_arithmetic
 from bench.runs.cluster.connect import connected
@@ -70,7 +70,7 @@ class RunResult:
     def scores(self) -> pd.DataFrame:
         """The scores, a row an image, detector and condition; parameters of conditions are columns.
 
-        Read anew from the folder each time; see :func:`bench.results.stored.image_scores.image_scores`.
+        Read anew from the folder each time; see :func:`bench.results.by_image.image_scores.image_scores`.
         """
         return image_scores(self.folder)
 

@@ -20,8 +20,8 @@ import bench
 from bench.protocol.suite import Suite
 from bench.results import gate_report
 from bench.results.gate import gate
-from bench.results.gating.history import Asked, history
 from bench.results.gating.rules import GateRules
+from bench.results.trend.history import Asked, history
 from bench.version import __version__
 from leaderboards.gate import Verdict
 from tests.conftest import TOY, picture

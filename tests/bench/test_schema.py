@@ -15,7 +15,7 @@ import pytest
 import bench
 from bench.catalogue.schemas import schema, schemas
 from bench.protocol.suite import Suite
-from bench.results.stored.image_scores import image_scores
+from bench.results.by_image.image_scores import image_scores
 from bench.store.rundir import RunDir
 from leaderboards.tables.cells import TEXT_COLUMNS
 

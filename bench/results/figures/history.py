@@ -16,7 +16,7 @@ def draw_history(rows: pd.DataFrame, path: Path, width: float = 180) -> None:
     """Draw the mean of each detector over the runs; a ring marks a run that failed against the one before.
 
     Args:
-        rows: From :func:`bench.results.gating.history.history`.
+        rows: From :func:`bench.results.trend.history.history`.
         path: A file that ends in .svg, .pdf or .png.
         width: Width in mm.
 

@@ -67,17 +67,17 @@ class RunLog:
             tell(place)
 
     def note(self, text: str) -> None:
-        """Pass a remark on."""
+        """Pass a remark on, and keep it."""
         self._line("note", text)
         self._inner.note(text)
 
     def warn(self, text: str) -> None:
-        """Pass a warning on."""
+        """Pass a warning on, and keep it."""
         self._line("warning", text)
         self._inner.warn(text)
 
     def start(self, task: str, total: int) -> None:
-        """Begin a task."""
+        """Begin a task, and note its size."""
         self._task, self._total, self._finished = task, total, 0
         self._line("task", f"{task}: {total} steps")
         self._inner.start(task, total)

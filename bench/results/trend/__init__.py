@@ -1,0 +1,1 @@
+"""One metric over runs, each held against the run before it."""
