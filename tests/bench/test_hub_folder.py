@@ -59,7 +59,7 @@ def test_a_run_says_what_the_logit_is_of_and_another_label_is_another_request(
     assert code == 0, err
     assert (
         "my classifier: input rule: short side to 36 px (bicubic), centre crop 32 px, framed in black where "
-        "smaller, logit of LABEL_1 against LABEL_0." in out
+        "smaller; logit of LABEL_1 against LABEL_0." in out
     )
     record = RunDir(tmp_path / "out").spec().detectors[0]
     assert record.card["fake_labels"] == ["LABEL_1"]
