@@ -31,10 +31,12 @@ if TYPE_CHECKING:
     from bench.errors import BenchError
     from bench.inference.detector import DetectorRequest
     from bench.protocol.suite import load_suite
+    from bench.results.html.plugin import ReportPage
 
 __all__ = [
     "BenchError",
     "DetectorRequest",
+    "ReportPage",
     "__version__",
     "audit",
     "compare",
@@ -52,6 +54,7 @@ __all__ = [
 _HOMES = {
     "BenchError": "bench.errors",
     "DetectorRequest": "bench.inference.detector",
+    "ReportPage": "bench.results.html.plugin",
     "audit": "bench.audit",  # the wing itself, which can be called
     "compare": "bench.api",
     "detector": "bench.api",

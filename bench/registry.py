@@ -2,8 +2,9 @@
 
 A module declares a literal (``DETECTORS = {...}``) and nothing more: no decorators, no import side
 effects; sub-packages are walked. Entry points ``bench.detectors``, ``bench.adapters``, ``bench.attacks``,
-``bench.corruptions``, ``bench.suites``, ``bench.recipes`` and ``bench.layouts`` name a module with the same
-literal, the mapping itself, or one plug-in. Names can be listed without running a module that declares them.
+``bench.corruptions``, ``bench.suites``, ``bench.recipes``, ``bench.layouts``, ``bench.metrics`` and
+``bench.pages`` name a module with the same literal, the mapping itself, or one plug-in. Names can be
+listed without running a module that declares them.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import importlib
 import importlib.util
 import pkgutil
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
@@ -27,11 +29,13 @@ if TYPE_CHECKING:
     from attacks.base import Attack
     from attacks.laundering.base import Laundering
     from attacks.smoothing import Smoothing
+    from bench.results.html.plugin import ReportPage
     from corruptions.base import Corruption
     from detectors.adapters.base import Adapter
     from detectors.base import Detector
     from detectors.defences.base import Defence
     from detectors.network import Architecture
+    from leaderboards.statistics.catalogue import Metric
 
 
 @functools.cache
@@ -97,6 +101,44 @@ def adapter_of(name: str) -> Adapter | None:
     return next((each for each in adapters().values() if each.recognises(name)), None)
 
 
+def metrics() -> Mapping[str, Metric]:
+    """Collect every metric of a board by column: the catalogue's, then those of other distributions.
+
+    Raises:
+        BenchError: If one of these cannot be loaded, breaks its protocol, or takes a board's own column.
+    """
+    catalogue = importlib.import_module("leaderboards.statistics.catalogue")
+    taken = importlib.import_module("leaderboards.tables.cells").COLUMNS
+    with sound_metrics():
+        every = {metric.name: metric for metric in catalogue.every_metric()}
+    for metric in list(every.values())[len(catalogue.CATALOGUE) :]:
+        if clash := set(metric.columns) & set(taken):
+            raise BenchError(
+                f"a plug-in's metric has a column {min(clash)!r}, as every board has: rename or uninstall it"
+            )
+    return every
+
+
+@contextmanager
+def sound_metrics() -> Iterator[None]:
+    """Turn what a metric of another distribution does wrong into an error of the user's.
+
+    Raises:
+        BenchError: If it cannot be loaded, fails, or leaves its range; says which.
+    """
+    extensions = importlib.import_module("leaderboards.statistics.plugins.metrics")
+    try:
+        yield
+    except extensions.MetricPluginError as error:
+        raise BenchError(str(error)) from error
+
+
+@functools.cache
+def pages() -> Mapping[str, ReportPage]:
+    """Collect every page that other distributions add to a report, by name."""
+    return dict(sorted(_offers("bench.pages", "PAGES").items()))
+
+
 @functools.cache
 def suites() -> Mapping[str, Path]:
     """Collect every suite file by name: the shipped ones and those of other distributions."""
@@ -114,9 +156,8 @@ def _toml_files(folder: str) -> dict[str, Path]:
         path.stem: path for path in sorted((Path(__file__).parent / folder).glob("*.toml"))
     }
     sources = dict.fromkeys(by_name, f"bench.{folder}")
-    for point in entry_points(group=f"bench.{folder}"):
-        merge(by_name, sources, offered(point, folder.upper()), point.value)
-    return {name: Path(path) for name, path in by_name.items()}
+    plugins = _offers(f"bench.{folder}", folder.upper(), by_name, sources)
+    return {name: Path(path) for name, path in plugins.items()}
 
 
 def lookup(table: Mapping[str, Any], name: str, kind: str) -> Any:
@@ -175,9 +216,20 @@ def _collect(package: str, literal: str, *, group: str = "") -> Mapping[str, Any
         if literals.declares(source.path, literal):
             module = importlib.import_module(source.module)
             merge(by_name, sources, getattr(module, literal), module.__name__)
-    for point in entry_points(group=group or f"bench.{package}"):
-        merge(by_name, sources, offered(point, literal), point.value)
-    return by_name
+    return _offers(group or f"bench.{package}", literal, by_name, sources)
+
+
+def _offers(
+    group: str,
+    literal: str,
+    by_name: dict[str, Any] | None = None,
+    sources: dict[str, str] | None = None,
+) -> dict[str, Any]:
+    """What an entry-point group offers, beside plug-ins that are there already."""
+    plugins, sources = dict(by_name or {}), dict(sources or {})
+    for point in entry_points(group=group):
+        merge(plugins, sources, offered(point, literal), point.value)
+    return plugins
 
 
 def listed(package: str, literal: str) -> list[str]:

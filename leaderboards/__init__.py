@@ -7,8 +7,11 @@ AI-generated = positive; a logit above the threshold is called fake.
 from __future__ import annotations
 
 from leaderboards.board import CSV_NAME, MARKDOWN_NAME, SEVERITY_NAME, Board
+from leaderboards.statistics.catalogue import Metric
 from leaderboards.statistics.intervals import Delong, Interval, auc_interval, delong, wilson
+from leaderboards.statistics.measures import CellScores
 from leaderboards.statistics.metrics import Metrics, evaluate
+from leaderboards.statistics.operating import Estimate
 from leaderboards.tables.cells import CLEAN, COLUMNS, ScoreColumn, Status, cell_rows
 from leaderboards.tables.extras import Extras, extras
 from leaderboards.tables.notes import BoardNotes
@@ -26,9 +29,12 @@ __all__ = [
     "Axis",
     "Board",
     "BoardNotes",
+    "CellScores",
     "Delong",
+    "Estimate",
     "Extras",
     "Interval",
+    "Metric",
     "Metrics",
     "ScoreColumn",
     "SeenBy",

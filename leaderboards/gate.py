@@ -30,7 +30,7 @@ class Rules:
     """What the gate asks for.
 
     Attributes:
-        metric: A name in ``leaderboards.statistics.paired_cells.METRICS``.
+        metric: A name among ``catalogue.paired_metrics``.
         margin: A drop up to this is no regression.
         level: Chance of any false alarm (Holm), and of a wrong lower bound in each cell.
         mode: "regression" blocks on FAIL, and where the gate is blind; "non-inferior" wants a PASS

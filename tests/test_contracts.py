@@ -7,15 +7,19 @@ import itertools
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from sklearn.datasets import load_sample_images
 
-from bench import registry
+from bench import ReportPage, registry
+from bench.datasets.open import layouts
+from bench.datasets.sources.scan import scan
 from bench.protocol.condition import parse
 from bench.protocol.suite import load_suite
 from detectors import zoo
 from detectors.card import card_beside, read_card
 from detectors.network import Architecture, load_network
 from detectors.publication.method import Method
+from leaderboards import CellScores
 
 PHOTO = np.ascontiguousarray(load_sample_images().images[0][100:220, 200:361])
 PICTURE = np.random.default_rng(0).integers(30, 220, (48, 64, 3), dtype=np.uint8)
@@ -82,7 +86,12 @@ def test_attack(name):
 @pytest.mark.parametrize("name", registry.detectors())
 def test_detector(name):
     found = registry.detectors()[name]
-    assert isinstance(found, Architecture)
+    if not isinstance(found, Architecture):  # a class of somebody else's
+        detector = found()
+        batch = torch.from_numpy(np.stack([detector.fit(PICTURE)] * 2)) / 255
+        assert detector.card.name
+        assert detector.checked_logits(batch).shape == (2,)
+        return
     assert found.name == name
     assert found.reference
     assert found.summary
@@ -115,3 +124,48 @@ def test_zoo(name):
 @pytest.mark.parametrize("name", registry.suites())
 def test_suite(name):
     assert load_suite(name).parsed
+
+
+@pytest.mark.parametrize("name", registry.metrics())
+def test_metric(name):
+    metric = registry.metrics()[name]
+    rng = np.random.default_rng(0)
+    labels, logits = rng.integers(0, 2, 60), rng.normal(size=60)
+    value, low, high = metric.measure(CellScores.of(labels, logits))
+    assert metric.name == name
+    assert metric.formula
+    assert metric.bounds[0] <= value <= metric.bounds[1]
+    undefined = bool(np.isnan([low, high]).all())  # as for a rate at 1% of too few reals
+    assert undefined or (metric.interval and low <= value <= high)
+    for label in (0, 1):  # one class alone is answered, if with nan
+        assert len(metric.measure(CellScores.of(np.full(5, label), logits[:5]))) == 3
+
+
+@pytest.mark.parametrize("name", layouts())
+def test_layout(name, tmp_path):
+    layout = layouts()[name]
+    assert layout.name == name
+    assert layout.summary
+    (tmp_path / "holiday").mkdir()
+    Image.fromarray(PICTURE).save(tmp_path / "holiday" / "beach.png")
+    assert layout.match(scan(tmp_path)) is None, "it claims pictures that nobody labelled"
+
+
+@pytest.mark.parametrize("name", registry.defences())
+def test_defence(name):
+    defence = registry.defences()[name]()
+    batch = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(0)).requires_grad_()
+    out = defence.apply(batch, (0, 1))
+    assert registry.defences()[name].name == name
+    assert out.shape == batch.shape
+    assert 0 <= float(out.detach().min()) <= float(out.detach().max()) <= 1
+    out.sum().backward()
+    assert float(batch.grad.abs().sum()) > 0
+
+
+@pytest.mark.parametrize("name", registry.pages())
+def test_page(name):
+    page = registry.pages()[name]
+    assert isinstance(page, ReportPage)
+    assert page.title
+    assert page.summary

@@ -1,4 +1,4 @@
-"""Listings of suites, corruptions, attacks, certificates, defences, layouts, recipes and data sets."""
+"""Listings of what can be named, but detectors: suites, corruptions, attacks, layouts, metrics and more."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def rows(kind: str) -> list[Row]:
 
     Args:
         kind: ``suites``, ``corruptions``, ``attacks``, ``certificates``, ``defences``,
-            ``layouts``, ``recipes`` or ``datasets``.
+            ``layouts``, ``recipes``, ``metrics``, ``pages`` or ``datasets``.
     """
     listings: dict[str, Callable[[], list[Row]]] = {
         "suites": _suites,
@@ -31,6 +31,8 @@ def rows(kind: str) -> list[Row]:
         "defences": lambda: _plugins(registry.defences()),
         "layouts": _layouts,
         "recipes": _recipes,
+        "metrics": _metrics,
+        "pages": _pages,
         "datasets": _datasets,
     }
     return listings[kind]()
@@ -58,6 +60,20 @@ def _recipes() -> list[Row]:
         }
         for name in registry.recipes()
         for recipe in [load_recipe(name)]
+    ]
+
+
+def _metrics() -> list[Row]:
+    return [
+        {"name": name, "title": metric.title, "formula": metric.formula}
+        for name, metric in registry.metrics().items()
+    ]
+
+
+def _pages() -> list[Row]:
+    return [
+        {"name": name, "title": page.title, "summary": page.summary}
+        for name, page in registry.pages().items()
     ]
 
 

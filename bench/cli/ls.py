@@ -26,6 +26,8 @@ class Kind(StrEnum):
     defences = "defences"
     layouts = "layouts"
     recipes = "recipes"
+    metrics = "metrics"
+    pages = "pages"
     datasets = "datasets"
 
 
@@ -33,7 +35,7 @@ KindArgument = Annotated[Kind, typer.Argument(help=f"{choices(list(Kind))}.")]
 
 
 def command(*, kind: KindArgument, as_json: options.Json = False) -> None:
-    """List detectors, suites, corruptions, attacks, certificates, defences, layouts, recipes or data sets."""
+    """List what can be named: detectors, suites, corruptions, attacks, layouts, metrics, report pages ..."""
     if kind is Kind.detectors:
         # Answers at once: neither torch nor pydantic is imported for a list of names.
         from bench.catalogue import detectors

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from bench import registry
 from bench.datasets.layouts.base import UNKNOWN
 from bench.inference.numerics import Numerics
 from bench.protocol.until import parse_until
@@ -71,15 +72,17 @@ def build_report(run: ScoredRun) -> Report:
     spec, scores = run
     slices = scores.slices()
     cards = {d.label: DetectorCard.model_validate(d.card) for d in spec.detectors}
-    rows = cell_rows(
-        scores.samples,
-        slices,
-        scores.columns,
-        scores.training,
-        spec.dataset,
-        threshold=scores.thresholds,
-        policy=spec.suite.threshold,
-    )
+    registry.metrics()
+    with registry.sound_metrics():
+        rows = cell_rows(
+            scores.samples,
+            slices,
+            scores.columns,
+            scores.training,
+            spec.dataset,
+            threshold=scores.thresholds,
+            policy=spec.suite.threshold,
+        )
     board = Board(
         rows,
         _notes(spec, scores, cards),

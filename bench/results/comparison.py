@@ -16,9 +16,9 @@ from bench.results.pairing import (
 )
 from bench.results.scores import ScoreTable
 from leaderboards import SeenBy
+from leaderboards.statistics.catalogue import paired_metrics
 from leaderboards.statistics.paired_cells import (
     MACRO,
-    METRICS,
     CellMean,
     CellName,
     PairedCell,
@@ -75,14 +75,14 @@ def compare(paths: Sequence[Path], metric: str = "auc") -> Comparison:
 
     Args:
         paths: Run folders or baselines; one with several detectors is enough.
-        metric: One of ``leaderboards.statistics.paired_cells.METRICS``.
+        metric: One of ``leaderboards.statistics.catalogue.paired_metrics``.
 
     Raises:
         BenchError: Runs that cannot be compared, or an unknown metric.
         NothingSelectedError: Fewer than two detectors.
     """
-    if metric not in METRICS:
-        raise BenchError(f"--metric {metric}: {nearest(metric, METRICS)}")
+    if metric not in paired_metrics():
+        raise BenchError(f"--metric {metric}: {nearest(metric, paired_metrics())}")
     runs = [load_scores(path) for path in paths]
     entries = [(run, name) for run in runs for name in run.detectors]
     if len(entries) < 2:

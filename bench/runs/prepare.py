@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from bench import registry
 from bench.audit.before_run import Audited, audit_first
 from bench.datasets import DecodePolicy, Manifest
 from bench.datasets.open import open_data
@@ -265,6 +266,7 @@ def prepare(
         BenchError: On any bad input; nothing has been written then.
     """
     request.check()
+    registry.metrics()
     here = pick_device(request.device) if elsewhere is None else torch.device("cpu")
     device = here if elsewhere is None else torch.device(elsewhere.device)
     watch = Stopwatch(device.type)

@@ -1,4 +1,4 @@
-"""A file of source code with holes for a name, and the rules for that name."""
+"""Files of source code with holes for a name, and the rules for that name."""
 
 from __future__ import annotations
 
@@ -6,11 +6,14 @@ import keyword
 import re
 import shlex
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from string import Template
+from typing import Final
 
 from bench.errors import BenchError
+from bench.skeletons.project import Offer, offered
 from bench.support.files import write_text
 
 _LONGEST = 60
@@ -21,53 +24,74 @@ _HIDING = frozenset({
 })  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
+_TEXTS: Final = Path(__file__).parent / "texts"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Skeleton:
-    """One kind of plug-in, as a file that runs.
+    """One kind of plug-in, as a file that works and a test of it.
 
     Attributes:
-        kind: What it is called on the command line.
-        text: The file, with ``$name`` for its name and ``$title`` for the class.
-        runs: The command that runs it, with ``$detector`` for file and class besides.
+        kind: What it is called on the command line; the name of its texts.
+        group: Entry-point group that offers it by name; "" where a path is given instead.
+        runs: The command that tries it: ``$path`` is the file, ``$name`` its name, ``$title`` its class.
+        ending: Ending of the file.
     """
 
     kind: str
-    text: str
+    group: str
     runs: str
+    ending: str = "py"
 
     def write(self, name: str, folder: Path) -> Written:
-        """Write the file; one that is there is left alone.
+        """Write the file, its test, and what offers it by name; a file that is there is left alone.
 
         Args:
             name: Name of the plug-in and of the file, a Python identifier.
-            folder: Where the file goes; made if need be.
+            folder: Where the files go; made if need be.
 
         Raises:
-            BenchError: If the name cannot be one, or the file is there already.
+            BenchError: If the name cannot be one, or a file is there already.
             OutputError: If the folder cannot be written.
         """
         title = class_name(name)
-        path = folder / f"{name}.py"
-        if path.exists() or path.is_symlink():
-            raise BenchError(f"{path} is there already: choose another name or --out FOLDER")
-        holes = {"name": name, "title": title, "detector": shlex.quote(f"{path}:{title}")}
-        write_text(path, Template(self.text).substitute(holes))
-        return Written(path, title, Template(self.runs).substitute(holes))
+        path, test = folder / f"{name}.{self.ending}", folder / f"test_{name}.py"
+        for place in (path, test):
+            if place.exists() or place.is_symlink():
+                raise BenchError(f"{place} is there already: choose another name or --out FOLDER")
+        holes = {"name": name, "title": title}
+        write_text(path, _filled(self.kind, holes))
+        write_text(test, _filled(f"{self.kind}_test", holes))
+        offer = offered(self.group, name, folder) if self.group else Offer(None, "")
+        places = {
+            key: shlex.quote(str(place)) for key, place in (("path", path), ("folder", folder))
+        }
+        own = shlex.quote(f"{path}:{title}")
+        runs = Template(self.runs).substitute(holes, **places, own=own)
+        return Written(path, test, title, runs, offer)
+
+
+def _filled(text: str, holes: Mapping[str, str]) -> str:
+    return Template((_TEXTS / f"{text}.txt").read_text(encoding="utf-8")).substitute(holes)
 
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """A file that was written.
+    """The files that one call has written.
 
     Attributes:
-        path: Where it lies.
+        path: Place of the plug-in.
+        test: Test of the plug-in.
         title: Name of the class in it.
-        runs: The command that runs it.
+        runs: The command that tries it.
+        offer: What makes its name known to bench.
     """
 
     path: Path
+    test: Path
     title: str
     runs: str
+    offer: Offer
 
 
 def class_name(name: str) -> str:

@@ -1,13 +1,15 @@
 """The one list of metrics: whatever a board, a gate or a table knows of a metric derives from it.
 
-A metric is added by one record in ``CATALOGUE``: it then stands in every cell, in the CSV and the JSON,
-and, where the record says so, in the tables for people, the paired tests and the model cards.
+A metric is added by one record in ``CATALOGUE``, or from elsewhere as an entry point ``bench.metrics``:
+it then stands in every cell, in the CSV and the JSON, and, where the record says so, in the tables for
+people, the paired tests and the model cards.
 """
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -16,8 +18,9 @@ from numpy.typing import NDArray
 
 from leaderboards.statistics import bootstrap, measures
 from leaderboards.statistics.bootstrap import Statistic
-from leaderboards.statistics.measures import Measure
+from leaderboards.statistics.measures import CellScores, Measure
 from leaderboards.statistics.paired import Influence, auc_influence, share_influence
+from leaderboards.statistics.plugins.metrics import offered_metrics
 from leaderboards.statistics.thresholds import called_fake
 
 Block = Literal["sizes", "core", "further"]
@@ -246,6 +249,25 @@ CATALOGUE: tuple[Metric, ...] = (
 )  # fmt: skip
 
 
+def every_metric() -> tuple[Metric, ...]:
+    """List the metrics of the catalogue, then those that other distributions offer.
+
+    Raises:
+        MetricPluginError: One of these cannot be loaded or breaks its protocol.
+    """
+    return (*CATALOGUE, *offered_metrics(CATALOGUE, _trials()))
+
+
+@functools.cache
+def _trials() -> tuple[CellScores, ...]:
+    """Cells on which a metric from elsewhere must answer: both classes, ties, and one class alone."""
+    cells = (
+        ([0, 0, 1, 1], [-1.0, 0.5, 0.25, 3.0]), ([0, 1, 1], [0.0, 0.0, 0.0]),
+        ([0, 0], [-1.0, 2.0]), ([1, 1], [-1.0, 2.0]),
+    )  # fmt: skip
+    return tuple(CellScores.of(np.array(labels), np.array(logits)) for labels, logits in cells)
+
+
 def metric_of(column: str) -> Metric | None:
     """Find the metric that a column of a board belongs to; None for other columns.
 
@@ -253,7 +275,7 @@ def metric_of(column: str) -> Metric | None:
         >>> metric_of("auc_lo").title
         'AUC'
     """
-    return next((metric for metric in CATALOGUE if column in metric.columns), None)
+    return next((metric for metric in every_metric() if column in metric.columns), None)
 
 
 def headline_metrics() -> tuple[Metric, ...]:
@@ -269,28 +291,31 @@ def headline_metrics() -> tuple[Metric, ...]:
 
 def metrics_in(table: Table) -> tuple[Metric, ...]:
     """List the metrics of one table for people, those that head a board first."""
-    members = [metric for metric in (*headline_metrics(), *CATALOGUE) if table in metric.tables]
+    members = [
+        metric for metric in (*headline_metrics(), *every_metric()) if table in metric.tables
+    ]
     return tuple(dict.fromkeys(members))
 
 
 def paired_metrics() -> dict[str, Metric]:
     """List by name the metrics in which two detectors can be tested for a difference."""
-    members = [metric for metric in (*headline_metrics(), *CATALOGUE) if metric.is_paired]
+    members = [metric for metric in (*headline_metrics(), *every_metric()) if metric.is_paired]
     return {metric.name: metric for metric in members}
 
 
-def columns_in(block: Block) -> tuple[str, ...]:
-    """Name a block of a board's columns, in their order."""
-    return tuple(name for metric in CATALOGUE for name in metric.columns_in(block))
+def columns_in(block: Block, among: Iterable[Metric] | None = None) -> tuple[str, ...]:
+    """Name a block of a board's columns, in their order: of every metric, or of some."""
+    metrics = every_metric() if among is None else among
+    return tuple(name for metric in metrics for name in metric.columns_in(block))
 
 
 def count_columns() -> tuple[str, ...]:
     """Name the columns that hold whole numbers."""
-    return tuple(metric.name for metric in CATALOGUE if metric.whole)
+    return tuple(metric.name for metric in every_metric() if metric.whole)
 
 
 def logit_columns() -> tuple[str, ...]:
     """Name the columns that rest on the order or size of logits, not on verdicts."""
     return tuple(
-        name for metric in CATALOGUE if not metric.needs_threshold for name in metric.columns
+        name for metric in every_metric() if not metric.needs_threshold for name in metric.columns
     )

@@ -88,7 +88,7 @@ class Metrics:
 def measure(
     labels: NDArray[Any], logits: NDArray[Any], threshold: float = 0.0
 ) -> dict[str, int | float]:
-    """Measure every metric of the catalogue on one cell, by column; the scores are sorted once.
+    """Measure every metric there is on one cell, by column; the scores are sorted once.
 
     Args:
         labels: (n,) 0 or 1, 1 = AI-generated.
@@ -105,7 +105,7 @@ def measure(
     """
     cell = CellScores.of(labels, logits, threshold)
     values: dict[str, int | float] = {}
-    for metric in catalogue.CATALOGUE:
+    for metric in catalogue.every_metric():
         value, lo, hi = metric.measure(cell)
         values[metric.name] = value
         if metric.interval:

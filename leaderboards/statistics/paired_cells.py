@@ -26,7 +26,6 @@ from leaderboards.statistics.thresholds import called_fake
 
 MACRO = "(macro mean)"
 N_RESAMPLES = 1000
-METRICS = tuple(paired_metrics())
 # Weights held in memory at once: 32 MB of float32.
 _BLOCK = 8_000_000
 
@@ -156,7 +155,7 @@ def paired_tests(
 
     Args:
         cells: Cells scored by both.
-        metric: A name in ``METRICS``.
+        metric: A name among ``paired_metrics``.
         strata: (n,) codes of the groups of images gathered apart, for resampling.
         clusters: (n,) codes of dependent images, from ``cluster_codes``.
         means: Means to test; by default one a detector, over all its cells.

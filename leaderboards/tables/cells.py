@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from leaderboards.statistics.catalogue import columns_in, count_columns, logit_columns
+from leaderboards.statistics import catalogue
 from leaderboards.statistics.metrics import measure
 from leaderboards.statistics.thresholds import called_fake
 from leaderboards.tables.measures.distances import distances_of, median_distance
@@ -21,7 +21,6 @@ from leaderboards.tables.slicing import POOLED, Axis, Slice, slices
 __all__ = [
     "CLEAN",
     "COLUMNS",
-    "COUNT_COLUMNS",
     "POOLED",
     "RAW",
     "TEXT_COLUMNS",
@@ -54,14 +53,13 @@ _REMARKS = ("threshold_policy", "reason")
 TEXT_COLUMNS = (*_IDENTITY, *_REMARKS)
 
 
-def board_columns() -> tuple[str, ...]:
-    """Name the columns of a board's rows in order, those of the catalogue's metrics among them."""
-    sizes, core, further = (columns_in(block) for block in ("sizes", "core", "further"))
+def board_columns(metrics: Sequence[catalogue.Metric] | None = None) -> tuple[str, ...]:
+    """Name the columns of a board's rows in order, those of every metric, or of some, among them."""
+    sizes, core, further = [catalogue.columns_in(b, metrics) for b in ("sizes", "core", "further")]
     return (*_IDENTITY, *sizes, "threshold", *core, *_ATTACK_COLUMNS, *further, *_REMARKS)
 
 
-COLUMNS = board_columns()
-COUNT_COLUMNS = count_columns()
+COLUMNS = board_columns(catalogue.CATALOGUE)  # of every board, whatever metrics plug-ins add
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -203,7 +201,9 @@ def as_rows(frame: pd.DataFrame) -> pd.DataFrame:
     if missing:
         raise ValueError(f"board rows lack the columns {missing}")
     types = dict.fromkeys(names, "float64")
-    types |= dict.fromkeys(TEXT_COLUMNS, "object") | dict.fromkeys(count_columns(), "Int64")
+    types |= dict.fromkeys(TEXT_COLUMNS, "object") | dict.fromkeys(
+        catalogue.count_columns(), "Int64"
+    )
     rows = frame.loc[:, list(names)].astype(types).reset_index(drop=True)
     for name in TEXT_COLUMNS:
         rows[name] = pd.Series([_storable(text) for text in rows[name]], dtype=object)
@@ -271,7 +271,7 @@ def _score(
         values["median_steps"] = _median(column.steps, rows[attacked])
         values |= median_distance(distances_of(column, cut, threshold))
     if not column.ranked:
-        values |= dict.fromkeys(logit_columns(), float("nan"))
+        values |= dict.fromkeys(catalogue.logit_columns(), float("nan"))
     if column.only:
         values["median_psnr"] = _median(column.psnr, rows)
         values["median_ssim"] = _median(column.ssim, rows)

@@ -12,7 +12,8 @@ from markdown_it import MarkdownIt
 
 from leaderboards.gate import Rules, Verdict, floor_verdict, judge, outcome
 from leaderboards.render.gate import github_errors, junit, trimmed, verdict_record, verdict_table
-from leaderboards.statistics.paired_cells import METRICS, PairedCell
+from leaderboards.statistics.catalogue import paired_metrics
+from leaderboards.statistics.paired_cells import PairedCell
 
 HOSTILE = ["a|b", "line\nbreak\r", "=cmd()", "</script>", "back\\slash", "[/foo]", "\x1b[31m", "]]>", "&amp;",
            "::error::x", "%0A", "\x00nul", "lone\udcff", "1. one"]  # fmt: skip
@@ -58,7 +59,7 @@ def test_the_number_that_would_decide_does_decide():
     assert judge([larger], Rules(), again[0])[0].decision != "INCONCLUSIVE"
 
 
-@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize("metric", paired_metrics())
 def test_every_metric_has_a_test_that_sees_a_drop_and_no_ghost(metric):
     made, strata = cells(3, n=600, drop=1.0, count=2)
     rules = Rules(metric=metric)

@@ -11,11 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from bench.errors import BenchError, nearest
 from bench.support.toml import first_fault, parse_toml
 from leaderboards.gate import Rules
-from leaderboards.statistics.catalogue import CATALOGUE
-from leaderboards.statistics.paired_cells import METRICS, CellName
-
-# Metrics whose lower bound is known cell by cell.
-FLOORED = tuple(metric.name for metric in CATALOGUE if metric.interval)
+from leaderboards.statistics.catalogue import every_metric, paired_metrics
+from leaderboards.statistics.paired_cells import CellName
 
 
 class Primary(BaseModel):
@@ -82,17 +79,20 @@ class GateRules(BaseModel):
     @field_validator("metric")
     @classmethod
     def _check_metric(cls, value: str) -> str:
-        if value not in METRICS:
-            raise ValueError(f"no test for {value!r}: {nearest(value, METRICS)}")
+        tested = paired_metrics()
+        if value not in tested:
+            raise ValueError(f"no test for {value!r}: {nearest(value, tested)}")
         return value
 
     @field_validator("floors")
     @classmethod
     def _check_floors(cls, value: dict[str, float]) -> dict[str, float]:
+        # Metrics whose lower bound is known cell by cell.
+        bounded = [metric.name for metric in every_metric() if metric.interval]
         for key, minimum in value.items():
             metric = key.partition("@")[0]
-            if metric not in FLOORED:
-                raise ValueError(f"no lower bound for {metric!r}: {nearest(metric, FLOORED)}")
+            if metric not in bounded:
+                raise ValueError(f"no lower bound for {metric!r}: {nearest(metric, bounded)}")
             if not 0 <= minimum <= 1:
                 raise ValueError(f"a floor lies in [0, 1], got {minimum!r} for {key}")
         return value

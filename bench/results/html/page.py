@@ -21,6 +21,7 @@ from bench.results.html.flips import flip_tables
 from bench.results.html.inline import inline_svg
 from bench.results.html.pairs import Pair, kept_folders, pairs
 from bench.results.html.pictures import Picture, pictures
+from bench.results.html.plugin import PluginSection, plugin_sections
 from bench.results.html.tables import Table
 from bench.store.pairs import PairList
 from bench.store.rundir import COMMAND_NAME, CONFIG_NAME
@@ -68,6 +69,7 @@ class Section:
         headline: The table of the first screen.
         tables: Tables by section.
         figures: Figures in order.
+        pages: Pages of other distributions.
         pictures: Images worth a look.
         pairs: Images before and after an attack.
         pictured: Detector that the images are chosen by; "" for none.
@@ -84,6 +86,7 @@ class Section:
     headline: Table
     tables: dict[str, Table]
     figures: tuple[Figure, ...]
+    pages: tuple[PluginSection, ...]
     pictures: tuple[Picture, ...]
     pairs: tuple[Pair, ...]
     pictured: str
@@ -166,6 +169,7 @@ def _section(
         headline=tables.headline_table(shown),
         tables={name: table for name, table in made.items() if table.rows},
         figures=tuple(_figures(key, shown)),
+        pages=tuple(plugin_sections(key, evidence)),
         pictures=tuple(pictures(shown, said.detector, budget=budget - budget // 3 * bool(kept))),
         pairs=tuple(pairs(shown, kept, budget=budget // 3)),
         pictured=said.detector,

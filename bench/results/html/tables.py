@@ -261,7 +261,7 @@ def plain_table(
     )
 
 
-def figure_table(name: str, rows: pd.DataFrame) -> Table:
+def figure_table(name: str, rows: pd.DataFrame, caption: str = "") -> Table:
     """Give the numbers of a figure, for those who cannot or will not look at it."""
     numeric = [i for i, c in enumerate(rows.columns) if rows[c].dtype.kind in "fiu"]
     body = []
@@ -276,7 +276,7 @@ def figure_table(name: str, rows: pd.DataFrame) -> Table:
         )
     return Table(
         name=f"numbers-{name}",
-        caption=f"The numbers of the figure {name}",
+        caption=caption or f"The numbers of the figure {name}",
         columns=tuple(str(c).replace("_", " ") for c in rows.columns),
         rows=body,
         numeric=tuple(numeric),

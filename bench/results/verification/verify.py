@@ -12,6 +12,7 @@ import io
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
+from bench import registry
 from bench.errors import BenchError
 from bench.results.baseline import BASELINE_NAME, cell_pairs, load_baseline
 from bench.results.board import Report, report
@@ -29,6 +30,7 @@ from bench.store.shards import ShardDamagedError, Store
 from bench.support.user_file import MOST_TABLE, read_bytes, why
 from bench.version import __version__
 from leaderboards.board import BOARD_FILES, CSV_NAME, MARKDOWN_NAME
+from leaderboards.statistics.catalogue import CATALOGUE
 
 
 def verify(place: Path) -> Verification:
@@ -183,11 +185,22 @@ def _bad_images(folder: Path, computed: Report) -> Iterator[FileCheck]:
 
 
 def _remarks(record: RunRecord, boards: Collection[FileCheck]) -> Iterator[str]:
+    yield from _plugin_remark(boards)
     wrote = record.spec.versions.get("bench", "")
     if wrote != __version__ and any(check.state == "different" for check in boards):
         yield (
             f"the board was written by bench {wrote}, this is {__version__}: other wording alone may be why "
             "lines differ; that version tells"
+        )
+
+
+def _plugin_remark(boards: Collection[FileCheck]) -> Iterator[str]:
+    """Say which metrics of other distributions stand on boards that are made here."""
+    names = registry.metrics().keys() - {metric.name for metric in CATALOGUE}
+    if names and any(check.state == "different" for check in boards):
+        yield (
+            f"here stand metrics of plug-ins ({', '.join(sorted(names))}) on every board: that alone may be "
+            "why columns or lines differ; an environment with the writer's plug-ins tells"
         )
 
 

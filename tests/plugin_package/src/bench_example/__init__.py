@@ -3,3 +3,4 @@
 from pathlib import Path
 
 SUITES = {"example-suite": Path(__file__).parent / "suite.toml"}
+RECIPES = {"example-recipe": Path(__file__).parent / "recipe.toml"}
