@@ -17,7 +17,9 @@ def on_page_markdown(markdown: str, *, page: Any, **_: Any) -> str:
 
     def link(match: re.Match[str]) -> str:
         target = posixpath.normpath(posixpath.join(folder, match[2]))
-        return match[0] if target.startswith("docs/") else f"{match[1]}{_REPOSITORY}{target}{match[3]}"
+        return (
+            match[0] if target.startswith("docs/") else f"{match[1]}{_REPOSITORY}{target}{match[3]}"
+        )
 
     parts, end = [], 0
     for fence in _FENCE.finditer(markdown):
