@@ -22,8 +22,8 @@ TUTORIALS = (
     "docs/tutorials/engineer.md",
     "docs/tutorials/trust-and-safety.md",
 )
-# Run whole by tests of their own: .ci/run pastes the README's two commands, tests/bench/test_action.py is the gate's.
-TESTED_ELSEWHERE = {"README.md": "<!-- commands -->", "docs/gate.md": ""}
+# .ci/run pastes the README's two commands; what the gate's page shows, tests of the gate and the action run.
+TESTED_ELSEWHERE = ("README.md", "docs/gate.md")
 _BLOCK = re.compile(r"^```(?:sh|console|bash|shell)\b[^\n]*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _ENDS = re.compile(r"# Ends with (\d+)")
 
