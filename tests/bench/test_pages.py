@@ -50,6 +50,8 @@ def run(cli, block):
     return outputs
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(900)  # nine commands on whole splits
 def test_the_tutorials_and_the_example_run_as_written(cli, tmp_path, monkeypatch, capsys):
     monkeypatch.delenv("CI", raising=False)  # where a baseline is never moved
     pages.prepare(tmp_path)
