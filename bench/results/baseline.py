@@ -22,6 +22,7 @@ from bench.results.scores import ScoreTable, load_run
 from bench.store.run_spec import RunSpec
 from bench.store.seal import is_intact, sealed
 from bench.support.files import sweep, write_atomic, write_text
+from bench.support.tables import read_table
 from bench.support.user_file import MOST_TABLE, read_bytes, why
 from bench.version import __version__
 from leaderboards import ScoreColumn, cell_rows
@@ -182,7 +183,7 @@ def load_baseline(path: Path) -> ScoreTable:
             raise BenchError(
                 f"{path}: {stored['file']} is not the file it was made with: restore both"
             )
-        scores = _unpack(path, document, pq.read_table(pa.BufferReader(data)))
+        scores = _unpack(path, document, read_table(data))
         if earlier:
             _check_cells(path, document, scores)
     except BenchError:

@@ -29,6 +29,7 @@ from bench.store.run_spec import SCHEMA_VERSION, Failure, RunSpec
 from bench.store.seal import SEAL, bytes_digest, is_intact, sealed
 from bench.store.units import Plan
 from bench.support.files import write_atomic, write_text
+from bench.support.tables import read_table
 from bench.support.toml import first_fault
 from bench.support.user_file import MOST_TABLE, read_bytes, why
 from leaderboards.board import BOARD_FILES
@@ -45,6 +46,9 @@ _RECORD_NAMES: Final = (
     SPEC_NAME, MANIFEST_NAME, UNITS_NAME, FAILURES_NAME, BAD_IMAGES_NAME, CONFIG_NAME, SUITE_NAME,
     COMMAND_NAME,
 )  # fmt: skip
+_ANEW: Final = (
+    "run the command that made it again, which writes it anew and takes over all sound scores"
+)
 
 
 def no_run(folder: Path) -> BenchError:
@@ -225,10 +229,13 @@ class RunDir:
             content = read_bytes(self.root / name, MOST_TABLE)
             if name in spec.files and bytes_digest(content) != spec.files[name]:
                 raise self._damaged(name, "its digest does not fit")
-            # Not a Python file: pyarrow's threads would still hold it while the interpreter ends.
-            return pq.read_table(pa.BufferReader(content))
+            return read_table(content)
         except BenchError:
             raise
+        except FileNotFoundError:
+            raise BenchError(
+                f"{self.root / name} is missing, and {SPEC_NAME} tells of it: {_ANEW}"
+            ) from None
         except Exception as error:  # whatever a decoder makes of damaged bytes
             raise self._damaged(name, why(error)) from error
 
@@ -249,10 +256,7 @@ class RunDir:
         return failures
 
     def _damaged(self, name: str, reason: str) -> BenchError:
-        return BenchError(
-            f"{self.root / name} is damaged ({reason}): run the command that made it again, which "
-            "writes it anew and takes over all scores that are sound"
-        )
+        return BenchError(f"{self.root / name} is damaged ({reason}): {_ANEW}")
 
 
 def _units_table(plan: Plan) -> pa.Table:

@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 from bench.errors import BenchError
 from bench.store.seal import table_digest
 from bench.support.files import ensure_writable, write_atomic
+from bench.support.tables import read_table
 
 # One row an image, in chunk order. A null logit comes with the reason the image could not be decoded.
 SCHEMA = pa.schema(
@@ -123,9 +124,7 @@ class Store:
         if not path.is_file():
             raise FileNotFoundError(path)
         try:
-            return _checked(
-                pq.read_table(path, page_checksum_verification=True), fingerprint, sample_ids
-            )
+            return _checked(read_table(path), fingerprint, sample_ids)
         # Whatever a decoder makes of damaged bytes.
         except Exception as error:
             if set_aside:

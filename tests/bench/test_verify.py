@@ -126,6 +126,29 @@ def test_whatever_was_changed_is_different(run, kind):
     assert len(states(result)) == 1
 
 
+@pytest.mark.parametrize("name", ["manifest.parquet", "units.parquet"])
+def test_a_file_of_the_record_that_is_gone_is_absent_by_name(run, cli, name):
+    (run / name).unlink()
+    code, out, _ = cli("verify", run)
+    assert code == 13
+    assert states(verify(run)) == {name: "absent"}
+    assert f"{name}" in out
+    code, _, err = cli("board", run)
+    assert code == 2
+    assert f"{name} is missing, and run.json tells of it: run the command" in err
+
+
+def test_nothing_that_bench_wrote_is_read_by_threads_of_pyarrow(run, base, monkeypatch):
+    """They may still read while the interpreter ends, which then aborts after its answer."""
+
+    def scan(*_, **__):
+        raise AssertionError("pq.read_table scans with threads")
+
+    monkeypatch.setattr(pq, "read_table", scan)
+    for place in (run, base):
+        assert verify(place).word == "same"
+
+
 def test_scores_that_are_not_there_leave_it_open_and_the_others_are_still_held(run):
     shard(run, "jpeg(quality=50)").unlink()
     assert (verify(run).word, verify(run).exit_code) == ("cannot be told", 11)

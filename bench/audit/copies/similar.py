@@ -17,6 +17,7 @@ from bench.audit.copies.neighbours import near_pairs
 from bench.audit.images.hashes import THUMBNAIL
 from bench.errors import OutputError
 from bench.support.files import write_atomic
+from bench.support.tables import read_table
 
 # Measured on the 20,000 test images of CIFAKE with copies planted among them (tests/benchmarks/copies.py).
 RADIUS: Final = 8  # bits of 64
@@ -73,7 +74,7 @@ def similar_pairs(prints: Fingerprints, cache: Path | None = None) -> SimilarPai
         return _similar_pairs(prints)
     path = cache / "audits" / f"{_digest(prints)}.pairs.parquet"
     with contextlib.suppress(OSError, pa.ArrowException, KeyError):
-        table = pq.read_table(path)
+        table = read_table(path)
         both = table.select(["one", "other"]).to_pandas().to_numpy(dtype=np.int64)
         is_mirrored = table["mirrored"].to_numpy()
         return SimilarPairs(both[~is_mirrored], both[is_mirrored])

@@ -30,6 +30,7 @@ from bench.datasets.sources.image_bytes import parquet_row
 from bench.errors import OutputError
 from bench.support.files import write_atomic
 from bench.support.progress import Progress
+from bench.support.tables import read_table
 from bench.version import __version__
 
 _log = logging.getLogger(__name__)
@@ -130,7 +131,7 @@ def _kept(
         return None
     schema = SCHEMAS[description.depth]
     with contextlib.suppress(OSError, pa.ArrowException, KeyError):
-        table = pq.read_table(folder / f"{number:06d}.parquet").select(schema.names).cast(schema)
+        table = read_table(folder / f"{number:06d}.parquet").select(schema.names).cast(schema)
         return table if len(table) == length else None
     return None
 

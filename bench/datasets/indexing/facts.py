@@ -24,6 +24,7 @@ from bench.datasets.sources.image_bytes import containers
 from bench.datasets.sources.tree import Tree
 from bench.errors import OutputError
 from bench.support.files import write_atomic
+from bench.support.tables import read_table
 
 _log = logging.getLogger(__name__)
 
@@ -60,7 +61,7 @@ class Parts:
         tables = [FACTS.empty_table()]
         for path in sorted(self.folder.glob("[!.]*.parquet")):
             with contextlib.suppress(OSError, pa.ArrowException, KeyError):
-                tables.append(pq.read_table(path).select(FACTS.names).cast(FACTS))
+                tables.append(read_table(path).select(FACTS.names).cast(FACTS))
         return pa.concat_tables(tables)
 
     def add(self, number: int, table: pa.Table) -> bool:

@@ -98,7 +98,10 @@ def _broken_record(folder: Path) -> Iterator[FileCheck]:
         return
     names = run.damaged_tables(spec)
     for name in names:
-        yield FileCheck(name, "damaged", f"not the file that {SPEC_NAME} was written with")
+        if (folder / name).exists():
+            yield FileCheck(name, "damaged", f"not the file that {SPEC_NAME} was written with")
+        else:
+            yield FileCheck(name, "absent", f"{SPEC_NAME} was written with it")
     if names:
         return
     try:
