@@ -180,7 +180,8 @@ Timeout = Annotated[
         envvar="BENCH_TIMEOUT",
         metavar="SECONDS",
         help="Longest time of a unit (a detector and condition on up to 256 images), and of building a "
-        "detector; a cell that takes longer fails. Isolates.",
+        "detector; a cell that takes longer fails, and a detector that does so three times in a row is "
+        "given up there. Isolates.",
     ),
 ]
 SaveAdversarial = Annotated[

@@ -95,7 +95,7 @@ def execute(request: RunRequest, progress: Progress | None = None) -> RunResult:
     with ExitStack() as stack:
         stack.enter_context(log.ending())
         if request.isolated:
-            isolation = Isolation(stack.enter_context(Children(request.timeout)))
+            isolation = Isolation(stack.enter_context(Children(request.timeout)), log)
             prepared = prepare(request, log, loader=isolation.load)
             executor: Executor = Isolated(isolation, counts)
         elif request.cluster is None:

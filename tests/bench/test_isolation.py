@@ -103,6 +103,103 @@ def test_detectors_that_end_their_process_cost_their_own_cells(cli, tree, tmp_pa
     assert [[row[c] for c in columns] for row in rows if row["detector"] == "Fine"] == alone
 
 
+class _Hanging:
+    """Children that answer in this process; units under some conditions take too long, at once."""
+
+    def __init__(self, conditions):
+        self.conditions, self.tries = conditions, []
+
+    def __call__(self, timeout):
+        self.timeout = timeout
+        return self
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        pass
+
+    def of(self, name):
+        return self
+
+    def drop(self, name):
+        pass
+
+    def call(self, question, *arguments):
+        return question(*arguments)
+
+    def stream(self, question, context, task):
+        for unit in task.units:
+            if unit.condition in self.conditions:
+                self.tries.append([unit.condition for unit in task.units])
+                raise ChildDiedError(f"took longer than {self.timeout:g} s (--timeout)")
+            yield from question(context, task.of((unit,)))
+
+
+def _run_hanging(cli, tree, toy, tmp_path, monkeypatch, conditions, hang):
+    children = _Hanging(hang)
+    monkeypatch.setattr("bench.runs.runner.Children", children)
+    spelled = ", ".join(f'"{condition}"' for condition in conditions)
+    (tmp_path / "suite.toml").write_text(
+        f'name = "alone"\nslices = ["generator"]\nconditions = [{spelled}]\nsplit = ""\n'
+    )
+    code, _, err = cli(
+        "run", "-d", toy(), "--suite", "suite.toml", "--data", tree, "--out", "run",
+        "--timeout", "600", "--batch-size", "8",
+    )  # fmt: skip
+    rows = list(csv.DictReader((tmp_path / "run" / "leaderboard.csv").open(newline="")))
+    status = {row["condition"]: row["status"] for row in rows}
+    return code, err, {row["condition"]: row["reason"] for row in rows}, status, children.tries
+
+
+CHEAP = ("clean", "jpeg(quality=50)", "jpeg(quality=75)", "blur(sigma=1)")
+DEAR = (
+    "pgd(eps=2/255,steps=9)",
+    "pgd(eps=2/255,steps=3)",
+    "pgd(eps=2/255,steps=6)",
+    "pgd(eps=2/255,steps=12)",
+)
+
+
+def test_a_detector_that_hangs_is_given_up_after_three_times_and_said_at_once(
+    cli, tree, toy, tmp_path, monkeypatch
+):
+    code, err, reasons, status, tries = _run_hanging(
+        cli, tree, toy, tmp_path, monkeypatch, CHEAP, CHEAP
+    )
+    assert code == 12
+    assert [len(units) for units in tries] == [4, 1, 1]
+    assert set(status.values()) == {"failed"}
+    assert all("took longer than 600 s (--timeout)" in reason for reason in reasons.values())
+    assert sum("given up after this 3 times in a row" in text for text in reasons.values()) == 2
+    first, given_up = err.index("is tried one unit at a time"), err.index("given up on the images")
+    assert first < given_up
+    assert f"in a row, the last under {tries[-1][0]}: 2 more units there get no result" in err
+
+
+def test_dear_units_that_take_too_long_cost_no_cheaper_one(cli, tree, toy, tmp_path, monkeypatch):
+    conditions = (*DEAR, *CHEAP)
+    code, err, _, status, tries = _run_hanging(
+        cli, tree, toy, tmp_path, monkeypatch, conditions, DEAR
+    )
+    assert code == 12
+    assert {c for c, word in status.items() if word == "ok"} == set(CHEAP)
+    # All together, and after the cheap ones were scored, three of the four by what they cost.
+    assert [len(units) for units in tries] == [8, 1, 1, 1]
+    assert [unit for (unit,) in tries[1:]] == [DEAR[1], DEAR[2], DEAR[0]]
+    assert "1 more units there get no result" in err
+
+
+def test_one_unit_that_takes_too_long_costs_no_other(cli, tree, toy, tmp_path, monkeypatch):
+    code, err, _, status, tries = _run_hanging(
+        cli, tree, toy, tmp_path, monkeypatch, CHEAP, CHEAP[1:2]
+    )
+    assert code == 12
+    assert {c for c, word in status.items() if word != "ok"} == {CHEAP[1]}
+    assert len(tries) == 2
+    assert "given up" not in err
+
+
 def test_options_that_would_have_no_effect_or_no_meaning_are_refused(tree, toy):
     for options in (
         {"timeout": 0.0},

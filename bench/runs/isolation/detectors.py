@@ -21,6 +21,7 @@ from bench.runs.loading import Loaded, refuse_if_all_broken
 from bench.runs.prepare import environment
 from bench.runs.request import RunRequest
 from bench.runs.settled import Settled
+from bench.support.progress import Progress
 from detectors.base import Detector
 
 
@@ -30,11 +31,13 @@ class Isolation:
 
     Attributes:
         children: The processes of the detectors, by name.
+        progress: Where a death is told of at once.
         run: Id of the run.
         deaths: By label: how often its process has died since it last scored a unit.
     """
 
     children: Children
+    progress: Progress
     run: str = field(default_factory=lambda: uuid.uuid4().hex)
     deaths: Counter[str] = field(default_factory=Counter)
 
@@ -83,16 +86,19 @@ class Isolation:
             )
         except ChildDiedError as death:
             self.children.drop(name)
-            return Broken(label, f"{label}: while it was built, {_about(death)}")
+            reason = f"while it was built, {about(death)}"
+            self.progress.note(f"{label}: {reason}: none of its cells is tried")
+            return Broken(label, f"{label}: {reason}")
         if description.broken:
             return Broken(label, description.broken)
 
         def ask(question: Callable[..., Any], *arguments: Any) -> Any:
             try:
                 return self.children.of(name).call(inside.ask, context, label, question, *arguments)
-            except ChildDiedError:
+            except ChildDiedError as death:
                 self.children.drop(name)
                 self.deaths[label] += 1
+                self.progress.note(f"{label}: asked a few things before its scores, {about(death)}")
                 raise
 
         return Elsewhere(description.card, description.identity, ask, foreign=description.foreign)
@@ -117,6 +123,7 @@ class Isolation:
         )
 
 
-def _about(death: ChildDiedError) -> str:
+def about(death: ChildDiedError) -> str:
+    """Say as a clause how a process ended."""
     text = str(death)
     return text if text.startswith("its ") else f"it {text}"

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from bench.datasets.open import POCKET
 from bench.errors import BenchError, DataError
 from bench.runs.cluster.work import Context, Task, condition_codes
 from bench.runs.isolation import child as inside
-from bench.runs.isolation.detectors import Isolation
+from bench.runs.isolation.detectors import Isolation, about
 from bench.runs.isolation.process import ChildDiedError, ChildError
 from bench.runs.prepare import Prepared
 from bench.runs.settled import Settled
 from bench.scoring.engine import Counts
 from bench.scoring.outcomes import BatchTooLargeError, Failed, Scored
-from bench.store.units import Chunk, Unit
+from bench.store.units import Chunk, Unit, weight
 
-# Deaths in a row, with nothing scored between them, after which a detector is not begun again for each unit.
+# Deaths in a row, with nothing scored between them, after which the other units at hand are not tried: all of
+# them together, then one by one. One unit that takes too long is tried twice, and costs no other.
 _MOST_DEATHS = 3
 
 
@@ -42,60 +43,15 @@ class Isolated:
         skip: Callable[[Unit], bool],
     ) -> Iterator[Scored | Failed]:
         """Score the units of the chunks; see :class:`bench.runs.executor.Executor`."""
+        costs = {spelled: weight(c) for spelled, c in prepared.conditions.items()}
         for label in prepared.detectors:
             context = self._context(prepared, settled, label)
+            scoring = _Scoring(self.isolation, self.counts, label, context, costs, skip)
             for chunk, units in work:
                 needed = tuple(u for u in units if u.detector == label and not skip(u))
                 if needed:
                     table = prepared.manifest.table.take(chunk.rows)
-                    yield from self._score(label, context, Task(chunk.index, table, needed), skip)
-
-    def _score(
-        self, label: str, context: Context, task: Task, skip: Callable[[Unit], bool]
-    ) -> Iterator[Scored | Failed]:
-        """Score a task; where the process dies on it, its units one at a time: it then died on that unit."""
-        left = {unit.fingerprint: unit for unit in task.units}
-        deaths = self.isolation.deaths
-        try:
-            child = self.isolation.children.of(label)
-            child.call(inside.load, context)
-            for item in child.stream(inside.score, context, task):
-                if isinstance(item, Counts):
-                    self.counts.decoded += item.decoded
-                    self.counts.scored += item.scored
-                elif left.pop(item.unit.fingerprint, None) is not None:
-                    if isinstance(item, Scored):
-                        deaths[label] = 0
-                    yield item
-        except (BatchTooLargeError, DataError):
-            raise
-        except ChildDiedError as death:
-            self.isolation.children.drop(label)
-            deaths[label] += 1
-            if left:
-                task = dataclasses.replace(task, units=tuple(left.values()))
-                yield from self._after(death, context, task, skip)
-        except (ChildError, BenchError) as error:
-            yield from (Failed(unit, "failed", str(error)) for unit in left.values())
-
-    def _after(
-        self,
-        death: ChildDiedError,
-        context: Context,
-        task: Task,
-        skip: Callable[[Unit], bool],
-    ) -> Iterator[Scored | Failed]:
-        """Find out which of the units that are left a process died on."""
-        ids = task.table["sample_id"]
-        where = f"on the images {ids[0].as_py()} to {ids[-1].as_py()}"
-        label = task.units[0].detector
-        if len(task.units) == 1 or self.isolation.deaths[label] >= _MOST_DEATHS:
-            yield from (Failed(unit, "failed", f"{death} ({where})") for unit in task.units)
-            return
-        for unit in task.units:
-            if not skip(unit):
-                alone = dataclasses.replace(task, units=(unit,))
-                yield from self._score(label, context, alone, skip)
+                    yield from scoring.outcomes(Task(chunk.index, table, needed))
 
     def _context(self, prepared: Prepared, settled: Settled, label: str) -> Context:
         request = prepared.request
@@ -112,3 +68,81 @@ class Isolated:
             broken=prepared.broken,
             threads=prepared.threads,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class _Scoring:
+    """The scoring of one detector in its process.
+
+    Attributes:
+        isolation: Keeper of the processes.
+        counts: Work done so far.
+        label: The detector.
+        context: What its process is told of the run.
+        costs: Forward passes of one image, by condition.
+        skip: Whether a unit is no longer needed.
+    """
+
+    isolation: Isolation
+    counts: Counts
+    label: str
+    context: Context
+    costs: Mapping[str, int]
+    skip: Callable[[Unit], bool]
+
+    def outcomes(self, task: Task) -> Iterator[Scored | Failed]:
+        """Score a task; where the process dies on it, its units one at a time: it then died on that unit."""
+        left = {unit.fingerprint: unit for unit in task.units}
+        isolation = self.isolation
+        try:
+            child = isolation.children.of(self.label)
+            child.call(inside.load, self.context)
+            for item in child.stream(inside.score, self.context, task):
+                if isinstance(item, Counts):
+                    self.counts.decoded += item.decoded
+                    self.counts.scored += item.scored
+                elif left.pop(item.unit.fingerprint, None) is not None:
+                    if isinstance(item, Scored):
+                        isolation.deaths[self.label] = 0
+                    yield item
+        except (BatchTooLargeError, DataError):
+            raise
+        except ChildDiedError as death:
+            isolation.children.drop(self.label)
+            isolation.deaths[self.label] += 1
+            units = tuple(left.values())
+            if len(task.units) == 1:
+                yield from (Failed(unit, "failed", f"{death} ({_where(task)})") for unit in units)
+            elif units:
+                yield from self._one_by_one(death, dataclasses.replace(task, units=units))
+        except (ChildError, BenchError) as error:
+            yield from (Failed(unit, "failed", str(error)) for unit in left.values())
+
+    def _one_by_one(self, death: ChildDiedError, task: Task) -> Iterator[Scored | Failed]:
+        """Score the units that a process left, the cheapest first, until it has died too often in a row.
+
+        What is dearer than units that took too long would take longer still.
+        """
+        deaths, where, last = self.isolation.deaths, _where(task), ""
+        units = sorted(task.units, key=lambda unit: self.costs[unit.condition])
+        self.isolation.progress.note(
+            f"{self.label}: {about(death)} {where}: what is left there is tried one unit at a time"
+        )
+        while units and deaths[self.label] < _MOST_DEATHS:
+            if self.skip(unit := units.pop(0)):
+                continue
+            yield from self.outcomes(dataclasses.replace(task, units=(unit,)))
+            last = f", the last under {unit.condition}"
+        if units := [unit for unit in units if not self.skip(unit)]:
+            again = f"{deaths[self.label]} times in a row"
+            self.isolation.progress.warn(
+                f"{self.label}: given up {where}, as {about(death)} {again}{last}: {len(units)} more units "
+                "there get no result"
+            )
+            reason = f"given up after this {again}: {death} ({where})"
+            yield from (Failed(unit, "failed", reason) for unit in units)
+
+
+def _where(task: Task) -> str:
+    ids = task.table["sample_id"]
+    return f"on the images {ids[0].as_py()} to {ids[-1].as_py()}"
