@@ -13,6 +13,8 @@ import pytest
 from hypothesis import settings
 from PIL import Image
 
+from tests.global_state import own_modules, unchanged
+
 sys.dont_write_bytecode = True
 
 # The same examples every time, and no deadline: a busy machine is no failure.
@@ -20,8 +22,26 @@ settings.register_profile("bench", deadline=None, derandomize=True, database=Non
 settings.load_profile("bench")
 
 
+@pytest.fixture(autouse=True, scope="module")
+def _module_leaves_no_state(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Fixtures and tests of a whole module leave the process as it was, our modules in it too."""
+    with unchanged(request.node.nodeid, own_modules()):
+        yield
+
+
 @pytest.fixture(autouse=True)
-def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+def _test_leaves_no_state(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Every test leaves the process as it was: what leaks moves the numbers of tests far behind it."""
+    with unchanged(request.node.nodeid):
+        yield
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(
+    _test_leaves_no_state: None,  # before monkeypatch, so that it looks once that has undone all
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """No test reads or writes the user's cache or settings, or sees whether it runs in CI."""
     monkeypatch.setenv("BENCH_CACHE", str(tmp_path_factory.mktemp("cache")))
     monkeypatch.setenv("COLUMNS", "110")

@@ -32,7 +32,8 @@ if TYPE_CHECKING:
 _IMAGES = 8
 # Largest difference of a logit, relative to its size (at least 1), that arithmetic alone may make.
 _TOLERANCE = {"fp32": 1e-3, "auto": 1e-3, "bf16": 5e-2}
-# Digits of a probe's logits that count: fewer than arithmetic moves on one machine.
+# Digits of a probe's logits that count, and decimals: fewer than arithmetic moves on one machine, where
+# layouts and threads decide in which order it sums.
 _DIGITS = 3
 _FAILED = "probe failed: "
 # A process that a question has ended already is not asked another.
@@ -117,7 +118,14 @@ def _probe(detector: Detector, device: torch.device) -> str:
             logits = detector.checked_logits(batch).double().cpu().tolist()
     except Exception as error:  # its own cells say so
         return f"{_FAILED}{type(error).__name__}"
-    return fingerprint([f"{logit:.{_DIGITS}g}" for logit in logits])
+    return fingerprint([_rounded(logit) for logit in logits])
+
+
+def _rounded(logit: float) -> str:
+    """Spell a logit by the digits that count; what cancels out near zero is noise, and its sign too."""
+    if abs(logit) < 1:
+        return f"{round(logit, _DIGITS) + 0.0:.{_DIGITS}f}"
+    return f"{logit:.{_DIGITS}g}"
 
 
 def _unsteady(

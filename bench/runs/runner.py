@@ -106,7 +106,10 @@ def execute(request: RunRequest, progress: Progress | None = None) -> RunResult:
             session = stack.enter_context(
                 connected(parse_cluster(request.cluster), request.tls, log)
             )
-            prepared = prepare(request, log, elsewhere=machine(session, request))
+            elsewhere = machine(session, request)
+            # A detector of somebody's own file may end the process that looks at it: here, this is not ours.
+            looked_at = Isolation(stack.enter_context(Children(None)), log, own_files_only=True)
+            prepared = prepare(request, log, elsewhere=elsewhere, loader=looked_at.load)
             executor = Dispatcher(session, log, counts)
         prepared = stack.enter_context(claimed(prepared, log))
         log.keep(prepared.request.folder)

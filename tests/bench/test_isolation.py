@@ -10,14 +10,19 @@ import sys
 import time
 
 import pytest
+import torch
 import typer
 
 import bench
 from bench.cli.signals import stoppable
 from bench.errors import BenchError
+from bench.inference.detector import DetectorRequest
+from bench.inference.foreign import Elsewhere, ask
 from bench.protocol.suite import Suite
-from bench.runs.isolation.process import Child, ChildDiedError, ChildError
+from bench.runs.isolation.detectors import Isolation
+from bench.runs.isolation.process import Child, ChildDiedError, ChildError, Children
 from bench.runs.request import RunRequest
+from bench.support.progress import Silent
 
 SUITE = Suite(name="alone", slices=["generator"], conditions=["clean"], split="")
 ENDS = """
@@ -46,6 +51,10 @@ class Hangs(Fine):
 class Greedy(Fine):
     def logits(self, batch):
         return batch.mean(dim=(1, 2, 3)) + torch.zeros(1 << 50)
+
+class Falls(Fine):
+    def to(self, device):
+        os.kill(os.getpid(), 9)
 
 class Stops(Fine):
     def logits(self, batch):
@@ -101,6 +110,33 @@ def test_detectors_that_end_their_process_cost_their_own_cells(cli, tree, tmp_pa
     columns = ("generator", "condition", "auc", "accuracy", "status")
     alone = [[row[c] for c in columns] for row in csv.DictReader(here.board.to_csv().splitlines())]
     assert [[row[c] for c in columns] for row in rows if row["detector"] == "Fine"] == alone
+
+
+@pytest.mark.timeout(600)
+def test_a_cluster_run_looks_at_own_files_in_processes_of_their_own(tmp_path):
+    """What would end the process that looks at it would else end the whole run, and not its own cells."""
+    file = tmp_path / "own.py"
+    file.write_text(ENDS)
+    request = RunRequest(
+        detectors=tuple(
+            DetectorRequest.spelled(n) for n in (f"{file}:Falls", f"{file}:Segfault", "genimage-cnn")
+        ),
+        suite=SUITE, out=tmp_path / "out", cluster="local:2",
+    )  # fmt: skip
+    with Children(None) as children:
+        isolation = Isolation(children, Silent(), own_files_only=True)
+        loaded = isolation.load(request, SUITE.parsed, torch.device("cpu"))
+        assert loaded.broken.keys() == {"Falls"}
+        assert "while it was built, its process ended with SIGKILL" in loaded.broken["Falls"]
+        segfault = loaded.detectors["Segfault"]
+        with pytest.raises(ChildDiedError, match="SIGSEGV"):
+            ask(segfault, probed)
+    assert type(segfault) is Elsewhere
+    assert type(loaded.detectors["genimage-cnn"]) is not Elsewhere
+
+
+def probed(detector):
+    return detector.logits(torch.zeros(1, 3, 32, 32))
 
 
 class _Hanging:

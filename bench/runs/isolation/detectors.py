@@ -16,28 +16,32 @@ from bench.inference.foreign import Broken, Elsewhere, identify
 from bench.protocol.condition import Condition
 from bench.runs.cluster.work import Context
 from bench.runs.isolation import child as inside
-from bench.runs.isolation.process import ChildDiedError, Children
-from bench.runs.loading import Loaded, refuse_if_all_broken
+from bench.runs.isolation.process import CAN_ISOLATE, ChildDiedError, Children
+from bench.runs.loading import Loaded, load, refuse_if_all_broken
 from bench.runs.prepare import environment
 from bench.runs.request import RunRequest
 from bench.runs.settled import Settled
 from bench.support.progress import Progress
 from detectors.base import Detector
+from detectors.identity.values import Identity
 
 
 @dataclass(frozen=True, slots=True)
 class Isolation:
-    """A loader that starts a process for every detector; see :func:`bench.runs.loading.load`.
+    """A loader that starts processes for detectors; see :func:`bench.runs.loading.load`.
 
     Attributes:
         children: The processes of the detectors, by name.
         progress: Where a death is told of at once.
+        own_files_only: Whether only detectors of somebody's own file have a process, and those that bench
+            or a package brings are built here.
         run: Id of the run.
         deaths: By label: how often its process has died since it last scored a unit.
     """
 
     children: Children
     progress: Progress
+    own_files_only: bool = False
     run: str = field(default_factory=lambda: uuid.uuid4().hex)
     deaths: Counter[str] = field(default_factory=Counter)
 
@@ -49,7 +53,7 @@ class Isolation:
         *,
         dry: bool = False,
     ) -> Loaded:
-        """Have every detector and surrogate built in its own process, and described from there.
+        """Have detectors and surrogates built in processes of their own, and described from there.
 
         Raises:
             BenchError: If one cannot be built, or all fail.
@@ -57,9 +61,10 @@ class Isolation:
         assert not dry, "an estimate isolates nothing"
         loaded = Loaded()
         for requested in request.detectors:
-            detector = self._described(requested, request, device)
-            loaded.detectors[requested.label] = detector
-            loaded.identities[requested.label] = identify(detector)
+            label = requested.label
+            loaded.detectors[label], loaded.identities[label] = self._loaded(
+                requested, request, device
+            )
         refuse_if_all_broken(loaded, request)
         by_label = {requested.label: requested for requested in request.detectors}
         for condition in conditions:
@@ -70,9 +75,21 @@ class Isolation:
                 loaded.surrogates[name] = loaded.detectors[name]
                 continue
             requested = by_label.get(name) or DetectorRequest(name)
-            loaded.surrogates[name] = self._described(requested, request, device)
-            loaded.identities[name] = identify(loaded.surrogates[name])
+            loaded.surrogates[name], loaded.identities[name] = self._loaded(
+                requested, request, device
+            )
         return loaded
+
+    def _loaded(
+        self, requested: DetectorRequest, request: RunRequest, device: torch.device
+    ) -> tuple[Detector, Identity]:
+        label = requested.label
+        if self.own_files_only and not (CAN_ISOLATE and ".py:" in requested.name):
+            alone = dataclasses.replace(request, detectors=(requested,))
+            loaded = load(alone, (), device, only=[label])
+            return loaded.detectors[label], loaded.identities[label]
+        detector = self._described(requested, request, device)
+        return detector, identify(detector)
 
     def _described(
         self, requested: DetectorRequest, request: RunRequest, device: torch.device
@@ -110,6 +127,7 @@ class Isolation:
         alone = dataclasses.replace(
             request,
             detectors=(requested.absolute(),),
+            device=str(device),
             suite=request.suite.model_copy(update={"conditions": ["clean"]}),
         )
         return Context(

@@ -26,6 +26,7 @@ _START_S = 300.0  # to import everything
 _TAIL = 4000  # bytes kept of what it prints
 # Processes that are kept with their detectors loaded; each is some 300 MB before its weights.
 _MOST_ALIVE = 4
+CAN_ISOLATE = sys.platform != "win32"
 _PROGRAM = (
     "import sys; sys.path[:] = {path!r}; "
     "from bench.runs.isolation.child import serve; serve({descriptor})"
@@ -160,8 +161,6 @@ class Children:
         self._children: OrderedDict[str, Child] = OrderedDict()
 
     def __enter__(self) -> Self:
-        if sys.platform == "win32":
-            raise BenchError("--isolate needs a POSIX system: leave it and --timeout out here")
         return self
 
     def __exit__(
@@ -174,7 +173,13 @@ class Children:
             self._children.popitem()[1].kill()
 
     def of(self, name: str) -> Child:
-        """Give the process of a detector; a new one where there is none."""
+        """Give the process of a detector; a new one where there is none.
+
+        Raises:
+            BenchError: The system has no such processes.
+        """
+        if not CAN_ISOLATE:
+            raise BenchError("--isolate needs a POSIX system: leave it and --timeout out here")
         if name not in self._children:
             while len(self._children) >= _MOST_ALIVE:
                 self._children.popitem(last=False)[1].kill()

@@ -139,8 +139,15 @@ _ALONE = tuple(
         for fault in (*DEADLY, "hangs")
     ]
 )
+# Three times the --timeout, beside the start of half a dozen processes.
 DETECTORS = Kind(
-    "hostile detectors", (*_IN_PROCESS, *_ALONE), _run, finished, own_process=True, few=5
+    "hostile detectors",
+    (*_IN_PROCESS, *_ALONE),
+    _run,
+    finished,
+    limit=300.0,
+    own_process=True,
+    few=5,
 )
 
 _BATCH = 15
