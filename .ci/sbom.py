@@ -1,4 +1,4 @@
-"""Read an SBOM of cyclonedx-py and write what of it holds everywhere: what, which release, by its package URL.
+"""Read an SBOM of cyclonedx-py and write what of it holds everywhere: which release of what, by its URL.
 
 Hashes stand in the lock; where a machine fetched its packages, and the text of the lock, are left out.
 """

@@ -56,6 +56,10 @@ class Falls(Fine):
     def to(self, device):
         os.kill(os.getpid(), 9)
 
+class Interrupts(Fine):
+    def __init__(self):
+        raise KeyboardInterrupt
+
 class Stops(Fine):
     def logits(self, batch):
         raise KeyboardInterrupt
@@ -119,14 +123,16 @@ def test_a_cluster_run_looks_at_own_files_in_processes_of_their_own(tmp_path):
     file.write_text(ENDS)
     request = RunRequest(
         detectors=tuple(
-            DetectorRequest.spelled(n) for n in (f"{file}:Falls", f"{file}:Segfault", "genimage-cnn")
+            DetectorRequest.spelled(name)
+            for name in (*(f"{file}:{c}" for c in ("Falls", "Segfault", "Interrupts")), "genimage-cnn")
         ),
         suite=SUITE, out=tmp_path / "out", cluster="local:2",
     )  # fmt: skip
     with Children(None) as children:
         isolation = Isolation(children, Silent(), own_files_only=True)
         loaded = isolation.load(request, SUITE.parsed, torch.device("cpu"))
-        assert loaded.broken.keys() == {"Falls"}
+        assert loaded.broken.keys() == {"Falls", "Interrupts"}
+        assert "KeyboardInterrupt" in loaded.broken["Interrupts"]
         assert "while it was built, its process ended with SIGKILL" in loaded.broken["Falls"]
         segfault = loaded.detectors["Segfault"]
         with pytest.raises(ChildDiedError, match="SIGSEGV"):

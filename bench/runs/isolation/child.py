@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from multiprocessing.connection import Connection
@@ -71,6 +72,8 @@ def serve(descriptor: int) -> None:
     """Answer the parent's questions one by one, until it hangs up."""
     _die_with_parent()
     _bound_memory()
+    # Nobody's Ctrl-C arrives here: a KeyboardInterrupt is an error of the detector's own.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     # A handle of its own: foreign code that closes everything it can find closes the first.
     connection = Connection(os.dup(descriptor))
     os.set_inheritable(connection.fileno(), False)

@@ -16,7 +16,7 @@ from bench.inference.foreign import Broken, Elsewhere, identify
 from bench.protocol.condition import Condition
 from bench.runs.cluster.work import Context
 from bench.runs.isolation import child as inside
-from bench.runs.isolation.process import CAN_ISOLATE, ChildDiedError, Children
+from bench.runs.isolation.process import CAN_ISOLATE, ChildDiedError, ChildError, Children
 from bench.runs.loading import Loaded, load, refuse_if_all_broken
 from bench.runs.prepare import environment
 from bench.runs.request import RunRequest
@@ -106,6 +106,8 @@ class Isolation:
             reason = f"while it was built, {about(death)}"
             self.progress.note(f"{label}: {reason}: none of its cells is tried")
             return Broken(label, f"{label}: {reason}")
+        except ChildError as error:
+            return Broken(label, f"{label}: it cannot be built ({error})")
         if description.broken:
             return Broken(label, description.broken)
 
