@@ -61,6 +61,20 @@ def kept() -> Iterator[None]:
         _restore(before, _read_safely())
 
 
+@contextlib.contextmanager
+def kept_environment() -> Iterator[None]:
+    """Put back the variables of the environment: what libraries set for their workers is not for us."""
+    before = dict(os.environ)
+    try:
+        yield
+    finally:
+        for name in os.environ.keys() - before.keys():
+            del os.environ[name]
+        for name, value in before.items():
+            if os.environ.get(name) != value:
+                os.environ[name] = value
+
+
 def _read_safely() -> _State | None:
     try:
         return _read()

@@ -11,7 +11,20 @@ import pytest
 import torch
 
 import bench
+from detectors.global_state import kept_environment
 from tests.global_state import own_modules, unchanged
+
+
+def test_the_environment_is_put_back(monkeypatch):
+    monkeypatch.setenv("BENCH_ONE", "1")
+    monkeypatch.setenv("BENCH_TWO", "2")
+    before = dict(os.environ)
+    with kept_environment():
+        os.environ["BENCH_ONE"] = "other"
+        os.environ["OMP_NUM_THREADS_NEW"] = "1"
+        del os.environ["BENCH_TWO"]
+    assert dict(os.environ) == before
+
 
 LEAKS = {
     "torch's default dtype": lambda patch: torch.set_default_dtype(torch.float64),

@@ -18,6 +18,7 @@ from bench.training.images.batches import AllSteps, EpochSteps, TrainingImages, 
 from bench.training.images.pixels import Pixels
 from bench.training.options import TrainOptions
 from bench.training.plan import TrainingPlan
+from detectors.global_state import kept_environment
 
 if TYPE_CHECKING:
     import lightning.pytorch as pl
@@ -119,13 +120,13 @@ def _loader(images: Any, sampler: Any, workers: int) -> Any:
 
 @contextlib.contextmanager
 def quiet_lightning() -> Iterator[None]:
-    """Keep Lightning's advice to itself, and torch's determinism as it was."""
+    """Keep Lightning's advice to itself, and torch's determinism and the environment as they were."""
     strict = torch.are_deterministic_algorithms_enabled()
     warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.ERROR)
     try:
-        with warnings.catch_warnings():
+        with kept_environment(), warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)
             warnings.filterwarnings("ignore", module=r"lightning(\.|$)")
             yield

@@ -23,6 +23,7 @@ from bench.runs.isolation.detectors import Isolation
 from bench.runs.isolation.process import Child, ChildDiedError, ChildError, Children
 from bench.runs.request import RunRequest
 from bench.support.progress import Silent
+from detectors.global_state import kept
 
 SUITE = Suite(name="alone", slices=["generator"], conditions=["clean"], split="")
 ENDS = """
@@ -156,10 +157,12 @@ class _Hanging:
         return self
 
     def __enter__(self):
+        self.state = kept()  # a process of its own would set its threads in itself alone
+        self.state.__enter__()
         return self
 
-    def __exit__(self, *_):
-        pass
+    def __exit__(self, *error):
+        self.state.__exit__(*error)
 
     def of(self, name):
         return self

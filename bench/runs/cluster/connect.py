@@ -20,6 +20,7 @@ from bench.runs.request import Tls
 from bench.support.allocator import WORKER_ENVIRONMENT
 from bench.support.files import writable
 from bench.support.progress import Progress
+from detectors.global_state import kept_environment
 
 # A worker that hands its work over so long before SLURM ends the job loses nothing.
 _GRACE_S = 300
@@ -70,7 +71,8 @@ def connected(where: Where, tls: Tls, progress: Progress) -> Iterator[Session]:
         # Dask's own is a small threshold for trimming, under which every tensor is mapped and unmapped.
         **{f"distributed.nanny.pre-spawn-environ.{k}": v for k, v in WORKER_ENVIRONMENT.items()},
     }
-    with dask.config.set(settings), ExitStack() as stack:
+    # Dask sets its workers' variables, threads and allocator among them, in this process too.
+    with kept_environment(), dask.config.set(settings), ExitStack() as stack:
         session = _open(where, tls, stack, distributed)
         _wait(session, where, progress)
         workers = session.workers()

@@ -155,7 +155,8 @@ _ON_CLUSTER = (
     *[case for case in _IN_PROCESS if not case.startswith(("fold", "replica"))],
     *(f"logits: {fault}" for fault in DEADLY),
     *(f"fit: {fault}" for fault in DEADLY),
-    *(f"to: {fault}" for fault in list(DEADLY)[1:]),
+    *(f"to: {fault}" for fault in DEADLY),
+    *(f"constructor: {fault}" for fault in DEADLY),
 )
 
 
