@@ -224,6 +224,20 @@ def test_flipped_bits_elsewhere_raise_nothing_but_bad_image():
                 assert_ours(decode(bytes(damaged)))
 
 
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("magic", [42, 43])
+def test_a_tiff_cut_in_its_directory_is_a_bad_image_at_every_byte(order, magic):
+    """Our own look at a TIFF's directories, before Pillow's, is cut short anywhere."""
+    word, count = ("Q", "Q") if magic == 43 else ("I", "H")
+    head = (b"II" if order == "<" else b"MM") + struct.pack(f"{order}H", magic)
+    head += struct.pack(f"{order}HH", 8, 0) if magic == 43 else b""
+    body = head + struct.pack(order + word, len(head) + struct.calcsize(word) + 8) + b"CS" * 4
+    body += struct.pack(order + count, 3) + bytes(range(7, 70))
+    for length in range(8, len(body)):
+        with pytest.raises(BadImageError):
+            decode(body[:length])
+
+
 def test_a_bomb_is_refused_by_its_header():
     bomb = png([(b"IHDR", ihdr(60_000, 60_000)), (b"IDAT", zlib.compress(b"\0" * 1000))])
     with pytest.raises(BadImageError, match="limit of 250000000"):

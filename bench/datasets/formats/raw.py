@@ -121,8 +121,9 @@ class _Ifds:
         return dict(self._entries(offset))
 
     def _entries(self, offset: int) -> Iterator[tuple[int, tuple[int, ...]]]:
-        head = self._at(offset, struct.calcsize(self._order + self._count))
-        if not head:
+        length = struct.calcsize(self._order + self._count)
+        head = self._at(offset, length)
+        if len(head) < length:
             return
         (count,) = struct.unpack(self._order + self._count, head)
         size = struct.calcsize(self._order + self._entry) + self._inline

@@ -71,17 +71,17 @@ def open_image(source: bytes | BinaryIO, policy: DecodePolicy = DEFAULT) -> Imag
     start = stream.read(512)
     if not start:
         raise BadImageError("an empty file (0 bytes)")
-    refuse_raw(stream)
     # The policy's limit holds instead: Pillow's own lies below what cameras make.
     Image.MAX_IMAGE_PIXELS = None
     silence_libtiff()
     try:
+        refuse_raw(stream)
         image = _opened(stream, policy)
     except UnidentifiedImageError:
         raise BadImageError(_say_what_it_is(start, policy)) from None
-    except MemoryError:
+    except (MemoryError, BadImageError):
         raise
-    except Exception as error:  # Pillow's parsers raise many kinds on hostile headers
+    except Exception as error:  # parsers raise many kinds on hostile headers
         raise BadImageError(f"a damaged header ({in_words(error)})") from error
     width, height = image.size
     if width * height > policy.max_pixels:
