@@ -233,6 +233,7 @@ def test_kill_the_client_and_the_same_command_gives_the_same_bytes(
 
 @pytest.mark.enable_socket
 @pytest.mark.slow
+@pytest.mark.timeout(1200)  # a worker is started anew after each death
 def test_a_unit_that_kills_three_workers_fails_alone_and_the_rest_goes_on(
     tree, toys, tmp_path, monkeypatch
 ):
