@@ -192,6 +192,7 @@ def _run_hanging(cli, tree, toy, tmp_path, monkeypatch, conditions, hang):
         "run", "-d", toy(), "--suite", "suite.toml", "--data", tree, "--out", "run",
         "--timeout", "600", "--batch-size", "8",
     )  # fmt: skip
+    assert code == 12, err
     rows = list(csv.DictReader((tmp_path / "run" / "leaderboard.csv").open(newline="")))
     status = {row["condition"]: row["status"] for row in rows}
     return code, err, {row["condition"]: row["reason"] for row in rows}, status, children.tries
