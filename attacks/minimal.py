@@ -24,6 +24,8 @@ from attacks.search import GradientHealth, fooled
 # How far along a change that fools to look for an 8-bit picture that does: rounding loses some of it.
 _SCALES = (1.0, 1.15, 1.5, 2.5, 6.0, 20.0)
 _HALVINGS = 5
+# A change so small that it cannot be scaled to one level of 8 bits is no change.
+_LARGEST_SCALE = 1e9
 # How much of the change may be left out where all of it fools as an 8-bit picture.
 _NEARER = {"linf": 0.4, "l2": 0.75}
 # A rounded L-inf change may use its whole budget in every value: the change is steepened, then cut.
@@ -112,8 +114,9 @@ class MinimalNorm(Attack):
         low = torch.full_like(hunt.length, _NEARER[self.norm])
         high = torch.full_like(hunt.length, _SCALES[-1])
         open_ = ~nearest.wrong
+        least = self._least_scale(hunt)
         for scale in _SCALES:
-            tried = torch.full_like(hunt.length, scale)
+            tried = scale * least
             hits = nearest.offer(tried, open_)
             high = torch.where(open_ & hits, tried, high)
             open_ = open_ & ~hits
@@ -124,6 +127,14 @@ class MinimalNorm(Attack):
             hits = nearest.offer(middle, nearest.wrong & (nearest.length > 0))
             low, high = torch.where(hits, low, middle), torch.where(hits, middle, high)
         return nearest.images
+
+    def _least_scale(self, hunt: Hunt) -> Tensor:
+        """Find the factor below which each change is lost in rounding: ``(M,)``, at least 1."""
+        if not self.quantize:
+            return torch.ones_like(hunt.length)
+        return (1 / 255 / size_of(hunt.change, "linf").clamp_min(SMALLEST_LENGTH)).clamp(
+            1, _LARGEST_SCALE
+        )
 
 
 @dataclass(slots=True, eq=False)

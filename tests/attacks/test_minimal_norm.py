@@ -51,6 +51,22 @@ def test_distances_of_a_linear_detector_are_those_of_the_closed_form(kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
+def test_what_is_next_to_the_border_is_fooled_by_one_level(kind):
+    images = photos()
+    at_border = linear(images) - 1e-4  # a float's breadth above zero
+    labels = torch.ones(8).long()
+
+    def logits(pictures):
+        return linear(pictures) - at_border
+
+    attack = kind(steps=20)
+    result = attack(logits, images, labels, range(8))
+    assert is_fooled(logits(result.adversarial), labels).all()
+    if kind.norm == "linf":
+        assert torch.allclose(result.linf, torch.full((8,), 1 / 255))
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_pictures_are_8_bit_and_fool_as_handed_in(kind, toy):
     attack = kind(steps=30)
     result = attack(toy.logits, toy.canvas, toy.labels, toy.seeds)
