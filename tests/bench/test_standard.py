@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import tomllib
 
+import pandas as pd
 import pytest
 from pydantic import ValidationError
 
 import bench
 from bench.protocol.suite import Part, Suite, load_suite
 from bench.store.rundir import RunDir
+from bench.store.shards import Store
 
 
 def test_the_suite_runs_every_condition_of_its_parts_and_says_what_is_quoted():
@@ -22,9 +24,11 @@ def test_the_suite_runs_every_condition_of_its_parts_and_says_what_is_quoted():
         "Balanced accuracy, worst delivery", "Robust accuracy, 2/255",
     ]  # fmt: skip
     for part in suite.parts:
-        # What a budget names is what its attacks are allowed.
+        # What a budget names is what its attacks are allowed; of distances, those count that lie within.
         attacks = [c.attack for c in suite.parsed if str(c) in part.conditions and c.attack]
-        assert all(attack.eps == part.eps for attack in attacks)
+        assert all(a.eps == part.eps for a in attacks if not a.finds_distance)
+        assert all(a.eps == 4 / 255 for a in attacks if a.finds_distance)
+        assert sorted(a.name for a in attacks) == ["apgd", "apgd", "fmn", "square"] * bool(attacks)
         assert bool(attacks) == (part.eps is not None)
     assert any("version 1" in line for line in suite.remarks)
 
@@ -44,12 +48,28 @@ def test_a_part_that_cannot_be_read_says_why(wrong, said):
         Part.model_validate(part)
 
 
+def robust_by_distance(run, eps):
+    """Balanced share of images that FMN, which looks further, has not fooled within ``eps``."""
+    folder = RunDir(run.folder)
+    store = Store(folder.store(folder.spec()))
+    rows = pd.DataFrame(
+        row
+        for unit in folder.units().to_pylist()
+        if unit["condition"].startswith("fmn")
+        for row in store.read(unit["fingerprint"]).to_pylist()
+    )
+    fake = rows["sample_id"].str.contains("fake")
+    holds = ((rows["logit"] > 0) == fake) | (rows["linf"] > eps + 1e-6)
+    assert not holds.all()
+    return holds.groupby(fake).mean().mean()
+
+
 def test_a_run_in_parts_is_never_above_the_weakest_of_them(cli, tree, toy, tmp_path):
     parts = [
         Part(name="deliveries", headline="Worst delivery",
              conditions=["jpeg(quality=50)", "grayscale", "noise(sigma=0.1)"]),
         Part(name="attacks", headline="Robust", eps="2/255",
-             conditions=["fgsm(eps=2/255)", "square(eps=2/255,queries=20)"]),
+             conditions=["fgsm(eps=2/255)", "square(eps=2/255,queries=20)", "fmn(eps=4/255,steps=5)"]),
         Part(name="proof", radius=0.02, conditions=["smoothing(sigma=0.05,n=40,n0=10)"]),
     ]  # fmt: skip
     suite = Suite(name="mine-v1", slices=["pooled"], conditions=["clean"], parts=parts)
@@ -58,7 +78,9 @@ def test_a_run_in_parts_is_never_above_the_weakest_of_them(cli, tree, toy, tmp_p
     cells = run.board.rows.set_index("condition")["balanced_accuracy"]
     for part in parts[:2]:
         value = table.loc[part.name, "balanced"]
-        assert value <= min(cells[["clean", *part.conditions]])
+        fixed = [text for text in part.conditions if not text.startswith("fmn")]
+        assert value <= min(cells[["clean", *fixed]])
+    assert table.loc["attacks", "balanced"] <= robust_by_distance(run, 2 / 255) + 1e-12
     assert table.loc["proof", "balanced"] <= cells["clean"]
     assert table.loc["clean", "balanced"] == pytest.approx(run.board.rows["auc"].iloc[0])
     # The folder keeps the protocol whole: the same command again asks for the same parts.
