@@ -30,7 +30,8 @@ class Transfer(Attack):
     to Black-Box Attacks using Adversarial Samples".
 
     Attributes:
-        surrogate: The detector whose gradient is taken; ``each`` stands for every detector of a run.
+        surrogate: The detector whose gradient is taken; ``each`` stands for every detector of a run, one
+            after the other, and ``others`` for the mean logit of all but the target.
         method: The attack on the surrogate.
         steps: Gradient steps, where the method takes several.
     """

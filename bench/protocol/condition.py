@@ -81,6 +81,7 @@ class Condition:
         is_raw: Whether it is the images as they lie, beside conditions that are equalised.
         only: The one class that its steps change, ``fakes`` or ``reals``; "" for both.
         smaller: The run's same attack at smaller budgets, the smallest first, whose worst pictures are kept.
+        surrogates: Labels of the run's detectors, or the one name, whose gradients are taken for a target.
     """
 
     steps: tuple[Step, ...] = ()
@@ -88,6 +89,7 @@ class Condition:
     is_raw: bool = False
     only: str = ""
     smaller: tuple[Condition, ...] = ()
+    surrogates: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         if self.is_raw:
@@ -221,27 +223,6 @@ def parse(text: str) -> Condition:
                 "put it before the attack, or bring it back to size"
             )
     return condition
-
-
-def each_surrogate(conditions: Sequence[Condition], names: Sequence[str]) -> list[Condition]:
-    """Write ``surrogate=each`` out, as one condition a detector of the run."""
-    expanded: list[Condition] = []
-    for condition in conditions:
-        if getattr(condition.attack, "surrogate", None) == "each":
-            expanded += [_with_surrogate(condition, name) for name in names]
-        else:
-            expanded.append(condition)
-    return list({str(condition): condition for condition in expanded}.values())
-
-
-def _with_surrogate(condition: Condition, name: str) -> Condition:
-    steps = [
-        Step(step.name, dataclasses.replace(typing.cast(Any, step.plugin), surrogate=name))
-        if step.is_attack
-        else step
-        for step in condition.steps
-    ]
-    return dataclasses.replace(condition, steps=tuple(steps))
 
 
 def _parse_class(part: str, text: str) -> str:

@@ -177,10 +177,7 @@ def _load_surrogates(
 ) -> None:
     """Look up the detectors that conditions name as surrogates: those of the run, or loaded by name."""
     by_label = {requested.label: requested for requested in request.detectors}
-    for condition in conditions:
-        name = getattr(condition.attack, "surrogate", None)
-        if name is None or name in loaded.surrogates:
-            continue
+    for name in dict.fromkeys(name for condition in conditions for name in condition.surrogates):
         if name in loaded.detectors:
             loaded.surrogates[name] = loaded.detectors[name]
         elif not (dry and name in loaded.missing):

@@ -19,8 +19,20 @@ if TYPE_CHECKING:
     from bench.protocol.condition import Step
 
 
-def surrogate_logits(surrogate: Replicas) -> LogitFn:
-    """Make the surrogate's logit function on another detector's canvases, resized where sizes differ."""
+def surrogate_logits(surrogates: Sequence[Replicas]) -> LogitFn:
+    """Make the logit function of surrogates on another detector's canvases: the mean of their logits.
+
+    The ensemble in logits of Dong et al. 2018 ("Boosting Adversarial Attacks with Momentum", section 3.3),
+    all weights equal.
+    """
+    members = [_on_its_canvas(surrogate) for surrogate in surrogates]
+    if len(members) == 1:
+        return members[0]
+    return lambda images: torch.stack([member(images) for member in members]).mean(0)
+
+
+def _on_its_canvas(surrogate: Replicas) -> LogitFn:
+    """Make one surrogate's logit function, of images resized to its canvas where sizes differ."""
     canvas = surrogate.card.input.canvas
 
     def logits(images: Tensor) -> Tensor:

@@ -23,6 +23,7 @@ from bench.inference.profiling import Stopwatch
 from bench.inference.replicas import Replicas
 from bench.inference.threads import Lanes
 from bench.protocol.condition import Condition
+from bench.protocol.surrogates import surrogates_of
 from bench.scoring.attack_job import Attacked, Job, Target
 from bench.scoring.attacking import attack_all, probe_alone, sharing_groups
 from bench.scoring.canvases import (
@@ -297,7 +298,7 @@ class Scorer:
     def _target(self, label: str, conditions: Sequence[Condition], jobs: Sequence[Job]) -> Target:
         """Make the target of several attacks; several threads run it where every part of it allows that."""
         replicas = self.networks[self.setup.detectors[label]]
-        sources = [self._gradient_source(label, condition) for condition in conditions]
+        sources = [s for condition in conditions for s in self._gradient_sources(label, condition)]
         parallel = all(each.parallel for each in (replicas, *sources))
         alone = not (parallel and all(job.attack.concurrent for job in jobs))
 
@@ -317,20 +318,19 @@ class Scorer:
             for_each,
         )
 
-    def _gradient_source(self, label: str, condition: Condition) -> Replicas:
-        """Look up the detector whose gradient an attack climbs: the target, or a surrogate."""
-        name = getattr(condition.attack, "surrogate", None)
-        detector = self.setup.detectors[label] if name is None else self.setup.surrogates[name]
-        return self.networks[detector]
+    def _gradient_sources(self, label: str, condition: Condition) -> list[Replicas]:
+        """Look up the detectors whose gradient an attack climbs: the target, or its surrogates."""
+        chosen = [self.setup.surrogates[name] for name in surrogates_of(condition, label)]
+        return [self.networks[each] for each in chosen or [self.setup.detectors[label]]]
 
     def _job(self, label: str, condition: Condition) -> Job:
-        source = self._gradient_source(label, condition)
+        sources = self._gradient_sources(label, condition)
         attack, position = condition.attack, len(condition.before)
         assert attack is not None
-        if attack.needs_gradient and not source.card.differentiable:
-            raise NotAttackableError(source.detector.no_gradient)
-        transferred = getattr(attack, "surrogate", None) is not None
-        logits = surrogate_logits(source) if transferred else source.checked_logits
+        for source in sources:
+            if attack.needs_gradient and not source.card.differentiable:
+                raise NotAttackableError(source.detector.no_gradient)
+        logits = surrogate_logits(sources) if condition.surrogates else sources[0].checked_logits
         if condition.climbs and self.setup.arithmetic_of(label).gradients == "bf16":
             logits = climbed_in_bf16(logits)
         draws_for = purpose(position, condition.chain[position])

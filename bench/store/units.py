@@ -226,7 +226,6 @@ class _Described:
 
 
 def _described(condition: Condition, settings: Settings) -> _Described:
-    attack = condition.attack
     facts: dict[str, Any] = {
         "condition": condition.resolved,
         "code": [source_digest(step.plugin) for step in condition.chain],
@@ -235,10 +234,10 @@ def _described(condition: Condition, settings: Settings) -> _Described:
         facts["seed"] = settings.seed
     if digests := file_digests(condition):
         facts["files"] = digests
-    surrogate = getattr(attack, "surrogate", None)
-    if surrogate is not None:
-        # Other weights of the surrogate, other pictures.
-        facts["surrogate"] = settings.surrogates[surrogate]
+    if condition.surrogates:
+        # Other weights of a surrogate, other pictures. Which one is left out, the target's identity says.
+        known = [settings.surrogates[name] for name in condition.surrogates]
+        facts["surrogate"] = known[0] if len(known) == 1 else known
     return _Described(facts, condition.asks_again, condition.climbs)
 
 

@@ -7,16 +7,21 @@ import textwrap
 import numpy as np
 import pytest
 import torch
+from torch.nn import functional as F
 
 import bench
 from attacks.fgsm import FGSM
 from attacks.mifgsm import MIFGSM
+from bench.datasets import index, load
 from bench.errors import BenchError
-from bench.protocol.condition import each_surrogate, parse
+from bench.inference.detector import DetectorRequest, resolve
+from bench.protocol.condition import parse
 from bench.protocol.suite import Suite
+from bench.protocol.surrogates import each_surrogate
 from bench.scoring.logit_functions import Remembered
 from bench.store.rundir import RunDir
 from bench.store.shards import Store
+from corruptions.jpeg import Jpeg
 
 NET = '''
 import torch
@@ -187,6 +192,57 @@ def test_surrogates_are_written_out_and_unknown_ones_are_refused_before_any_work
         bench.run(
             net(), suite=suite("transfer(surrogate=resnet5)"), data=tree, out=tmp_path / "out"
         )
+    assert not (tmp_path / "out").exists()
+
+
+THIRD = """
+class Third(Net):
+    card = DetectorCard(name="third", arch="net", fake_logit="z", input=InputSpec(size=32, fit="crop"))
+    seed = 7
+"""
+
+
+def test_an_ensemble_climbs_the_mean_logit_of_all_but_the_target(tree, net, tmp_path):
+    path = tmp_path / "net.py"
+    path.write_text(path.read_text() + THIRD)
+    text = "transfer(eps=4/255,surrogate=others,method=fgsm)"
+    chosen = suite("clean", text, f"{text}+jpeg(quality=50)")
+    names = [net(), net("Other"), net("Third")]
+    run = bench.run(names, suite=chosen, data=tree, out=tmp_path / "out", exact=True)
+    found = shards(run)
+    manifest = index(tree)
+    records = list(manifest.records(range(len(manifest))))
+    assert [r.sample_id for r in records] == [row["sample_id"] for row in found["Net", "clean"]]
+    detectors = {
+        n.split(":")[1]: resolve(DetectorRequest(n)).to(torch.device("cpu")) for n in names
+    }
+    target, others = detectors["Net"], [detectors["Other"], detectors["Third"]]
+    pictures = np.stack([target.fit(load(tree, record)) for record in records])
+    images = (torch.from_numpy(pictures).float() / 255).requires_grad_()
+    small = F.interpolate(images, (24, 24), mode="bilinear", antialias=True)
+    mean = (others[0].logits(small) + others[1].logits(images)) / 2
+    (gradient,) = torch.autograd.grad(mean.sum(), images)
+    away = torch.tensor([1 - 2 * record.label for record in records]).reshape(-1, 1, 1, 1)
+    moved = (images + 4 / 255 * away * gradient.sign()).clamp(0, 1).mul(255).round().byte()
+    delivered = np.stack([Jpeg(quality=50)(p.permute(1, 2, 0).numpy(), None) for p in moved])
+    for name, batch in ((text, moved), (f"{text}+jpeg(quality=50)", _planes(delivered))):
+        with torch.no_grad():
+            expected = target.logits(batch.float() / 255)
+        stored = [row["logit"] for row in found["Net", str(parse(name))]]
+        assert np.allclose(stored, expected.numpy(), atol=1e-4)
+    # A target's own weights are in no ensemble that is held against it.
+    table = run.board.transfer_matrix()
+    assert list(table["surrogate"]) == ["others", "others"]
+    assert set(detectors) <= set(table.columns)
+
+
+def _planes(pictures):
+    return torch.from_numpy(pictures).permute(0, 3, 1, 2)
+
+
+def test_an_ensemble_of_nobody_is_refused(tree, net, tmp_path):
+    with pytest.raises(BenchError, match="others are the other detectors of the run"):
+        bench.run(net(), suite=suite("transfer(surrogate=others)"), data=tree, out=tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 

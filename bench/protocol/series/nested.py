@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from bench.protocol.attack_facts import attack_facts
-from bench.protocol.condition import each_surrogate
+from bench.protocol.surrogates import each_surrogate
 
 if TYPE_CHECKING:
     from bench.protocol.condition import Condition

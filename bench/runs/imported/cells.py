@@ -14,6 +14,7 @@ from bench.datasets.manifest import Manifest
 from bench.errors import BenchError
 from bench.protocol.condition import Condition
 from bench.protocol.equaliser import parse_behind
+from bench.protocol.surrogates import EACH
 from bench.runs.imported.joining import ImageIndex
 from bench.runs.imported.rows import ScoreFile, ScoreRow
 from bench.runs.imported.values import NO_SCORE, Converted, convert, parse_number
@@ -221,7 +222,7 @@ def _conditions(file: ScoreFile, cells: Cells, equaliser: str) -> dict[str, str]
             condition = parse_behind(text, equaliser)
         except BenchError as error:
             raise BenchError(f"{file.name}: {error}") from error
-        if getattr(condition.attack, "surrogate", None) == "each":
+        if getattr(condition.attack, "surrogate", None) == EACH:
             raise BenchError(f"{file.name}: condition {text!r} names no surrogate: write its name")
         spelled[text] = str(condition)
         cells.conditions[str(condition)] = condition

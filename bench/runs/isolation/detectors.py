@@ -67,10 +67,9 @@ class Isolation:
             )
         refuse_if_all_broken(loaded, request)
         by_label = {requested.label: requested for requested in request.detectors}
-        for condition in conditions:
-            name = getattr(condition.attack, "surrogate", None)
-            if name is None or name in loaded.surrogates:
-                continue
+        for name in dict.fromkeys(
+            name for condition in conditions for name in condition.surrogates
+        ):
             if name in loaded.detectors:
                 loaded.surrogates[name] = loaded.detectors[name]
                 continue
