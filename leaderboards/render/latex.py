@@ -137,7 +137,7 @@ def render_latex(
     label = f"tab:{_label(notes.suite)}-{_label(metric)}"
     for number, tabulars in enumerate(floats, start=1):
         part = f" Part {number} of {len(floats)}." if len(floats) > 1 else ""
-        caption = _caption(rows, notes, metric) if number == 1 else _title(notes, metric)
+        caption = _caption(grid, rows, notes, metric) if number == 1 else _title(notes, metric)
         lines += [
             r"\begin{table}",
             rf"  \centering\small\setlength{{\tabcolsep}}{{{COLUMN_GAP / 2:g}pt}}",
@@ -295,16 +295,19 @@ def _title(notes: BoardNotes, metric: str) -> str:
     )
 
 
-def _caption(rows: pd.DataFrame, notes: BoardNotes, metric: str) -> str:
+def _caption(grid: _Grid, rows: pd.DataFrame, notes: BoardNotes, metric: str) -> str:
     record = metric_of(metric)
     needs_threshold = record is None or record.needs_threshold
     caption = _title(notes, metric)[:-1]
-    caption += (
-        ", with 95\\% intervals. $\\dagger$: in the training data. "
-        "Mean: over slices that are not, as on the board; $\\ast$: over all, as none is unseen. "
-        "Bold: not significantly apart from the best."
-    )
-    if "unknown" in set(rows["seen"]):
+    caption += ", with 95\\% intervals."
+    marks = "".join(cell.text for row in grid.cells for cell in row)
+    if r"\dagger" in marks:
+        caption += r" $\dagger$: in the training data."
+    caption += " Mean: over slices that are not, as on the board"
+    caption += r"; $\ast$: over all, as none is unseen." if r"\ast" in marks else "."
+    if r"\textbf" in marks:
+        caption += " Bold: not significantly apart from the best."
+    if _MARKS["unknown"] in marks:
         caption += " ?: nobody knows whether it was in the training data."
     if needs_threshold and "oracle" in set(rows["threshold_policy"]):
         caption += " ORACLE threshold, fitted on the scored images."

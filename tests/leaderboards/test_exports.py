@@ -59,6 +59,25 @@ def tabulars(text):
     return found
 
 
+@pytest.mark.parametrize(
+    ("seen", "marks"),
+    [
+        (["unseen"], ()),
+        (["unseen", "seen"], ("dagger",)),
+        (["seen"], ("dagger", "ast")),
+        (["unknown", "unseen"], ("nobody knows",)),
+    ],
+)
+def test_the_caption_explains_the_marks_that_are_there(board, seen, marks):
+    states = (seen * len(board.rows))[: len(board.rows)]
+    text = render_latex(board.rows.assign(seen=states), board.notes, board.extras)
+    caption = next(line for line in text.splitlines() if "\\caption" in line)
+    table = "\n".join(line for line in text.splitlines() if line.endswith("\\\\"))
+    for mark in ("dagger", "ast"):
+        assert (f"\\{mark}" in caption) == (f"\\{mark}" in table) == (mark in marks)
+    assert ("nobody knows" in caption) == (r"$^{?}$" in table) == ("nobody knows" in marks)
+
+
 def test_latex_is_whole_tables_that_fit_whatever_the_names(board):
     text = render_latex(board.rows, board.notes, board.extras)
     assert all(line.isprintable() for line in text.splitlines())

@@ -52,6 +52,19 @@ def test_the_weakest_is_the_one_that_turns_the_fewest_and_this_one_too(board):
     assert len(made.images) == 4
 
 
+def test_equally_harsh_conditions_share_a_place(board):
+    samples, everything, columns = board
+    twin = ScoreColumn(detector="net", condition="rotate", logits=columns[2].logits)
+    made = flips(samples, everything, [*columns, twin], {"net": 0.0}, ())
+    order = made.harshness.set_index("condition")
+    assert order["flips"].tolist() == [0, 1, 1, 2, 4]
+    assert order["place"].tolist() == [1, 2, 2, 4, 5]
+    by_name = order["place"].to_dict()
+    assert [by_name[name] for name in made.images["weakest"]] == made.images[
+        "weakest_place"
+    ].tolist()
+
+
 def test_every_share_adds_up_by_brute_force(board):
     samples, everything, columns = board
     threshold = 0.5

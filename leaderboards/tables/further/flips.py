@@ -50,7 +50,8 @@ def flips(
     """Hold the verdicts under every condition against those on the clean images, right or wrong.
 
     The order of harshness is the detector's own: by the share of all images whose verdict a condition
-    changes, equal ones in the order of the suite. A condition that is not wholly scored is in none of it.
+    changes. Equal ones share a place, and stand in the order of the suite. A condition that is not wholly
+    scored is in none of it.
 
     Args:
         samples: One row an image.
@@ -107,13 +108,20 @@ def _of_detector(
         return Flips(pd.DataFrame(), pd.DataFrame())
     # (conditions, images), mildest condition first.
     matrix = np.stack([turned[name] for name in order])
+    counts = matrix.sum(axis=1)
+    places = (1 + np.searchsorted(counts, counts)).tolist()
     changes: NDArray[np.bool_] = np.asarray(matrix.any(axis=0))
     weakest = np.where(changes, matrix.argmax(axis=0), -1)
     harshness = [
         _harshness(
-            detector, place, order[place], matrix[place], weakest, attack=order[place] in attacks
+            detector,
+            places[row],
+            name,
+            matrix[row],
+            int((weakest == row).sum()),
+            attack=name in attacks,
         )
-        for place in range(len(order))
+        for row, name in enumerate(order)
     ]
     deliveries = [place for place, name in enumerate(order) if name not in attacks]
     records: list[dict[str, Any]] = []
@@ -127,7 +135,7 @@ def _of_detector(
         values = (
             detector, str(row["sample_id"]), _VERDICTS[label], str(row["generator"]), str(row["domain"]),
             float(logits[CLEAN][position]), _VERDICTS[int(clean[position])], bool(clean[position] == label),
-            len(hits), len(order), order[hits[0]], hits[0] + 1,
+            len(hits), len(order), order[hits[0]], places[hits[0]],
             order[enough[0]] if enough else "", "; ".join(order[place] for place in hits),
         )  # fmt: skip
         records.append(dict(zip(FLIP_COLUMNS, values, strict=True)))
@@ -139,14 +147,13 @@ def _harshness(
     place: int,
     condition: str,
     turned: NDArray[np.bool_],
-    weakest: NDArray[np.int64],
+    weakest_for: int,
     *,
     attack: bool,
 ) -> dict[str, Any]:
     k, n = int(turned.sum()), turned.size
     lo, hi = wilson(k, n)
     values = (
-        detector, place + 1, condition, attack, k, n, k / n if n else float("nan"), lo, hi,
-        int((weakest == place).sum()),
+        detector, place, condition, attack, k, n, k / n if n else float("nan"), lo, hi, weakest_for,
     )  # fmt: skip
     return dict(zip(HARSHNESS_COLUMNS, values, strict=True))
