@@ -187,6 +187,26 @@ def resolve(request: DetectorRequest, *, allow_untrained: bool = False) -> Detec
         ) from error
 
 
+def check_spelling(request: DetectorRequest) -> None:
+    """Refuse a name that nothing could be built of, whatever weights there are.
+
+    Raises:
+        BenchError: No detector or no defence is called that (suggesting the nearest), or the defences do
+            not fit together.
+    """
+    if request.built is not None:
+        return
+    adapter = registry.adapter_of(request.name)
+    if adapter is None:
+        _listed(request.name)
+    elif isinstance(adapter, DefendedDetector):
+        check_spelling(request.inside(adapter))
+        try:
+            adapter.defences(request.name, parse_defence)
+        except DetectorError as error:
+            raise BenchError(f"{request.label}: {error}") from error
+
+
 def _is_spelled_alone(name: str) -> bool:
     """Say whether the text before a colon is a detector's name, so that weights follow behind it."""
     adapter = registry.adapter_of(name)

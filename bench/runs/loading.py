@@ -9,7 +9,7 @@ from typing import Protocol
 import torch
 
 from bench.errors import BenchError, DetectorFailedError
-from bench.inference.detector import DetectorRequest, resolve
+from bench.inference.detector import DetectorRequest, check_spelling, resolve
 from bench.inference.foreign import Broken, guarded, identify
 from bench.protocol.condition import Condition
 from bench.runs.request import RunRequest
@@ -85,6 +85,8 @@ def load(
         label = requested.label
         if only is not None and label not in only:
             continue
+        if dry:
+            check_spelling(requested)
         try:
             detector = _built(requested, request, device, known.get(label, ""))
         except BenchError as error:

@@ -23,6 +23,22 @@ from detectors.identity.values import Identity
 _CODE = ("base.py", "defended.py")
 
 
+def drawing_of(defences: Sequence[Defence]) -> RandomisedDefence | None:
+    """Find the defence of a chain that draws; None where none does.
+
+    Raises:
+        DetectorError: Several draw.
+    """
+    drawing = [each for each in defences if isinstance(each, RandomisedDefence)]
+    if len(drawing) > 1:
+        names = " and ".join(each.name for each in drawing)
+        raise DetectorError(
+            f"{names} both draw: put one around the other, as in "
+            f"defended(defended(NAME,{drawing[0].name}),{drawing[1].name})"
+        )
+    return drawing[0] if drawing else None
+
+
 class Defended(Detector):
     """A detector behind a chain of defences, on the canvas: the geometry comes first, as without them.
 
@@ -39,14 +55,7 @@ class Defended(Detector):
     def __init__(self, inside: Detector, defences: Sequence[Defence], label: str) -> None:
         self.inside = inside
         self.defences = tuple(defences)
-        drawing = [each for each in self.defences if isinstance(each, RandomisedDefence)]
-        if len(drawing) > 1:
-            names = " and ".join(each.name for each in drawing)
-            raise DetectorError(
-                f"{names} both draw: put one around the other, as in "
-                f"defended(defended(NAME,{drawing[0].name}),{drawing[1].name})"
-            )
-        self.drawing = drawing[0] if drawing else None
+        self.drawing = drawing_of(self.defences)
         self.card = inside.card.model_copy(update={"name": label})
         self.no_gradient = inside.no_gradient
 

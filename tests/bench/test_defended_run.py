@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pandas as pd
+import pytest
 
 import bench
 from bench.inference.detector import DetectorRequest
@@ -37,3 +38,19 @@ def test_paths_inside_are_made_absolute_and_names_stay(tmp_path, monkeypatch):
     assert request.absolute().name == f"defended({tmp_path / 'mine.py'}:Toy,jpeg)"
     nested = DetectorRequest("defended(defended(resnet50,median),jpeg(quality=50))")
     assert nested.label == nested.name == nested.absolute().name
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("defended(resnet50,jpg(quality=75))", "no defence called 'jpg'"),
+        ("defended(resnet50,jpeg(quality=750))", "jpeg quality must be a whole number"),
+        ("defended(resnet5,jpeg(quality=75))", "no detector called 'resnet5'"),
+        ("defended(genimage-cnn,resizing,smoothing)", "both draw"),
+    ],
+)
+def test_a_dry_run_refuses_what_a_run_refuses(cli, tree, name, said):
+    args = ("run", "-d", name, "--data", tree, "--suite", "smoke")
+    for more in ((), ("--dry-run",)):
+        code, _, err = cli(*args, *more)
+        assert (code, said in err) == (2, True), err

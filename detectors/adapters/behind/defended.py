@@ -49,6 +49,22 @@ class DefendedDetector(Adapter):
         del options, find
         raise DetectorError(f"{name} is built around {self.inner(name)}, not by itself")
 
+    def defences(self, name: str, defence: Callable[[str], Any]) -> list[Any]:
+        """Read the defences of a spelling, with nothing built behind them.
+
+        Args:
+            name: What a user typed.
+            defence: Makes a defence from the text of its call.
+
+        Raises:
+            DetectorError: Several of the defences draw.
+        """
+        from detectors.defences.defended import drawing_of  # noqa: PLC0415  (imports torch)
+
+        made = [defence(text) for text in _parts(name)[1:]]
+        drawing_of(made)
+        return made
+
     def wrap(
         self, name: str, inside: Detector, label: str, defence: Callable[[str], Any]
     ) -> Detector:
@@ -65,7 +81,7 @@ class DefendedDetector(Adapter):
         """
         from detectors.defences.defended import Defended  # noqa: PLC0415  (imports torch)
 
-        return Defended(inside, [defence(text) for text in _parts(name)[1:]], label)
+        return Defended(inside, self.defences(name, defence), label)
 
 
 def _parts(name: str) -> list[str]:
