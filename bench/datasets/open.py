@@ -79,6 +79,7 @@ def open_data(
     splits: Sequence[str] | None = None,
     columns: Mapping[str, str] | None = None,
     reals: Sequence[Path] = (),
+    reals_alone: bool = False,
 ) -> Manifest:
     """Index a data set; a second call reads no image.
 
@@ -92,6 +93,7 @@ def open_data(
         splits: Read only the images of these; ``None`` reads all.
         columns: Which columns of tables are which of ours; see ``layouts.columns.parse_columns``.
         reals: Places of further real images.
+        reals_alone: Whether a data set without AI-generated images will do.
 
     Raises:
         BenchError: If there is none, or it cannot be recognised.
@@ -120,4 +122,5 @@ def open_data(
             split=splits,
             columns=columns,
             reals=reals,
+            reals_alone=reals_alone,
         )

@@ -41,7 +41,7 @@ def cut_samples(
         matched: Keep in a slice only the reals that share their group with one of its fakes.
 
     Raises:
-        NothingSelectedError: If no cut or no fake image is left.
+        NothingSelectedError: If no cut or no fake image is left, unless the data hold reals alone.
         DataError: A name that the board has for something else.
     """
     has_domains = bool((samples["domain"] != "").any())
@@ -51,8 +51,15 @@ def cut_samples(
             f"the suite cuts by domain, and {dataset} names no domains: use "
             "--layout domains, or a manifest with a domain column"
         )
-    if samples.empty or (samples["label"] == 0).all():
+    alone = not samples.empty and (samples["label"] == 0).all()
+    # Reals that belong to no generator: the data were indexed as reals alone.
+    if samples.empty or (alone and "" not in pairing):
         raise NothingSelectedError(f"{dataset} has no fake image left to score in split {split!r}")
+    if alone and all("generator" in cut for cut in cuts):
+        raise NothingSelectedError(
+            f"the suite cuts by generator, and {dataset} holds reals alone: let slices be pooled, domain or "
+            "a column of the data"
+        )
     if (samples["generator"] == MACRO).any():
         raise DataError(
             f"{dataset}: a generator is named {MACRO!r}, the gate's word for a mean: rename it"

@@ -241,6 +241,12 @@ class Suite(BaseModel):
         spelled = ["clean", *(text for text in self.conditions if text != "clean")]
         return equalised([parse(text) for text in spelled], self.equalise)
 
+    @property
+    def changes_reals_alone(self) -> bool:
+        """Whether it asks of reals alone, so that data without fakes can answer it."""
+        changed = [condition for condition in self.parsed if condition.steps]
+        return bool(changed) and all(condition.only == "reals" for condition in changed)
+
 
 def _canonical_chain(text: str) -> str:
     return str(parse_equaliser(text)) if text.strip() else ""

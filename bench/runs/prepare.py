@@ -210,6 +210,7 @@ def _index(request: RunRequest, split: str, progress: Progress) -> Manifest:
         reals=request.reals,
         cache=request.cache,
         splits=[split, *([chosen_on] if chosen_on else [])] if split else None,
+        reals_alone=request.suite.changes_reals_alone,
     )
     _check_slices(request.suite, manifest)
     if request.split and manifest.splits() == ("",):

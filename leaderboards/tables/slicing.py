@@ -154,7 +154,8 @@ def column_slices(
 
     Returns:
         One slice for each value that a fake has: all fakes of it, with the reals of that value; where no
-        real has a value, as with release dates, with the reals that these fakes are compared with.
+        real has a value, as with release dates, with the reals that these fakes are compared with. Where
+        there is no fake at all, one for each value that a real has.
 
     Raises:
         ValueError: There is no such column, or it has more than ``MOST_VALUES`` values.
@@ -164,7 +165,8 @@ def column_slices(
     cut, values = _Cut.of(samples, matched=matched), _Coded.of(samples[FREE + column])
     sources = [source for paired in pairing.values() for source in paired]
     everything = cut.fake | cut.generator.mask(sources)
-    names = values.among(np.flatnonzero(everything & cut.fake))
+    cutting = cut.fake if cut.fake.any() else everything
+    names = values.among(np.flatnonzero(everything & cutting))
     if len(names) > MOST_VALUES:
         raise ValueError(f"the column {column!r} has {len(names)} values, too many to cut by")
     of_reals = set(values.among(np.flatnonzero(everything & ~cut.fake))) - {""}

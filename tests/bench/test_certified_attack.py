@@ -82,13 +82,6 @@ def test_no_attack_breaks_what_is_certified(name, count, tmp_path):
     shares = [
         (float((radius >= r).mean()), float(h.mean())) for r, h in zip(RADII, robust, strict=True)
     ]
-    print(
-        name,
-        [
-            f"r={r}: certified {c:.3f}, attacked {a:.3f}"
-            for r, (c, a) in zip(RADII, shares, strict=True)
-        ],
-    )
     for r, holds in zip(RADII, robust, strict=True):
         assert holds[radius >= r].all()
     assert all(proven <= left for proven, left in shares)

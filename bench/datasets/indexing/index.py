@@ -47,6 +47,7 @@ def index(
     layouts: Mapping[str, Layout] | None = None,
     columns: Mapping[str, str] | None = None,
     reals: Sequence[Path] = (),
+    reals_alone: bool = False,
 ) -> Manifest:
     """Index a data set: which images there are, what each is, and which cannot be used.
 
@@ -69,6 +70,7 @@ def index(
         layouts: those to choose from; the built-in ones by default.
         columns: which columns of tables are which; see `layouts.columns.parse_columns`.
         reals: places of further real images, shared by all generators.
+        reals_alone: whether a data set without AI-generated images will do.
 
     Raises:
         DataError: no such path; no layout or several fit; a generator without reals.
@@ -85,6 +87,7 @@ def index(
         "name": name,
         "columns": tree.columns,
         "reals": [str(place.place) for place in places],
+        **({"reals alone": True} if reals_alone else {}),
         **reading,
     }
     cached = slot(tree, options, cache_dir, places)
@@ -97,7 +100,15 @@ def index(
         reader = Reader(tree.root, policy, hash, workers or _threads(), progress)
         entries = gather_entries(tree, recognised.layout)
         entries = with_reals(entries, real_entries(places, layouts), tree)
-        manifest = _index(tree, recognised, entries, name=name, reader=reader, parts=parts)
+        manifest = _index(
+            tree,
+            recognised,
+            entries,
+            name=name,
+            reader=reader,
+            parts=parts,
+            reals_alone=reals_alone,
+        )
         cached.put(manifest)
         parts.remove()
     pa.default_memory_pool().release_unused()  # of a million images some 200 MB
@@ -116,6 +127,7 @@ def _index(
     name: str | None,
     reader: Reader,
     parts: Parts,
+    reals_alone: bool,
 ) -> Manifest:
     """Put a manifest together from what the layout says of each image and what reading it gave."""
     layout, match = recognised
@@ -131,7 +143,11 @@ def _index(
         raise DataError(_none_readable(tree, bad))
     kinds = _kinds(entries)
     pairing = layout.pairing([kind.entry for kind in kinds])
-    _check_comparable(tree, kinds, pairing)
+    if reals_alone and all(kind.entry.label == REAL for kind in kinds):
+        # No generator is there to be compared with; what counts is still said by the pairing.
+        pairing = {"": sorted({k.entry.generator for k in kinds if not k.entry.control})}
+    else:
+        _check_comparable(tree, kinds, pairing)
     columns = {n: entries[n] for n in SCHEMA.names if n in entries.column_names}
     columns |= {n: facts[n] for n in SCHEMA.names if n not in columns}
     return Manifest.build(
@@ -199,7 +215,10 @@ def _check_comparable(
             fakes[entry.generator] = fakes.get(entry.generator, 0) + images
     if not fakes:
         total = sum(kind.images for kind in kinds)
-        raise DataError(f"{where} holds {total} real images and no AI-generated one")
+        raise DataError(
+            f"{where} holds {total} real images and no AI-generated one: add some, or run a suite whose "
+            "conditions change reals alone, such as benign"
+        )
     reals = [kind.entry for kind in kinds if kind.entry.label == REAL]
     sources = {entry.generator for entry in reals if not entry.control}
     unused = sorted(sources - {source for paired in pairing.values() for source in paired})
