@@ -81,15 +81,10 @@ def index(
     layouts = builtin_layouts() if layouts is None else layouts
     reading = {"hash": hash, "policy": asdict(policy)}
     options = {
-        "layout": layout,
-        "split": splits and sorted(splits),
-        "known": sorted(layouts),
-        "name": name,
-        "columns": tree.columns,
-        "reals": [str(place.place) for place in places],
+        "layout": layout, "split": splits and sorted(splits), "known": sorted(layouts), "name": name,
+        "columns": tree.columns, "reals": [str(place.place) for place in places], **reading,
         **({"reals alone": True} if reals_alone else {}),
-        **reading,
-    }
+    }  # fmt: skip
     cached = slot(tree, options, cache_dir, places)
     manifest = cached.get(refresh=refresh)
     if manifest is None:
@@ -101,13 +96,7 @@ def index(
         entries = gather_entries(tree, recognised.layout)
         entries = with_reals(entries, real_entries(places, layouts), tree)
         manifest = _index(
-            tree,
-            recognised,
-            entries,
-            name=name,
-            reader=reader,
-            parts=parts,
-            reals_alone=reals_alone,
+            tree, recognised, entries, name=name, reader=reader, parts=parts, alone=reals_alone
         )
         cached.put(manifest)
         parts.remove()
@@ -127,7 +116,7 @@ def _index(
     name: str | None,
     reader: Reader,
     parts: Parts,
-    reals_alone: bool,
+    alone: bool,
 ) -> Manifest:
     """Put a manifest together from what the layout says of each image and what reading it gave."""
     layout, match = recognised
@@ -143,7 +132,7 @@ def _index(
         raise DataError(_none_readable(tree, bad))
     kinds = _kinds(entries)
     pairing = layout.pairing([kind.entry for kind in kinds])
-    if reals_alone and all(kind.entry.label == REAL for kind in kinds):
+    if alone and all(kind.entry.label == REAL for kind in kinds):
         # No generator is there to be compared with; what counts is still said by the pairing.
         pairing = {"": sorted({k.entry.generator for k in kinds if not k.entry.control})}
     else:
