@@ -134,7 +134,7 @@ def _index(
     pairing = layout.pairing([kind.entry for kind in kinds])
     if alone and all(kind.entry.label == REAL for kind in kinds):
         # No generator is there to be compared with; what counts is still said by the pairing.
-        pairing = {"": sorted({k.entry.generator for k in kinds if not k.entry.control})}
+        pairing = {"": tuple(sorted({k.entry.generator for k in kinds if not k.entry.control}))}
     else:
         _check_comparable(tree, kinds, pairing)
     columns = {n: entries[n] for n in SCHEMA.names if n in entries.column_names}
