@@ -12,6 +12,7 @@ from bench.datasets.policy import codec_versions
 from bench.errors import OutputError
 from bench.store import provenance
 from bench.support.files import ensure_writable
+from corruptions.jpeg import SUBSAMPLINGS, equals_pillow
 
 # Names as common as these exist elsewhere; a stray folder or another distribution may hide ours.
 PACKAGES = ("bench", "detectors", "attacks", "corruptions", "leaderboards")
@@ -64,6 +65,12 @@ def _check_libraries(diagnosis: Diagnosis) -> None:
         if version == "absent"
     ]
     diagnosis.facts["codecs"] = ", ".join(f"{k} {v}" for k, v in codec_versions().items())
+    same = all(equals_pillow(75, subsampling) for subsampling in SUBSAMPLINGS)
+    diagnosis.facts["jpeg of small images"] = (
+        "in batches, with this libjpeg's bits"
+        if same
+        else "one by one: this libjpeg rounds otherwise"
+    )
 
 
 def _list_devices(diagnosis: Diagnosis) -> None:

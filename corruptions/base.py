@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping, MutableMapping, Sequence
 from typing import Any, ClassVar, NoReturn, Self, cast, final
 
 import numpy as np
 from numpy.typing import NDArray
 
 Image = NDArray[np.uint8]
+Images = NDArray[np.uint8]
 
 _EXPECTED = "a height x width x 3 uint8 array that is not empty"
 
@@ -98,7 +99,36 @@ class Corruption(ABC):
         view = image.view()
         view.flags.writeable = False
         source = rng if self.draws else cast(np.random.Generator, _NoGenerator(self.name))
-        out = self.apply(view, source)
+        return self._checked(self.apply(view, source), image)
+
+    @final
+    def batch(
+        self, images: Sequence[Image], memo: MutableMapping[Hashable, Any] | None = None
+    ) -> list[Image]:
+        """Corrupt images of one size at once, with the same bits as one after the other.
+
+        Args:
+            images: At least one; height x width x 3, uint8, RGB each, all of one size; left untouched.
+            memo: What corruptions of these very images can share, kept by the caller; None shares
+                nothing.
+
+        Returns:
+            An image each, as from :meth:`__call__`.
+
+        Raises:
+            ValueError: An input or an output is not such an image, or the corruption draws.
+        """
+        if self.draws:
+            raise ValueError(f"{self.name} draws, for every image alone: call it for each")
+        for image in images:
+            _check(image, f"{self.name} works on")
+        stack = np.stack(images)
+        stack.flags.writeable = False
+        outs = self.apply_batch(stack, {} if memo is None else memo)
+        return [self._checked(out, image) for out, image in zip(outs, images, strict=True)]
+
+    def _checked(self, out: Image, image: Image) -> Image:
+        """Hold an output against what is promised of it."""
         _check(out, f"{self.name} must return")
         if self.keeps_size and out.shape != image.shape:
             raise ValueError(
@@ -114,6 +144,22 @@ class Corruption(ABC):
     @abstractmethod
     def apply(self, image: Image, rng: np.random.Generator, /) -> Image:
         """Corrupt an image; the arrays are as in :meth:`__call__`, the input is read-only."""
+
+    def batch_size(self, _height: int, _width: int, /) -> int:
+        """Say how many images of a size :meth:`apply_batch` takes at best; 0 where it gains nothing.
+
+        Only for a corruption that does not draw.
+        """
+        return 0
+
+    def apply_batch(self, _images: Images, _memo: MutableMapping[Hashable, Any], /) -> Images:
+        """Corrupt images of one size at once; the bits are those of :meth:`apply`.
+
+        Args:
+            _images: Count x height x width x 3, uint8; read-only.
+            _memo: By key: what this and other corruptions have computed of these very images.
+        """
+        raise NotImplementedError(f"{self.name} takes one image at a time")
 
 
 class _NoGenerator:

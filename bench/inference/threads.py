@@ -83,9 +83,9 @@ def gathered(futures: Sequence[Future[R]]) -> list[R]:
     return [future.result() for future in futures]
 
 
-def slices(count: int) -> list[range]:
-    """Positions ``0..count`` in runs of ``SLICE``."""
-    return [range(start, min(start + SLICE, count)) for start in range(0, count, SLICE)]
+def slices(count: int, size: int = SLICE) -> list[range]:
+    """Positions ``0..count`` in runs of ``size``."""
+    return [range(start, min(start + size, count)) for start in range(0, count, size)]
 
 
 def plainly(do: Callable[[Any], R], items: Iterable[Any]) -> list[R]:

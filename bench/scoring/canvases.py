@@ -5,7 +5,6 @@ Only canvases are kept, so the memory this needs is the detectors' own, whatever
 
 from __future__ import annotations
 
-import re
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
@@ -13,11 +12,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.inference.foreign import border
 from bench.inference.profiling import Stopwatch
-from bench.inference.threads import Lanes, slices
-from bench.protocol.seeding import generator_for
-from corruptions.base import Corruption
+from bench.inference.threads import Lanes
+from bench.scoring.chains.chain import Chain, parts, spans
 from corruptions.likeness import Likeness, likeness
 from detectors.base import Detector
 
@@ -27,10 +24,6 @@ if TYPE_CHECKING:
     from bench.scoring.decoding import DecodedChunk
 
 Image = NDArray[np.uint8]
-_Recipe = Sequence[tuple[Corruption, str]]
-
-
-_NESTED = re.compile(r",nested=(true|false)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,31 +90,28 @@ def make_ready(
         unfit: dict[Hashable, Exception] = {}
         corrupting = fitting = 0.0
         try:
-            for row in part:
-                image = chunk.images[row]
-                if image is None:
-                    continue
+            for rows in spans(chunk.images, part):
                 start = watch.clock()
-                try:
-                    outcome = corrupted_by(image, chunk.records[row])
-                except Exception as error:  # a plug-in may raise anything; the others go on
-                    return error, unfit
-                ready.changed[row], ready.likeness[row] = outcome.changed, outcome.likeness
+                outcomes, error = corrupted_by(chunk, rows)
                 between = watch.clock()
-                for key, detector in fits.items():
-                    if key not in unfit:
-                        try:
-                            ready.canvases[key][row] = detector.fit(outcome.image)
-                        except Exception as error:  # the user's own code may raise anything
-                            unfit[key] = error
+                for row, outcome in zip(rows, outcomes, strict=False):
+                    ready.changed[row], ready.likeness[row] = outcome.changed, outcome.likeness
+                    for key, detector in fits.items():
+                        if key not in unfit:
+                            try:
+                                ready.canvases[key][row] = detector.fit(outcome.image)
+                            except Exception as failure:  # the user's own code may raise anything
+                                unfit[key] = failure
                 end = watch.clock()
                 corrupting, fitting = corrupting + between - start, fitting + end - between
+                if error is not None:
+                    return error, unfit
         finally:
             watch.add("corrupt", corrupting)
             watch.add("fit", fitting)
         return None, unfit
 
-    for error, unfit in reversed(workshop.lanes.each(work, slices(count))):
+    for error, unfit in reversed(workshop.lanes.each(work, parts(chunk.images, workshop.lanes))):
         ready.error = error or ready.error
         ready.unfit |= unfit
     return ready
@@ -145,24 +135,38 @@ class _Corruptions(NamedTuple):
     """The corruptions of a condition's source images: those of all, then those of one class or both."""
 
     condition: Condition
-    common: _Recipe
-    own: _Recipe
-    seed: int
+    common: Chain
+    own: Chain
 
     @classmethod
     def of(cls, condition: Condition, seed: int) -> _Corruptions:
         first = len(condition.equaliser)
         common, own = condition.before[:first], condition.before[first:]
-        return cls(condition, _recipe(common, 0), _recipe(own, first), seed)
+        return cls(condition, Chain.of(common, 0, seed), Chain.of(own, first, seed))
 
-    def __call__(self, image: Image, record: ImageRecord) -> _Corrupted:
-        common = _chain(image, record, self.common, self.seed)
-        if not self.condition.changes(record.label):
+    def __call__(
+        self, chunk: DecodedChunk, rows: Sequence[int]
+    ) -> tuple[list[_Corrupted], Exception | None]:
+        """Corrupt some images of a chunk: those in front of the first that fails, and its failure."""
+        records = [chunk.records[row] for row in rows]
+        images = [cast(Image, chunk.images[row]) for row in rows]
+        common, failure = self.common(images, records, chunk.memo_of(rows))
+        moved = [i for i in range(len(common)) if self.condition.changes(records[i].label)]
+        memo = None if self.common.steps else chunk.memo_of([rows[i] for i in moved])
+        own, failed = self.own([common[i] for i in moved], [records[i] for i in moved], memo)
+        if failed is not None:
+            common, failure = common[: moved[len(own)]], failed
+        changed = dict(zip(moved, own, strict=False))
+        return [
+            self._compared(images[i], image, changed.get(i)) for i, image in enumerate(common)
+        ], failure
+
+    def _compared(self, image: Image, common: Image, own: Image | None) -> _Corrupted:
+        if own is None:
             return _Corrupted(common, None, None)
-        own = _chain(common, record, self.own, self.seed)
         if self.condition.only:
             return _Corrupted(own, differs(common, own), likeness(common, own))
-        steps = self.common or self.own
+        steps = self.common.steps or self.own.steps
         return _Corrupted(own, differs(image, own) if steps else None, None)
 
 
@@ -182,19 +186,23 @@ def corrupt(
         first: Position of its first step in the whole condition.
         workshop: Threads, seed, stopwatch.
     """
-    recipe = _recipe(steps, first)
+    chain = Chain.of(steps, first, workshop.seed)
 
-    def work(part: range) -> list[Image | None]:
+    def work(part: range) -> dict[int, Image]:
+        corrupted: dict[int, Image] = {}
         with workshop.watch.time("corrupt"):
-            return [
-                None
-                if (picture := pictures[row]) is None
-                else _chain(picture, records[row], recipe, workshop.seed)
-                for row in part
-            ]
+            for rows in spans(pictures, part):
+                images = [cast(Image, pictures[row]) for row in rows]
+                outs, failure = chain(images, [records[row] for row in rows])
+                if failure is not None:
+                    raise failure
+                corrupted |= zip(rows, outs, strict=True)
+        return corrupted
 
-    parts = workshop.lanes.each(work, slices(len(pictures)))
-    return [picture for part in parts for picture in part]
+    corrupted: dict[int, Image] = {}
+    for part in workshop.lanes.each(work, parts(pictures, workshop.lanes)):
+        corrupted |= part
+    return [corrupted.get(row) for row in range(len(pictures))]
 
 
 def corrupt_after(
@@ -226,27 +234,6 @@ def corrupt_after(
         None if picture is None else np.ascontiguousarray(picture.transpose(2, 0, 1))
         for picture in corrupted
     ], altered
-
-
-def purpose(position: int, step: Step) -> str:
-    """Name what a step draws for: its place in the condition, and all its parameters."""
-    # Whether budgets nest decides what is kept, not what is drawn.
-    return f"{position}:{_NESTED.sub('', step.spell(resolved=True))}"
-
-
-def _recipe(steps: tuple[Step, ...], first: int) -> _Recipe:
-    return [
-        (cast(Corruption, step.plugin), purpose(position, step))
-        for position, step in enumerate(steps, start=first)
-    ]
-
-
-def _chain(image: Image, record: ImageRecord, recipe: _Recipe, seed: int) -> Image:
-    """Corrupt one image by every corruption of a chain."""
-    for corruption, drawn_for in recipe:
-        with border(type(corruption).__name__):
-            image = corruption(image, generator_for(seed, drawn_for, record.sample_id))
-    return image
 
 
 def differs(a: NDArray[np.uint8] | None, b: NDArray[np.uint8] | None) -> bool | None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,12 +28,21 @@ class DecodedChunk:
         bad: Why an image could not be decoded; ``None`` where it could.
         whole: Whether these are all images of the chunk: which of them attacks are probed on is chosen
             among all.
+        memo: By rows: what corruptions have computed of the images as they were decoded, for those of other
+            strengths.
     """
 
     records: tuple[ImageRecord, ...]
     images: tuple[Image | None, ...]
     bad: tuple[str | None, ...]
     whole: bool = True
+    memo: dict[tuple[int, ...], dict[Hashable, Any]] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
+
+    def memo_of(self, rows: Sequence[int]) -> dict[Hashable, Any]:
+        """Give the place for what corruptions compute of some images, as they were decoded."""
+        return self.memo.setdefault(tuple(rows), {})
 
 
 def decode_chunk(

@@ -32,9 +32,9 @@ from bench.scoring.canvases import (
     corrupt_after,
     geometry,
     make_ready,
-    purpose,
 )
 from bench.scoring.certificates.votes import Voter, certified_table
+from bench.scoring.chains.chain import purpose
 from bench.scoring.decoding import DecodedChunk, Image
 from bench.scoring.logit_functions import behind, climbed_in_bf16, surrogate_logits
 from bench.scoring.nested import Pictures, Series, rounds_of

@@ -16,7 +16,8 @@ from bench.inference.batches import unit_floats
 from bench.inference.replicas import Replicas, scoring
 from bench.protocol.seeding import seed_for
 from bench.scoring.attack_job import Attacked, Target
-from bench.scoring.canvases import Ready, purpose
+from bench.scoring.canvases import Ready
+from bench.scoring.chains.chain import purpose
 from bench.scoring.unit_table import unit_table
 
 if TYPE_CHECKING:

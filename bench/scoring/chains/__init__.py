@@ -1,0 +1,1 @@
+"""Chains of corruptions, over many images at once where a corruption can do that."""

@@ -1,0 +1,1 @@
+"""JPEG's round trip without its bit stream: many images of one size at once, in exact arithmetic."""
