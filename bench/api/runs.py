@@ -17,6 +17,7 @@ from bench.protocol.until import Until, parse_until
 from bench.results.board import report
 from bench.runs.request import RunRequest, Tls
 from bench.runs.runner import RunResult, execute
+from bench.store.shards import folders_of
 from bench.support.progress import Progress
 from detectors.base import Detector
 from leaderboards import Board
@@ -96,9 +97,11 @@ def run(
         if name not in RunOptions.__annotations__:
             known = nearest(name, [*RunOptions.__annotations__, "suite", "progress"])
             raise BenchError(f"bench.run has no option {name!r}: {known}")
-    for name in ("out", "store", "cache"):
+    for name in ("out", "cache"):
         if values.get(name) is not None:
             values[name] = Path(values[name])
+    if values.get("store") is not None:
+        values["store"], values["parents"] = folders_of(str(values["store"]))
     if isinstance(values.get("until"), str):
         values["until"] = parse_until(values["until"])
     if values.get("data") is not None:

@@ -32,6 +32,7 @@ from bench.cli import (
     schema,
     scores,
     show,
+    store,
     train,
     verify,
     weights,
@@ -87,6 +88,7 @@ app.command("schema", cls=Command, epilog=schema.EXAMPLES)(schema.command)
 app.command("doctor", cls=Command, epilog=doctor.EXAMPLES)(doctor.command)
 app.add_typer(data.app, name="data")
 app.add_typer(scores.app, name="scores")
+app.add_typer(store.app, name="store")
 app.add_typer(weights.app, name="weights")
 
 

@@ -111,7 +111,9 @@ def command(
     from bench.protocol.suite import load_suite
     from bench.protocol.until import parse_until
     from bench.runs.request import RunRequest, Tls
+    from bench.store.shards import folders_of
 
+    own, parents = (None, ()) if store is None else folders_of(store)
     request = RunRequest(
         detectors=detectors,
         suite=load_suite(suite).asked(threshold=threshold, equalise=equalise, pairing=pairing),
@@ -121,7 +123,8 @@ def command(
         reals=tuple(reals),
         split="" if split == "all" else split,
         out=out,
-        store=store,
+        store=own,
+        parents=parents,
         limit=limit,
         until=None if until is None else parse_until(until),
         tighten=tighten,

@@ -55,9 +55,12 @@ Force = Annotated[
     typer.Option("--force", help="Replace the board that another request left in the folder."),
 ]
 Store = Annotated[
-    Path | None,
+    str | None,
     typer.Option(
-        envvar="BENCH_STORE", help="Folder of scores, to share between runs; default <out>/store."
+        envvar="BENCH_STORE",
+        metavar="FOLDER[:PARENT...]",
+        help="Folder of scores, to share between runs; default <out>/store. After colons: stores of others, "
+        "from which what they have is copied.",
     ),
 ]
 Weights = Annotated[

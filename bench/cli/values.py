@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, cast
 
@@ -48,6 +49,22 @@ def parse_batch_size(value: str) -> int | None:
     if not value.isdigit() or int(value) < 1:
         raise BenchError(f"--batch-size {value}: give a whole number from 1, or auto")
     return int(value)
+
+
+def parse_bytes(flag: str, text: str) -> int:
+    """Read a number of bytes: ``500MB``, ``1.5GB``, ``2 TB`` or a plain number; units are powers of 1000.
+
+    Raises:
+        BenchError: If it is none; names the flag.
+
+    Examples:
+        >>> parse_bytes("--max-size", "1.5GB"), parse_bytes("--max-size", "700")
+        (1500000000, 700)
+    """
+    parts = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kMGT]?)B?", text.strip(), re.IGNORECASE)
+    if parts is None:
+        raise BenchError(f"{flag} {text}: give a size such as 500MB or 20GB")
+    return int(float(parts[1]) * 1000 ** " kMGT".lower().index(parts[2].lower() or " "))
 
 
 def parse_size(value: str | None) -> int | tuple[int, int] | None:

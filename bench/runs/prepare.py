@@ -128,7 +128,8 @@ class Prepared:
     @property
     def store(self) -> Store:
         """Where the scores go."""
-        return Store(self.request.store or self.request.folder / "store")
+        request = self.request
+        return Store(request.store or request.folder / "store", request.parents)
 
     @property
     def environment(self) -> dict[str, Any]:

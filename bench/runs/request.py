@@ -51,6 +51,7 @@ class RunRequest:
         out: The run's folder; ``None`` is ``runs/<suite>``, or a folder beside it where that one holds
             another request.
         store: Folder of score shards; ``None`` is ``<out>/store``.
+        parents: Stores of others, which are only read.
         limit: At most about so many images; ``None`` takes all.
         device: ``auto``, ``cpu`` or ``cuda:N``.
         batch_size: ``None`` chooses, and halves when memory runs out.
@@ -79,6 +80,7 @@ class RunRequest:
     split: str | None = None
     out: Path | None = None
     store: Path | None = None
+    parents: tuple[Path, ...] = ()
     limit: int | None = None
     device: str = "auto"
     batch_size: int | None = None
@@ -108,7 +110,8 @@ class RunRequest:
         out, store, cache = (
             None if path is None else anchor / path for path in (self.out, self.store, self.cache)
         )
-        return replace(self, out=out, store=store, cache=cache)
+        parents = tuple(anchor / path for path in self.parents)
+        return replace(self, out=out, store=store, parents=parents, cache=cache)
 
     @property
     def isolated(self) -> bool:

@@ -40,6 +40,7 @@ from bench.store.run_spec import Failure
 from bench.store.rundir import RunDir, RunRecord
 from bench.store.shards import ShardDamagedError
 from bench.store.units import Plan, Unit, weight
+from bench.store.users import sign_up
 from bench.support.files import writable
 from bench.support.progress import Progress, Silent
 from leaderboards import Board
@@ -178,6 +179,7 @@ class _Run:
         """
         prepared, folder = self.prepared, RunDir(self.prepared.request.folder)
         prepared.store.prepare()
+        sign_up(prepared.store.root, folder.root)
         settled = with_doubts(prepared, prepared.initial, self.progress)
         healed = set[str]()
         while True:
@@ -320,7 +322,7 @@ class _Run:
         """Score some units, by chunk, as far as the store lacks them; failures are added to the others."""
         prepared, store = self.prepared, self.prepared.store
         missing = {
-            chunk.index: [u for u in units[chunk.index] if not store.has(u.fingerprint)]
+            chunk.index: [u for u in units[chunk.index] if not store.take(u.fingerprint)]
             for chunk in plan.chunks
         }
         total = sum(len(of_chunk) for of_chunk in units.values())

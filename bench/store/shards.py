@@ -9,6 +9,9 @@ share one store.
 from __future__ import annotations
 
 import contextlib
+import io
+import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -65,11 +68,38 @@ class ShardDamagedError(BenchError):
         self.fingerprints = fingerprints
 
 
-class Store:
-    """A folder of score shards."""
+def folders_of(text: str) -> tuple[Path, tuple[Path, ...]]:
+    """Read ``A`` or ``A:B:C``: the store that is written, and those that are only read.
 
-    def __init__(self, root: Path) -> None:
+    A folder whose name holds the separator (that of PATH) is taken as it is.
+
+    Raises:
+        BenchError: A name is empty, or a store that is to be read is not there.
+    """
+    names = [text] if Path(text).is_dir() else text.split(os.pathsep)
+    if not all(names):
+        raise BenchError(f"--store {text}: a folder's name is empty between {os.pathsep!r}")
+    first, *others = (Path(name) for name in names)
+    for parent in others:
+        if not parent.is_dir():
+            raise BenchError(
+                f"--store {text}: {parent} is no folder of scores: only the first may be new"
+            )
+    return first, tuple(others)
+
+
+class Store:
+    """A folder of score shards.
+
+    Args:
+        root: The folder that is written.
+        parents: Stores of others, which are only read: what they hold and this one lacks is copied into
+            this one when it is asked for, so that a board never rests on a folder that may go away.
+    """
+
+    def __init__(self, root: Path, parents: Sequence[Path] = ()) -> None:
         self.root = root
+        self._parents = tuple(Store(parent) for parent in parents)
 
     def prepare(self) -> None:
         """Make the folder and prove it can be written.
@@ -84,8 +114,40 @@ class Store:
         return self.root / fingerprint[:2] / f"{fingerprint}.parquet"
 
     def has(self, fingerprint: str) -> bool:
-        """Say whether the unit has been scored; whether its shard is still sound, `read` says."""
-        return self.path(fingerprint).is_file()
+        """Say whether the unit has been scored; whether its shard is still sound, `read` says.
+
+        A shard of a parent counts where it is sound.
+        """
+        return self.path(fingerprint).is_file() or self._lent(fingerprint) is not None
+
+    def take(self, fingerprint: str) -> bool:
+        """Say whether the unit has been scored, for who is to use it: copied where a parent has it.
+
+        The shard's time of change becomes now: it says when a run last asked for it.
+
+        Raises:
+            OutputError: The copy cannot be written.
+        """
+        path = self.path(fingerprint)
+        with contextlib.suppress(OSError):  # a file of another user's may be read and not touched
+            os.utime(path)
+        if path.is_file():
+            return True
+        content = self._lent(fingerprint)
+        if content is None:
+            return False
+        write_atomic(path, lambda stream: stream.write(content))
+        return True
+
+    def _lent(self, fingerprint: str) -> bytes | None:
+        """Read a parent's shard, the first sound one; whatever is wrong with the others is theirs."""
+        for parent in self._parents:
+            with contextlib.suppress(Exception):
+                content = parent.path(fingerprint).read_bytes()
+                table = pq.read_table(io.BytesIO(content), page_checksum_verification=True)
+                _checked(table, fingerprint, None)
+                return content
+        return None
 
     def write(self, fingerprint: str, scores: pa.Table) -> None:
         """Keep one unit's scores; a crash at any moment leaves the shard whole or absent.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -74,7 +75,7 @@ def _flags(request: RunRequest) -> dict[str, Any]:
         "reals": [str(place.resolve()) for place in request.reals],
         "split": "all" if request.split == "" else request.split,
         "out": _absolute(request.out),
-        "store": _absolute(request.store),
+        "store": _stores(request),
         "limit": request.limit,
         "until": None if request.until is None else str(request.until),
         "device": request.device,
@@ -113,6 +114,12 @@ def _foreign(detectors: Sequence[DetectorRequest]) -> dict[str, list[str]]:
 
 def _absolute(path: Path | None) -> str | None:
     return None if path is None else str(path.resolve())
+
+
+def _stores(request: RunRequest) -> str | None:
+    if request.store is None:
+        return None
+    return os.pathsep.join(str(path.resolve()) for path in (request.store, *request.parents))
 
 
 def _absolute_if_file(text: str | None) -> str | None:
