@@ -69,9 +69,11 @@ class RunShards:
             units: Columns fingerprint, start and stop: which shard holds which rows of the manifest.
         """
         logits = np.full(len(self._sample_ids), np.nan, dtype=np.float32)
-        attack = {name: logits.copy() for name in ATTACK_COLUMNS}
-        likeness = {name: logits.copy() for name in LIKENESS_COLUMNS}
-        votes = {name: logits.copy() for name in VOTE_COLUMNS}
+        # One value for all rows takes no memory; most columns of most runs stay so.
+        nothing = np.broadcast_to(np.float32(np.nan), len(logits))
+        attack = dict.fromkeys(ATTACK_COLUMNS, nothing)
+        likeness = dict.fromkeys(LIKENESS_COLUMNS, nothing)
+        votes = dict.fromkeys(VOTE_COLUMNS, nothing)
         bad: dict[str, str] = {}
         changed, missing = False, 0
         for unit, start, stop in zip(
@@ -86,11 +88,16 @@ class RunShards:
                 continue
             rows = slice(start, stop)
             logits[rows] = shard["logit"].to_numpy()
-            for name, values in (*attack.items(), *likeness.items(), *votes.items()):
-                values[rows] = shard[name].to_numpy()
+            for columns in (attack, likeness, votes):
+                for name, values in columns.items():
+                    if shard[name].null_count < len(shard):
+                        if values is nothing:
+                            columns[name] = nothing.copy()
+                        columns[name][rows] = shard[name].to_numpy()
             changed |= bool(pc.any(shard["changed"]).as_py())
-            reasons = zip(shard["sample_id"].to_pylist(), shard["bad"].to_pylist(), strict=True)
-            bad |= {sample: reason for sample, reason in reasons if reason is not None}
+            if shard["bad"].null_count < len(shard):
+                reasons = zip(shard["sample_id"].to_pylist(), shard["bad"].to_pylist(), strict=True)
+                bad |= {sample: reason for sample, reason in reasons if reason is not None}
         return StoredScores(logits, attack, likeness, votes, changed, missing, bad)
 
     def check(self) -> None:
