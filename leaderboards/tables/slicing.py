@@ -192,6 +192,10 @@ def clusters_of(samples: pd.DataFrame) -> NDArray[np.int64] | None:
     Returns:
         (n,) codes from ``cluster_codes``; None where every image stands alone.
     """
+    columns = [samples[name] for name in ("group", "sha256") if name in samples.columns]
+    # Most data: every image alone, which costs no dictionary of a million names.
+    if all(column[column != ""].is_unique for column in columns):
+        return None
     groups, contents = (
         list(samples[name]) if name in samples.columns else [""] * len(samples)
         for name in ("group", "sha256")

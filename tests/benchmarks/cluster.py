@@ -96,6 +96,12 @@ def main() -> None:
                     total[name].append(sum(each))
                     most[name].append(max(each))
     print(f"{len(sent.chunks)} chunks, {given.detector}, {given.suite}, {given.images} images")
+    control = [a / b for a, b in zip(wall["one worker"], wall["one worker again"], strict=True)]
+    cpu_control = min(total["one worker"]) / min(total["one worker again"])
+    print(
+        f"control, one worker over itself: {statistics.median(control):.2f} wall (rounds "
+        f"{min(control):.2f} to {max(control):.2f}), {cpu_control:.2f} CPU"
+    )
     for name in SIDES:
         ratios = [a / b for a, b in zip(wall["one worker"], wall[name], strict=True)]
         print(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.stats import binomtest, false_discovery_control, norm, t, ttest_1samp
 from sklearn.metrics import f1_score, roc_auc_score, roc_curve
@@ -22,6 +23,7 @@ from leaderboards.statistics.paired import (
     variance_of,
 )
 from leaderboards.statistics.significance import benjamini_hochberg, holm, mcnemar, rank_groups
+from leaderboards.tables.slicing import clusters_of
 
 STATISTICS = {name: metric.statistic for name, metric in paired_metrics().items()}
 
@@ -278,3 +280,21 @@ def test_p_values_of_large_rises_are_small_not_zero(df):
         assert rise.p_two_sided == Difference(-value, 0.02**2, df=df).p_two_sided
         assert rise.p_two_sided > 0
     assert Difference(0.0, 0.02**2).p_two_sided == 1
+
+
+@pytest.mark.parametrize(
+    ("groups", "digests"),
+    [
+        (["", "", ""], ["x", "y", "z"]),
+        (["a", "b", ""], ["x", "", ""]),
+        (["a", "b", "a"], ["x", "y", "z"]),
+        (["", "", ""], ["x", "y", "x"]),
+        (["a", "b", "b"], ["x", "x", "y"]),
+    ],
+)
+def test_clusters_of_samples_are_those_of_their_groups_and_contents(groups, digests):
+    samples = pd.DataFrame({"group": groups, "sha256": digests})
+    ours, theirs = clusters_of(samples), cluster_codes(groups, digests)
+    assert (ours is None) == (theirs is None)
+    if theirs is not None:
+        assert ours.tolist() == theirs.tolist()
