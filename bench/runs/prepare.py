@@ -14,9 +14,7 @@ from numpy.typing import NDArray
 from bench import registry
 from bench.audit.before_run import Audited, audit_first
 from bench.datasets import DecodePolicy, Manifest
-from bench.datasets.open import open_data
 from bench.datasets.real_pairing import pair_reals
-from bench.errors import BenchError
 from bench.inference.batches import auto_batch_of
 from bench.inference.device import (
     cpu_threads,
@@ -27,11 +25,10 @@ from bench.inference.device import (
 )
 from bench.inference.profiling import Stopwatch
 from bench.protocol.condition import Condition
-from bench.protocol.cuts import cut_samples
 from bench.protocol.series.nested import written_out
-from bench.protocol.suite import SLICINGS, Suite
 from bench.runs.calibration import calibration_chunks
 from bench.runs.loading import Loader, load
+from bench.runs.order.images import check_cuts, manifest_of
 from bench.runs.order.layout import layout_of
 from bench.runs.request import RunRequest
 from bench.runs.settled import Settled
@@ -196,47 +193,6 @@ class Prepared:
         return planning.build(chunks, planned, conditions, settings)
 
 
-def _index(request: RunRequest, split: str, progress: Progress) -> Manifest:
-    """Index the images of the split that is scored, and of the one that thresholds are chosen on.
-
-    Raises:
-        BenchError: There are none, or the suite cuts them by what they do not have.
-    """
-    chosen_on = request.suite.policy.split
-    manifest = open_data(
-        request.data or request.suite.dataset,
-        progress,
-        layout=request.layout,
-        columns=request.columns,
-        reals=request.reals,
-        cache=request.cache,
-        splits=[split, *([chosen_on] if chosen_on else [])] if split else None,
-        reals_alone=request.suite.changes_reals_alone,
-    )
-    _check_slices(request.suite, manifest)
-    if request.split and manifest.splits() == ("",):
-        progress.warn(
-            f"{manifest.name} names no splits: --split {request.split} leaves no image out"
-        )
-    progress.note(f"{manifest.name}: recognised as {manifest.recognised}; {len(manifest)} images")
-    return manifest
-
-
-def _check_slices(suite: Suite, manifest: Manifest) -> None:
-    """Refuse a suite that cuts by a column which the data do not have.
-
-    Raises:
-        BenchError: Names the columns there are.
-    """
-    for cut in suite.slices:
-        if cut not in SLICINGS and cut not in manifest.free_names:
-            there = ", ".join(manifest.free_names) or "none beside ours"
-            raise BenchError(
-                f"suite {suite.name} cuts by {cut!r}, a column that {manifest.name} does not have (it has "
-                f"{there}): add it to the data's table, or take it out of slices"
-            )
-
-
 def environment(request: RunRequest, device: torch.device) -> dict[str, Any]:
     """Describe what of this installation and of a request can change a score on a device."""
     arithmetic = request.numerics.fingerprint
@@ -276,7 +232,7 @@ def prepare(
     keep_large_blocks()
     split = request.suite.split if request.split is None else request.split
     policy = request.suite.policy
-    manifest = _index(request, split, progress)
+    manifest = manifest_of(request, split, progress)
     everything = manifest.rows(split)
     rows = planning.select(manifest, split, request.limit, request.seed)
     audited = audit_first(request.wishes(dry=dry), manifest, rows, progress)
@@ -285,7 +241,7 @@ def prepare(
     chunks = layout.chunks
     calibration = calibration_chunks(manifest, policy, chunks, request.limit, request.seed)
     conditions = written_out(request.suite.parsed, [d.label for d in request.detectors])
-    _check_cuts(manifest, rows, pairing, request, split)
+    check_cuts(manifest, rows, pairing, request, split)
     loaded = loader(request, conditions, here, dry=dry)
     for label, reason in loaded.broken.items():
         progress.warn(f"{label} fails: its cells say so ({reason})")
@@ -323,24 +279,3 @@ def _batch_sizes(
         label: min(request.batch_size or auto_batch_of(detector.card.input, device), CHUNK_IMAGES)
         for label, detector in detectors.items()
     }
-
-
-def _check_cuts(
-    manifest: Manifest,
-    rows: NDArray[np.int64],
-    pairing: Mapping[str, tuple[str, ...]],
-    request: RunRequest,
-    split: str,
-) -> None:
-    """Refuse data that no board could be made of, before an image is scored.
-
-    Raises:
-        NothingSelectedError: Nothing is left to compare.
-        DataError: A name that the board has for something else.
-    """
-    keys = ["label", "generator", "domain"]
-    kinds = manifest.table.select(keys).take(rows).group_by(keys).aggregate([]).to_pandas()
-    kinds["sample_id"] = [str(number) for number in range(len(kinds))]
-    cuts = [cut for cut in request.suite.slices if cut in SLICINGS]
-    if cuts:
-        cut_samples(kinds, cuts, pairing, dataset=manifest.name, split=split)

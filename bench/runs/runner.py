@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
@@ -29,6 +29,7 @@ from bench.runs.folder.log import RunLog
 from bench.runs.isolation.detectors import Isolation
 from bench.runs.isolation.executor import Isolated
 from bench.runs.isolation.process import Children
+from bench.runs.order.failures import FirstFailures
 from bench.runs.prepare import Prepared, prepare
 from bench.runs.record import report_with, run_spec
 from bench.runs.request import RunRequest
@@ -115,52 +116,6 @@ def execute(request: RunRequest, progress: Progress | None = None) -> RunResult:
         prepared = stack.enter_context(claimed(prepared, log))
         log.keep(prepared.request.folder)
         return _Run(prepared, executor, counts, log).finish()
-
-
-@dataclass(slots=True)
-class FirstFailures:
-    """The first failure of every (detector, condition), by the order of the chunks.
-
-    Chunks come in any order where several are scored at once; the earliest one speaks, so that two runs
-    agree on the reason.
-
-    Attributes:
-        unchosen: Failures known beforehand: cells of detectors without a threshold.
-    """
-
-    unchosen: Iterable[Failure]
-    _failures: dict[tuple[str, str], Failure] = field(default_factory=dict)
-    _chunks: dict[tuple[str, str], int] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        self._failures = {(f.detector, f.condition): f for f in self.unchosen}
-
-    def cover(self, unit: Unit) -> bool:
-        """Tell whether the unit's cell has failed already."""
-        return (unit.detector, unit.condition) in self._failures
-
-    def add(self, outcome: Failed) -> None:
-        """Note a failure; the one of the earlier chunk stays."""
-        unit = outcome.unit
-        cell = (unit.detector, unit.condition)
-        if cell in self._failures and (
-            cell not in self._chunks or self._chunks[cell] <= unit.chunk
-        ):
-            return
-        self._chunks[cell] = unit.chunk
-        self._failures[cell] = Failure(
-            detector=unit.detector,
-            condition=unit.condition,
-            status=outcome.status,
-            reason=outcome.reason,
-        )
-
-    def in_order(self, plan: Plan) -> list[Failure]:
-        """List the failures in the plan's order: the same command records the same bytes."""
-        order = {(unit.detector, unit.condition): i for i, unit in enumerate(plan.units)}
-        return sorted(
-            self._failures.values(), key=lambda f: order.get((f.detector, f.condition), -1)
-        )
 
 
 @dataclass(frozen=True, slots=True)
