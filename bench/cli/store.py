@@ -21,7 +21,7 @@ app = typer.Typer(
 LS_EXAMPLES = examples(
     "bench store ls runs/cross-generator/store",
     "bench store ls /team/scores --json",
-    "bench run -d resnet50 --suite smoke --store mine:/team/scores",
+    "bench store ls mine && bench store ls /team/scores",
 )
 GC_EXAMPLES = examples(
     "bench store gc /team/scores --dry-run",
