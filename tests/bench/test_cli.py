@@ -128,7 +128,7 @@ def test_profile_says_where_the_time_went(cli, tree, toy, tmp_path):
         ),
         (["run", "-d", "{toy}", "--data", "{tree}", "--batch-size", "0"], 2, "--batch-size"),
         (["run", "-d", "{toy}", "--data", "{tree}", "--limit", "1"], 2, "--limit"),
-        (["run", "-d", "{toy}", "--data", "{tree}", "--precision", "fp8"], 2, "fp32 or bf16"),
+        (["run", "-d", "{toy}", "--data", "{tree}", "--precision", "fp8"], 2, "fp32, bf16 or auto"),
         (["run", "-d", "{toy}", "--data", "{tree}", "--out", "{file}/x"], 2, "cannot write"),
         (["run", "-d", "{toy}", "--data", "{tree}", "--split", "test"], 0, ""),
         (["run", "-d", "{toy}", "--data", "{tree}", "--suite", "held-out-domain"], 5, "no domains"),

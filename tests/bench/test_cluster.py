@@ -363,7 +363,7 @@ def test_a_slurm_file_is_validated_by_key(tmp_path):
     read = parse(str(path))
     assert isinstance(read, Slurm)
     assert (read.jobs, read.gpus, read.seconds) == (8, 1, 26 * 3600)
-    for line, key in (("job = 8", "jobs"), ("jobs = 0", "jobs"), ("jobs = 1\nwalltime = '5h'", "walltime"),
+    for line, key in (("job = 8", "job"), ("jobs = 0", "jobs"), ("jobs = 1\nwalltime = '5h'", "walltime"),
                       ("jobs = 1\nmemory = 'much'", "memory"), ("jobs = 1\nqeue = 'a'", "qeue")):  # fmt: skip
         path.write_text(line + "\n")
         with pytest.raises(BenchError, match=f"slurm.toml: {key}: "):
