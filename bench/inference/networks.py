@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import threading
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -20,7 +21,62 @@ from bench.inference.transfer import Download, Link, Upload
 from detectors.base import Detector
 from detectors.errors import DetectorError
 
-Submitted = list[tuple[Place, Future[Download]]]
+
+class Pending(NamedTuple):
+    """A batch that is being scored.
+
+    Attributes:
+        place: Canvases that the batch is made of.
+        download: Logits of the batch.
+        borrowed: Whether it was handed in for another condition, which counts its time.
+    """
+
+    place: Place
+    download: Future[Download]
+    borrowed: bool = False
+
+
+Submitted = list[Pending]
+
+
+@dataclass(slots=True)
+class Forwards:
+    """Forward passes over a chunk's images as they are, each done once however many conditions ask for it."""
+
+    _known: dict[Hashable, Future[Download]] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def once(
+        self, key: Hashable, start: Callable[[], Future[Download]]
+    ) -> tuple[Future[Download], bool]:
+        """Start a forward pass, unless one of that key was started; say also whether it was."""
+        with self._lock:
+            borrowed = key in self._known
+            if not borrowed:
+                self._known[key] = start()
+            return self._known[key], borrowed
+
+
+@dataclass(frozen=True, slots=True)
+class Unmoved:
+    """Canvases that a condition leaves as they are under other conditions too.
+
+    A batch of such canvases alone is the very same batch there: same images, same places, same padding. So
+    are its logits, bit for bit, also of a network in which one image of a batch moves another's.
+
+    Attributes:
+        rows: Positions of the canvases.
+        source: What the canvases went through all the same, spelled in full.
+        forwards: Forward passes over such canvases.
+    """
+
+    rows: frozenset[int]
+    source: str
+    forwards: Forwards
+
+    def holds(self, place: Place) -> bool:
+        """Say whether a batch is made of such canvases alone."""
+        return self.rows.issuperset(place.rows.tolist())
 
 
 @dataclass(slots=True)
@@ -65,9 +121,22 @@ class Networks:
         self.lanes.each(lambda b: replicas.compile(b, form), [batch], alone=alone)
 
     def submit(
-        self, detector: Detector, canvases: Sequence[Any], size: int, form: Form
+        self,
+        detector: Detector,
+        canvases: Sequence[Any],
+        size: int,
+        form: Form,
+        unmoved: Unmoved | None = None,
     ) -> Submitted:
-        """Have every batch of canvases scored soon, in one form of arithmetic."""
+        """Have every batch of canvases scored soon, in one form of arithmetic.
+
+        Args:
+            detector: One of these networks.
+            canvases: (3, h, w) uint8, or float32 in [0, 1]; ``None`` where there is no image.
+            size: Images in a batch.
+            form: Arithmetic of the forward pass.
+            unmoved: Canvases whose batches may have been handed in already.
+        """
         replicas = self[detector]
 
         def fill(place: Place) -> Upload:
@@ -77,16 +146,20 @@ class Networks:
         def forward(batch: Upload) -> Download:
             return self._forward(replicas, batch.pixels(), form)
 
+        def start(place: Place) -> Future[Download]:
+            if replicas.parallel:
+                return self.lanes.submit(lambda part: forward(fill(part)), place)
+            batch = self.lanes.submit(fill, place)
+            return self.lanes.submit(lambda filled: forward(filled.result()), batch, alone=True)
+
         submitted: Submitted = []
         for place in layout(canvases, size):
-            if replicas.parallel:
-                download = self.lanes.submit(lambda part: forward(fill(part)), place)
-            else:
-                batch = self.lanes.submit(fill, place)
-                download = self.lanes.submit(
-                    lambda filled: forward(filled.result()), batch, alone=True
-                )
-            submitted.append((place, download))
+            if unmoved is None or not unmoved.holds(place):
+                submitted.append(Pending(place, start(place)))
+                continue
+            key = (id(detector), form, unmoved.source, place.index.tobytes())
+            download, borrowed = unmoved.forwards.once(key, lambda place=place: start(place))
+            submitted.append(Pending(place, download, borrowed))
         return submitted
 
     def gather(self, detector: Detector, submitted: Submitted, into: NDArray[np.float32]) -> None:
@@ -95,10 +168,11 @@ class Networks:
         Raises:
             DetectorError: One is not finite.
         """
-        for place, future in submitted:
+        for place, future, borrowed in submitted:
             download = future.result()
             into[place.rows] = download.wait()[: len(place.rows)]
-            self.watch.add("forward", download.seconds())
+            if not borrowed:
+                self.watch.add("forward", download.seconds())
             if not np.isfinite(into[place.rows]).all():
                 raise DetectorError(f"{detector.card.name} returned a logit that is not finite")
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.inference.networks import Unmoved
 from bench.inference.profiling import Stopwatch
 from bench.inference.threads import Lanes
 from bench.scoring.chains.chain import Chain, parts, spans
@@ -115,6 +116,20 @@ def make_ready(
         ready.error = error or ready.error
         ready.unfit |= unfit
     return ready
+
+
+def unmoved(chunk: DecodedChunk, condition: Condition) -> Unmoved:
+    """Say which images of a chunk a condition without an attack leaves as they are.
+
+    Under ``only(fakes)+jpeg(quality=50)`` those are the reals: their scores are those under ``clean``.
+    """
+    rows = frozenset(
+        row
+        for row, record in enumerate(chunk.records)
+        if not (condition.steps and condition.changes(record.label))
+    )
+    source = "+".join(step.spell(resolved=True) for step in condition.equaliser)
+    return Unmoved(rows, source, chunk.forwards)
 
 
 class _Corrupted(NamedTuple):

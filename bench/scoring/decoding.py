@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.datasets import BadImageError, DecodePolicy, ImageRecord, Manifest, load
+from bench.inference.networks import Forwards
 from bench.inference.profiling import Stopwatch
 from bench.inference.threads import slices
 from bench.store.units import Chunk
@@ -30,6 +31,7 @@ class DecodedChunk:
             among all.
         memo: By rows: what corruptions have computed of the images as they were decoded, for those of other
             strengths.
+        forwards: Forward passes over the images that a condition leaves as they are.
     """
 
     records: tuple[ImageRecord, ...]
@@ -39,6 +41,7 @@ class DecodedChunk:
     memo: dict[tuple[int, ...], dict[Hashable, Any]] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
+    forwards: Forwards = field(default_factory=Forwards, init=False, repr=False, compare=False)
 
     def memo_of(self, rows: Sequence[int]) -> dict[Hashable, Any]:
         """Give the place for what corruptions compute of some images, as they were decoded."""

@@ -18,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 
 from attacks.base import NotAttackableError
-from bench.inference.networks import Networks, Submitted
+from bench.inference.networks import Networks, Submitted, Unmoved
 from bench.inference.profiling import Stopwatch
 from bench.inference.replicas import Replicas
 from bench.inference.threads import Lanes
@@ -26,13 +26,7 @@ from bench.protocol.condition import Condition
 from bench.protocol.surrogates import surrogates_of
 from bench.scoring.attack_job import Attacked, Job, Target
 from bench.scoring.attacking import attack_all, probe_alone, sharing_groups
-from bench.scoring.canvases import (
-    Ready,
-    Workshop,
-    corrupt_after,
-    geometry,
-    make_ready,
-)
+from bench.scoring.canvases import Ready, Workshop, corrupt_after, geometry, make_ready, unmoved
 from bench.scoring.certificates.votes import Voter, certified_table
 from bench.scoring.chains.chain import purpose
 from bench.scoring.decoding import DecodedChunk, Image
@@ -151,7 +145,8 @@ class Scorer:
         for sharing in sharing_groups(units, self.setup.conditions, free_clean=free_clean):
             rounds = rounds_of(sharing, self.setup.conditions)
             waits = any(condition.asks_again for part in rounds for condition in part)
-            submitted = None if waits else self._submit(sharing[0].detector, canvases)
+            kept = unmoved(chunk, rounds[0][0])
+            submitted = None if waits else self._submit(units[0].detector, canvases, kept)
             yield _SharedWork(sharing, rounds, chunk, ready, canvases, submitted)
 
     def _score_shared(self, work: _SharedWork) -> Iterator[Scored | Failed]:
@@ -267,9 +262,11 @@ class Scorer:
         self.networks.gather(self.setup.detectors[label], submitted, logits)
         return logits
 
-    def _submit(self, label: str, canvases: Sequence[Any]) -> Submitted:
+    def _submit(
+        self, label: str, canvases: Sequence[Any], kept: Unmoved | None = None
+    ) -> Submitted:
         size, form = self.setup.batch_sizes[label], self.setup.arithmetic_of(label).scores
-        return self.networks.submit(self.setup.detectors[label], canvases, size, form)
+        return self.networks.submit(self.setup.detectors[label], canvases, size, form, kept)
 
     def attack(
         self,
