@@ -34,8 +34,9 @@ class Spectrum(Corruption):
 
     For every channel the logarithm of the amplitude is averaged over rings of the Fourier plane. A ring's
     amplitudes are multiplied by ``(target / own) ** amount``, at most 8 times and at least an eighth;
-    phases stay, and frequencies up to an eighth of a cycle a px, which the target joins there. The
-    target is ``1 / f ** exponent``, as photographs have it with an exponent near 1 (Field 1987), or
+    signs stay, and frequencies up to an eighth of a cycle a px, which the target joins there. What is
+    multiplied are the cosines of the picture mirrored at its borders: one that is wrapped round has edges
+    there, which would come out as a frame. The target is ``1 / f ** exponent``, as photographs have it with an exponent near 1 (Field 1987), or
     the mean over the images of a reference.
 
     Attributes:
@@ -83,27 +84,29 @@ class Spectrum(Corruption):
         return references.files_of(self.reference) if self.reference else ()
 
     def apply(self, image: Image, _rng: np.random.Generator, /) -> Image:
-        """Transform, weigh the rings and transform back, channel by channel, in float32.
+        """Transform into cosines, weigh the rings and transform back, channel by channel, in float32.
 
         Raises:
             ValueError: The reference cannot be read.
         """
         height, width = image.shape[:2]
-        radius = np.hypot(fft.fftfreq(height)[:, None], fft.rfftfreq(width)[None])
+        # A cosine of index k has k / 2n cycles a px.
+        radius = np.hypot(
+            (np.arange(height) / (2 * height))[:, None], (np.arange(width) / (2 * width))[None]
+        )
         target = self._target()
         out = np.empty_like(image)
         for channel in range(3):
-            waves = fft.rfft2(image[..., channel].astype(np.float32), workers=1)
-            own = _profile(np.abs(waves), radius, height * width)
-            log_gain = target[channel] - own
+            plane = image[..., channel].astype(np.float32)
+            waves = fft.dctn(plane, norm="ortho", workers=1)
+            log_gain = target[channel] - radial_profile(plane)
             log_gain -= log_gain[JOIN].mean()
             log_gain[CENTRES <= LOW] = 0
             bound = np.log(LARGEST_GAIN)
             log_gain = np.clip(self.amount * log_gain, -bound, bound)
             gain = np.exp(np.interp(radius, CENTRES, log_gain))
             waves *= gain.astype(np.float32)
-            back = fft.irfft2(waves, s=(height, width), workers=1)
-            out[..., channel] = to_levels(back)
+            out[..., channel] = to_levels(fft.idctn(waves, norm="ortho", workers=1))
         return out
 
     def _target(self) -> NDArray[np.float64]:

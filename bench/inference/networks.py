@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from concurrent.futures import Future
@@ -158,7 +159,7 @@ class Networks:
                 submitted.append(Pending(place, start(place)))
                 continue
             key = (id(detector), form, unmoved.source, place.index.tobytes())
-            download, borrowed = unmoved.forwards.once(key, lambda place=place: start(place))
+            download, borrowed = unmoved.forwards.once(key, functools.partial(start, place))
             submitted.append(Pending(place, download, borrowed))
         return submitted
 

@@ -78,6 +78,15 @@ def test_spectrum_reaches_the_power_law(photo, rng):
     assert abs(Spectrum(exponent=1.3)(image, rng).mean() - image.mean()) < 0.3
 
 
+def test_spectrum_draws_no_frame(rng):
+    """Left and right of a smooth ramp differ; a picture wrapped round would have an edge there."""
+    ramp = np.linspace(60, 190, 96)[None, :, None] + rng.normal(0, 2, (96, 96, 3))
+    image = ramp.round().astype(np.uint8)
+    change = np.abs(Spectrum()(image, rng).astype(float) - image).mean(axis=(0, 2))
+    assert change.mean() > 1
+    assert max(change[0], change[-1]) < 2 * np.median(change)
+
+
 def test_spectrum_reaches_its_reference(photo, rng, tmp_path):
     """White noise of an amplitude has a flat profile, by definition."""
     noise = np.clip(128 + rng.normal(0, 20, (128, 128, 3)), 0, 255).astype(np.uint8)
