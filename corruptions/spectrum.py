@@ -36,8 +36,8 @@ class Spectrum(Corruption):
     amplitudes are multiplied by ``(target / own) ** amount``, at most 8 times and at least an eighth;
     signs stay, and frequencies up to an eighth of a cycle a px, which the target joins there. What is
     multiplied are the cosines of the picture mirrored at its borders: one that is wrapped round has edges
-    there, which would come out as a frame. The target is ``1 / f ** exponent``, as photographs have it with an exponent near 1 (Field 1987), or
-    the mean over the images of a reference.
+    there, which would come out as a frame. The target is ``1 / f ** exponent``, as photographs have it
+    with an exponent near 1 (Field 1987), or the mean over the images of a reference.
 
     Attributes:
         amount: Share of the way in the logarithm, 0 to 1.
