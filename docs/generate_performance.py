@@ -1,4 +1,5 @@
-"""Write the GPU section of performance.md and the cost table of cluster.md from ``gpu.json``.
+"""Write the GPU section of performance.md and the cost table of cluster.md from ``gpu.json``,
+and the tables of performance.md that ``bench plan --simulate`` makes.
 
 Usage: ``python docs/generate_performance.py [--check]``. ``gpu.json`` is what
 ``python -m tests.benchmarks.gpu --out docs/gpu.json`` wrote, on a GPU or, where there was none, on a CPU.
@@ -25,6 +26,8 @@ MACHINES = (
     ("8 GPUs, 128 cores", 8, 128),
     ("no GPU, 128 cores", 0, 128),
 )
+SCALE_IMAGES = (GENIMAGE, 100_000_000)
+SCALE_WORKERS = (1, 10, 100, 1000)
 
 Record = Mapping[str, Any]
 
@@ -259,6 +262,30 @@ def hours(
     return f"{device:,.1f}", f"{clock:,.1f}", "GPUs" if device / gpus >= core / cores else "cores"
 
 
+# ---- performance.md, from the plan's own figures
+
+
+def scale_section() -> Iterator[str]:
+    """What `bench plan --simulate` says of many images on many GPUs."""
+    # Needs an installed bench, unlike the rest.
+    from bench.runs.scale.counts import Load
+    from bench.runs.scale.rates import rates_of
+    from bench.runs.scale.simulation import Worker, scenario
+    from bench.runs.scale.tables import markdown, rates_markdown
+
+    rates = rates_of({}, 3, gpu=True, cores=16, figures={})
+    scenarios = [
+        scenario(Load(images, 3, CONDITIONS, workers=workers), Worker(), rates, simulate=True)
+        for images in SCALE_IMAGES
+        for workers in SCALE_WORKERS
+    ]
+    yield from markdown(scenarios).splitlines()
+    yield ""
+    yield "The rates behind it:"
+    yield ""
+    yield from rates_markdown(rates).splitlines()
+
+
 # ---- both
 
 
@@ -285,6 +312,7 @@ def main() -> int:
     code = 0
     for page, name, section in (
         ("performance.md", "gpu", gpu_section(record)),
+        ("performance.md", "scale", scale_section()),
         ("cluster.md", "cost", cost_section(record)),
     ):
         path = DOCS / page

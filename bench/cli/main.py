@@ -24,6 +24,7 @@ from bench.cli import (
     history,
     ls,
     new,
+    plan,
     plot,
     predict,
     report,
@@ -65,6 +66,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
 app.command("run", cls=Command, epilog=run.EXAMPLES)(run.command)
+app.command("plan", cls=Command, epilog=plan.EXAMPLES)(plan.command)
 app.command("audit", cls=Command, epilog=audit.EXAMPLES)(audit.command)
 app.command("board", cls=Command, epilog=board.EXAMPLES)(board.command)
 app.command("compare", cls=Command, epilog=compare.EXAMPLES)(compare.command)

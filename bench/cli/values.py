@@ -67,6 +67,45 @@ def parse_bytes(flag: str, text: str) -> int:
     return int(float(parts[1]) * 1000 ** " kMGT".lower().index(parts[2].lower() or " "))
 
 
+def parse_counts(flag: str, text: str) -> list[int]:
+    """Read numbers from 1 with commas between them: ``1,10``, ``2.6M``, ``50k``.
+
+    Raises:
+        BenchError: If one is none; names the flag.
+
+    Examples:
+        >>> parse_counts("--images", "2.6M,100")
+        [2600000, 100]
+    """
+    numbers = []
+    for item in text.split(","):
+        parts = re.fullmatch(r"(\d+(?:\.\d+)?)([kMG]?)", item.strip())
+        value = float(parts[1]) * 1000 ** " kMG".index(parts[2] or " ") if parts else 0.0
+        if value < 1 or abs(value - round(value)) > 1e-6 * value:
+            raise BenchError(f"{flag} {text}: give whole numbers from 1, as 50000, 2.6M or 1,10")
+        numbers.append(round(value))
+    return numbers
+
+
+def parse_figures(flag: str, items: Sequence[str]) -> dict[str, float]:
+    """Read ``NAME=N`` as a number by name.
+
+    Raises:
+        BenchError: If one has no name or no number, or is given twice; names the flag.
+    """
+    figures: dict[str, float] = {}
+    for item in items:
+        name, _, number = item.partition("=")
+        try:
+            value = float(number)
+        except ValueError:
+            raise BenchError(f"{flag} {item}: give a name and a number, as write_ms=12") from None
+        if name in figures:
+            raise BenchError(f"{flag} is given twice for {name}")
+        figures[name] = value
+    return figures
+
+
 def parse_size(value: str | None) -> int | tuple[int, int] | None:
     """Read the size of a canvas: a side in px, or ``HEIGHTxWIDTH``.
 

@@ -164,6 +164,11 @@ def bounds(manifest: Manifest, rows: NDArray[np.int64]) -> list[tuple[int, int]]
     return list(zip(starts, [*starts[1:], len(rows)], strict=True))
 
 
+def chunk_images(pixels: int) -> int:
+    """Count the images that a chunk holds where each has so many pixels; see :func:`bounds`."""
+    return max(1, min(CHUNK_IMAGES, CHUNK_PIXELS // pixels))
+
+
 def number(manifest: Manifest, parts: Sequence[NDArray[np.int64]]) -> tuple[Chunk, ...]:
     """Make chunks of parts of the selected rows, each ascending."""
     return tuple(Chunk(index, rows, _digest(manifest, rows)) for index, rows in enumerate(parts))

@@ -31,8 +31,7 @@ Work = Sequence[tuple[Chunk, Sequence[Unit]]]
 def pieces(work: Work, conditions: Mapping[str, Condition], threads: int) -> Iterator[int]:
     """Choose into how many pieces each chunk is cut, by the forward passes that its units cost.
 
-    A chunk is cut once its work is more than a thread's share of a quarter of what is left: chunks of a large
-    run stay whole until its end, and gradients count as the forward passes they cost.
+    Gradients count as the forward passes they cost; see :func:`shares`.
 
     Args:
         work: Chunks with their units, in the order in which they are sent.
@@ -43,6 +42,22 @@ def pieces(work: Work, conditions: Mapping[str, Condition], threads: int) -> Ite
         One number a chunk, at least 1.
     """
     costs = [len(c.rows) * sum(weight(conditions[u.condition]) for u in us) for c, us in work]
+    yield from shares(costs, threads)
+
+
+def shares(costs: Sequence[int], threads: int) -> Iterator[int]:
+    """Choose into how many pieces each chunk is cut, by what each costs.
+
+    A chunk is cut once its work is more than a thread's share of a quarter of what is left: chunks of a large
+    run stay whole until its end.
+
+    Args:
+        costs: Forward passes of each chunk, in the order in which they are sent.
+        threads: Threads of all workers together.
+
+    Yields:
+        One number a chunk, at least 1.
+    """
     left = sum(costs)
     for cost in costs:
         yield max(1, math.ceil(cost * _TASKS_A_THREAD * max(1, threads) / max(1, left)))
@@ -67,8 +82,9 @@ def cut(
     """
     table = prepared.manifest.table.take(chunk.rows)
     step = math.lcm(*(batch_sizes[unit.detector] for unit in units))
-    parts = min(count, math.ceil(len(chunk.rows) / step)) if _in_batches(prepared, units) else 1
-    for group in _groups(units, by_detector=parts < count):
+    together = step if _in_batches(prepared, units) else len(chunk.rows)
+    parts, by_detector = shape(len(chunk.rows), together, count)
+    for group in _groups(units, by_detector=by_detector):
         if parts == 1:
             yield Task(chunk.index, table, group)
             continue
@@ -81,6 +97,21 @@ def cut(
         for number, (start, stop) in enumerate(itertools.pairwise(bounds)):
             part = table.slice(start, stop - start)
             yield Task(chunk.index, part, group, "rows", number, parts)
+
+
+def shape(rows: int, step: int, count: int) -> tuple[int, bool]:
+    """Choose how a chunk gives about ``count`` tasks: by rows as far as it can, then by detector too.
+
+    Args:
+        rows: Images in the chunk.
+        step: Images that must stay together.
+        count: Tasks to aim at.
+
+    Returns:
+        Parts of its rows, and whether each detector has tasks of its own.
+    """
+    parts = min(count, math.ceil(rows / step))
+    return parts, parts < count
 
 
 def _in_batches(prepared: Prepared, units: Sequence[Unit]) -> bool:

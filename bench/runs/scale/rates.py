@@ -1,0 +1,151 @@
+"""What work costs: one rate a resource, each with where it was measured, or the word that it was not.
+
+The figures are of this release on the machine of ``docs/performance.md`` (two cores, no GPU). A rate that
+nobody measured is assumed, and says so wherever it is shown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from bench.errors import BenchError
+
+ASSUMED: Final = "ASSUMED"
+GIVEN: Final = "as given"
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """One figure.
+
+    Attributes:
+        value: The figure, positive.
+        unit: Its unit.
+        source: Where it was measured; begins with ``ASSUMED`` where it was not.
+    """
+
+    value: float
+    unit: str
+    source: str
+
+
+_PAGE = "docs/performance.md"
+_MACHINE = "two busy cores of AMD EPYC, CPU time"
+# A network of ResNet-50's size at 224 px on one core, fp32, folded and channels last.
+_CORE_RATE: Final = 9.37
+_GPU_RATE: Final = 2000.0
+
+DEFAULTS: Final[Mapping[str, Rate]] = {
+    "core_ms": Rate(
+        5.092, "ms of a core an image and condition", f"{_PAGE}: 500 x 375 JPEG, `corruptions`"
+    ),
+    "lock_ms": Rate(
+        0.247, "ms under Python's lock an image and condition", f"{_PAGE}: the same, resnet50"
+    ),
+    "task_ms": Rate(
+        7.2,
+        "ms of scheduler and client a task",
+        f"400 empty tasks of 256 rows, local:1, {_MACHINE}",
+    ),
+    "unit_ms": Rate(
+        0.07, "ms of scheduler and client a unit", f"39 units a task beside 1, {_MACHINE}"
+    ),
+    "write_ms": Rate(
+        3.0,
+        "ms to write a score shard",
+        f"60 shards, {_MACHINE}; local disk: a network's is slower",
+    ),
+    "shard_bytes": Rate(3950.0, "bytes a shard, whatever it holds", "shards of 16 and 256 scores"),
+    "score_bytes": Rate(6.9, "bytes a score in a shard", "shards of 16 and 256 scores"),
+    "plan_image_bytes": Rate(
+        350.0, "bytes of memory an image, index and plan", f"{_PAGE}: a million images"
+    ),
+    "plan_unit_bytes": Rate(200.0, "bytes of memory a unit, plan", "sizes of the objects"),
+    "board_image_bytes": Rate(
+        286.0, "bytes of memory an image, board", "tests.benchmarks.large_board"
+    ),
+    "board_score_bytes": Rate(
+        23.0, "bytes of memory a score, board", "tests.benchmarks.large_board"
+    ),
+    "board_us": Rate(2.7, "µs of a core a score, board", "tests.benchmarks.large_board"),
+    "image_kb": Rate(110.0, "kB an image file", f"{ASSUMED}: a JPEG of 500 x 375"),
+    "data_gbit": Rate(10.0, "Gbit a second from the images' store to all workers", ASSUMED),
+    "memory_gb": Rate(64.0, "GB of memory where the client runs", ASSUMED),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """All figures that a plan rests on.
+
+    Attributes:
+        forward: Forward passes a second of one worker, by detector.
+        others: By name as in ``DEFAULTS``.
+    """
+
+    forward: Mapping[str, Rate]
+    others: Mapping[str, Rate] = field(default_factory=lambda: dict(DEFAULTS))
+
+    def __getitem__(self, name: str) -> float:
+        return self.others[name].value
+
+    @property
+    def pass_seconds(self) -> float:
+        """Seconds of one worker's device that one pass through each detector takes together."""
+        return sum(1 / rate.value for rate in self.forward.values())
+
+    def lines(self) -> list[dict[str, str]]:
+        """Write one line a figure: its name, its value, where it comes from."""
+        forward = {f"forward, {name}": rate for name, rate in self.forward.items()}
+        return [
+            {"rate": name, "value": f"{rate.value:g} {rate.unit}", "source": rate.source}
+            for name, rate in (forward | dict(self.others)).items()
+        ]
+
+
+def rates_of(
+    given: Mapping[str, float],
+    detectors: int,
+    *,
+    gpu: bool,
+    cores: int,
+    figures: Mapping[str, float],
+) -> Rates:
+    """Put together what was stated and what was measured; what is neither is assumed.
+
+    Args:
+        given: Forward passes a second of one worker, by detector; ``""`` for each of ``detectors``.
+        detectors: Number of detectors, where none is named.
+        gpu: Whether a worker has a GPU.
+        cores: Cores of a worker.
+        figures: Other figures, by name as in ``DEFAULTS``.
+
+    Raises:
+        BenchError: Some rates name a detector and one does not, a figure is unknown or not positive.
+    """
+    if "" in given and len(given) > 1:
+        raise BenchError(
+            "--rate: name a detector with every rate, or give one rate for all detectors"
+        )
+    unit = "forward passes a second of a worker"
+    if any(given):
+        forward = {name: Rate(value, unit, GIVEN) for name, value in given.items()}
+    else:
+        if given:
+            each = Rate(given[""], unit, GIVEN)
+        elif gpu:
+            each = Rate(_GPU_RATE, unit, f"{ASSUMED}: no GPU has been measured")
+        else:
+            measured = f"{_PAGE}: resnet50, {_CORE_RATE:g} of one core"
+            each = Rate(_CORE_RATE * cores, unit, measured)
+        forward = {f"detector {number}": each for number in range(1, detectors + 1)}
+    others = dict(DEFAULTS)
+    for name, value in figures.items():
+        if name not in others:
+            raise BenchError(f"--figure {name}=...: choose one of {', '.join(others)}")
+        if not 0 < value < float("inf"):
+            raise BenchError(f"--figure {name}={value:g}: give a positive number")
+        others[name] = Rate(value, others[name].unit, GIVEN)
+    return Rates(forward, others)
