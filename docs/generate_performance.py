@@ -1,5 +1,6 @@
-"""Write the GPU section of performance.md and the cost table of cluster.md from ``gpu.json``,
-and the tables of performance.md that ``bench plan --simulate`` makes.
+"""Write the GPU section of performance.md and the cost table of cluster.md from ``gpu.json``.
+
+The tables of performance.md about millions of images are what ``bench plan --simulate`` gives.
 
 Usage: ``python docs/generate_performance.py [--check]``. ``gpu.json`` is what
 ``python -m tests.benchmarks.gpu --out docs/gpu.json`` wrote, on a GPU or, where there was none, on a CPU.
@@ -12,6 +13,11 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+from bench.runs.scale.counts import Load
+from bench.runs.scale.rates import rates_of
+from bench.runs.scale.simulation import Worker, scenario
+from bench.runs.scale.tables import markdown, rates_markdown
 
 DOCS = Path(__file__).parent
 SOURCE = DOCS / "gpu.json"
@@ -267,12 +273,6 @@ def hours(
 
 def scale_section() -> Iterator[str]:
     """What `bench plan --simulate` says of many images on many GPUs."""
-    # Needs an installed bench, unlike the rest.
-    from bench.runs.scale.counts import Load
-    from bench.runs.scale.rates import rates_of
-    from bench.runs.scale.simulation import Worker, scenario
-    from bench.runs.scale.tables import markdown, rates_markdown
-
     rates = rates_of({}, 3, gpu=True, cores=16, figures={})
     scenarios = [
         scenario(Load(images, 3, CONDITIONS, workers=workers), Worker(), rates, simulate=True)

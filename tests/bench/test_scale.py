@@ -1,4 +1,4 @@
-"""The plan of a large run: it cuts as a run does, its clock is that of closed forms, and it names its sources."""
+"""The plan of a large run: it cuts as a run does, its clock is that of closed forms, it names its sources."""
 
 from __future__ import annotations
 
@@ -30,8 +30,7 @@ def rates(**figures):
     return rates_of({"": 1000.0}, 2, gpu=True, cores=16, figures=figures)
 
 
-@pytest.mark.parametrize("chunk", [3, 7, 20, 256])
-@pytest.mark.parametrize("threads", [1, 2, 5, 40])
+@pytest.mark.parametrize(("chunk", "threads"), [(3, 2), (7, 1), (20, 5), (256, 40)])
 @pytest.mark.parametrize("attack", ["", "fgsm(eps=2/255)"])
 def test_it_cuts_as_the_client_of_a_cluster_does(
     tree, toy, tmp_path, monkeypatch, chunk, threads, attack
@@ -123,7 +122,7 @@ def test_what_breaks_first_is_what_the_arithmetic_says():
     ) / 1e9
     assert plan.beyond["memory of the board"] == pytest.approx(board)
     assert next(iter(plan.beyond)) == "the client (writing shards)"
-    assert plan.share("devices") < 1 / 50
+    assert plan.share("devices") == pytest.approx(plan.feeds / 1000, rel=0.05)
     few = scenario(Load(1000, 2, 13), Worker(), rates(), simulate=True)
     assert not few.beyond
     assert few.held_by == "devices"

@@ -198,14 +198,17 @@ def _simulated(counts: Counts, costs: Mapping[Kind, Cost], workers: int, worker:
     kind, number = counts.body
     tail = [costs[k] for k in counts.tail]
     most = max(_MOST, _ROUNDS * _WINDOW * workers)
-    if number <= most:
+    if number <= most + workers:
         body = itertools.repeat(costs[kind], number) if number else ()
         return clock(itertools.chain(body, tail), workers, worker)
+    # Whole rounds of all workers apart, from each other and from the whole, so that the ends are alike.
+    step = most // 2 // workers * workers
+    first = number % workers + step
     ends = [
         clock(itertools.chain(itertools.repeat(costs[kind], n), tail), workers, worker)
-        for n in (most // 2, most)
+        for n in (first, first + step)
     ]
-    return ends[1] + (number - most) * (ends[1] - ends[0]) / (most - most // 2)
+    return ends[0] + (number - first) * (ends[1] - ends[0]) / step
 
 
 def clock(tasks: Iterable[Cost], workers: int, worker: Worker) -> float:
