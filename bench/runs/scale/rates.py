@@ -18,7 +18,7 @@ GIVEN: Final = "as given"
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """One figure.
+    """One figure that a plan rests on.
 
     Attributes:
         value: The figure, positive.
@@ -55,7 +55,7 @@ DEFAULTS: Final[Mapping[str, Rate]] = {
     "write_ms": Rate(
         3.0,
         "ms to write a score shard",
-        f"60 shards, {_MACHINE}; local disk: a network's is slower",
+        f"60 shards, {_MACHINE}; on the clock of a busy disk 14, on a network's more",
     ),
     "shard_bytes": Rate(3950.0, "bytes a shard, whatever it holds", "shards of 16 and 256 scores"),
     "score_bytes": Rate(6.9, "bytes a score in a shard", "shards of 16 and 256 scores"),
