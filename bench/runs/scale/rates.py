@@ -22,7 +22,7 @@ class Rate:
 
     Attributes:
         value: The figure, positive.
-        unit: Its unit.
+        unit: What the value counts, as it is shown behind it.
         source: Where it was measured; begins with ``ASSUMED`` where it was not.
     """
 

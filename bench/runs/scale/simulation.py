@@ -76,8 +76,8 @@ class Scenario:
     """One line of a plan.
 
     Attributes:
-        load: The run.
-        counts: What it does.
+        load: Images, detectors and conditions, and the workers that score them.
+        counts: Chunks, tasks, units and scores that follow from the load.
         busy: Share of the clock that each resource is needed for, were the busiest never idle; by name.
         hours: Clock hours that no schedule can go below.
         simulated: Clock hours of the simulated run; ``None`` where none was asked for.
