@@ -23,6 +23,7 @@ from bench.scoring.engine import Counts
 from bench.store import units as planning
 from bench.support.progress import Silent
 
+ATTACK = "fgsm(eps=2/255)"
 CONDITIONS = ["clean", "jpeg(quality=75)", "blur(sigma=1)"]
 
 
@@ -30,8 +31,10 @@ def rates(**figures):
     return rates_of({"": 1000.0}, 2, gpu=True, cores=16, figures=figures)
 
 
-@pytest.mark.parametrize(("chunk", "threads"), [(3, 2), (7, 1), (20, 5), (256, 40)])
-@pytest.mark.parametrize("attack", ["", "fgsm(eps=2/255)"])
+@pytest.mark.parametrize(
+    ("chunk", "threads", "attack"),
+    [(3, 2, ""), (7, 1, ATTACK), (20, 5, ""), (20, 5, ATTACK), (256, 40, ATTACK)],
+)
 def test_it_cuts_as_the_client_of_a_cluster_does(
     tree, toy, tmp_path, monkeypatch, chunk, threads, attack
 ):
