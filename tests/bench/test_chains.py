@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from attacks.laundering.base import Laundering
 from bench.protocol.condition import parse
 from bench.protocol.seeding import generator_for
 from bench.scoring.chains.chain import LEAST, TOGETHER_PIXELS, Chain, parts, purpose, spans
@@ -136,3 +137,55 @@ def test_parts_leave_no_thread_without_work():
     assert [len(p) for p in parts(small, lanes(threads=2))] == [64] * 4
     assert [len(p) for p in parts(small, lanes(threads=64))] == [8] * 32
     assert [len(p) for p in parts(images(20, (300, 300)), lanes(threads=1))] == [8, 8, 4]
+
+
+class Negative(Laundering):
+    """The picture's negative, by no file."""
+
+    name = "negative"
+    summary = "negative"
+    severities = ({},) * 5
+
+    @property
+    def files(self):
+        return ()
+
+    def apply(self, image):
+        return 255 - image
+
+
+class Unsure(Corruption):
+    """Cannot say how many images it takes at once."""
+
+    name = "unsure"
+    summary = "unsure"
+    severities = ({},) * 5
+    draws = False
+
+    def batch_size(self, _height, _width):
+        raise OSError("no device")
+
+    def apply(self, image, _rng):
+        return image
+
+
+def test_a_laundering_among_many_small_images_takes_them_one_by_one():
+    pictures = images(LEAST + 1, (32, 32))
+    jpeg = chain_of("jpeg(quality=50)").steps[0]
+    chain = Chain(((Negative(), "0:negative"), jpeg), seed=3)
+    outs, failure = chain(pictures, records(len(pictures)), {})
+    assert failure is None
+    expected = one_by_one("jpeg(quality=50)", [255 - picture for picture in pictures])
+    assert all(np.array_equal(a, b) for a, b in zip(outs, expected, strict=True))
+
+
+def test_a_corruption_that_cannot_say_its_batch_fails_like_one_that_cannot_work():
+    pictures = images(LEAST + 1, (20, 20), (32, 32))
+    outs, failure = Chain(((Unsure(), "0:unsure"),), seed=3)(pictures, records(len(pictures)))
+    assert len(outs) == len(pictures)  # five and four of a size: too few to ask
+    assert failure is None
+    outs, failure = Chain(((Unsure(), "0:unsure"),), seed=3)(
+        images(LEAST, (32, 32)), records(LEAST)
+    )
+    assert outs == []
+    assert isinstance(failure, OSError)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, Self, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from attacks.laundering.base import Laundering
 from bench.inference.foreign import border
 from bench.inference.threads import SLICE, Lanes, slices
 from bench.protocol.seeding import generator_for
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 Image = NDArray[np.uint8]
 # By the rows of some images: what corruptions have computed of their pixels.
 Memo = MutableMapping[Hashable, Any]
+Edit = Corruption | Laundering
 
 # Fewer images of a size than this are as quick one by one.
 LEAST: Final = 8
@@ -52,7 +54,7 @@ class Chain:
         seed: Seed of the run.
     """
 
-    steps: tuple[tuple[Corruption, str], ...]
+    steps: tuple[tuple[Edit, str], ...]
     seed: int
 
     @classmethod
@@ -65,7 +67,7 @@ class Chain:
             seed: Seed of the run.
         """
         named = [
-            (cast(Corruption, step.plugin), purpose(position, step))
+            (cast(Edit, step.plugin), purpose(position, step))
             for position, step in enumerate(steps, start=first)
         ]
         return cls(tuple(named), seed)
@@ -101,7 +103,7 @@ class Chain:
         return current, failure
 
     def _alone(
-        self, corruption: Corruption, drawn_for: str, picture: Image, record: ImageRecord
+        self, corruption: Edit, drawn_for: str, picture: Image, record: ImageRecord
     ) -> Image | Exception:
         draws, seed = corruption.draws, self.seed
         rng = generator_for(seed, drawn_for, record.sample_id) if draws else _UNUSED
@@ -113,18 +115,25 @@ class Chain:
 
 
 def _together(
-    corruption: Corruption, pictures: Sequence[Image], memo: Memo | None
+    corruption: Edit, pictures: Sequence[Image], memo: Memo | None
 ) -> dict[int, Image | Exception]:
     """Corrupt those pictures that gain by it with others of their size; by position."""
     outcomes: dict[int, Image | Exception] = {}
-    if corruption.draws or len(pictures) < LEAST:
+    if not isinstance(corruption, Corruption) or corruption.draws or len(pictures) < LEAST:
         return outcomes
     by_size: dict[tuple[int, int], list[int]] = defaultdict(list)
     for row, picture in enumerate(pictures):
         by_size[picture.shape[0], picture.shape[1]].append(row)
     for size, rows in by_size.items():
-        at_once = corruption.batch_size(*size) if len(rows) >= LEAST else 0
-        for start in range(0, len(rows), at_once) if at_once else ():
+        if len(rows) < LEAST:
+            continue
+        try:
+            with border(type(corruption).__name__):
+                at_once = int(corruption.batch_size(*size))
+        except Exception as error:  # a plug-in may raise anything
+            outcomes[rows[0]] = error
+            continue
+        for start in range(0, len(rows), at_once) if at_once > 0 else ():
             batch = rows[start : start + at_once]
             shared = None if memo is None else memo.setdefault(tuple(batch), {})
             try:
