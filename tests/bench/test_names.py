@@ -90,12 +90,15 @@ def test_options_take_the_name_the_board_shows():
     [
         (("a=resnet50", "b=resnet50"), ["resnet50=w.pth"], "asked for more than once"),
         (("a=resnet50:a.pth", "vit"), ["a=b.pth"], "has weights already"),
-        (("a=resnet50", "vit"), ["w.pth"], "several detectors"),
+        (("a=resnet50", "vit"), ["w.pth"], "no weights file there"),
+        (("a=resnet50", "vit"), ["there.pth"], "several detectors"),
         (("a=resnet50", "vit"), ["c=w.pth"], "not among the detectors"),
         (("a=resnet50",), ["a=w.pth", "a=v.pth"], "given twice for 'a'"),
     ],
 )
-def test_what_is_not_clear_is_refused(detectors, weights, reason):
+def test_what_is_not_clear_is_refused(detectors, weights, reason, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("there.pth").touch()
     with pytest.raises(BenchError, match=reason):
         asked(*detectors, weights=weights)
 
