@@ -40,7 +40,7 @@ def direct() -> list[Requirement]:
     while waiting:
         requirement = Requirement(waiting.pop())
         if requirement.name == project["name"]:
-            for extra in requirement.extras:
+            for extra in sorted(requirement.extras):
                 waiting += project["optional-dependencies"][extra]
         else:
             asked.append(requirement)

@@ -395,7 +395,9 @@ print("Submitted batch job", job.pid)
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")
 def test_jobs_of_slurm_score_the_same_bytes(tree, toys, tmp_path, monkeypatch):
+    handler = signal.getsignal(signal.SIGINT)
     pytest.importorskip("dask_jobqueue")
+    signal.signal(signal.SIGINT, handler)  # imported, it takes Ctrl-C for itself
     tools = tmp_path / "bin"
     tools.mkdir()
     for name, text in (
@@ -413,8 +415,7 @@ def test_jobs_of_slurm_score_the_same_bytes(tree, toys, tmp_path, monkeypatch):
     )
     bench.run(toys("Toy"), suite=MINI, data=tree, out=tmp_path / "here")
     for name in [name for name in sys.modules if name.startswith("dask_jobqueue")]:
-        monkeypatch.delitem(sys.modules, name)  # imported, it takes Ctrl-C for itself
-    handler = signal.getsignal(signal.SIGINT)
+        monkeypatch.delitem(sys.modules, name)  # so that it is imported, and takes it, in the run
     bench.run(toys("Toy"), suite=MINI, data=tree, out=tmp_path / "there", cluster=str(path))
     assert signal.getsignal(signal.SIGINT) is handler
     assert contents(tmp_path / "there") == contents(tmp_path / "here")

@@ -84,7 +84,7 @@ def facts() -> Callable[[Manifest], dict[str, tuple[int, str, str, str]]]:
 
 
 @pytest.fixture(autouse=True)
-def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def _own_default_cache(_own_cache: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No test touches the user's cache, even where it names no cache folder."""
     monkeypatch.setenv("BENCH_CACHE", str(tmp_path / "default-cache"))
 

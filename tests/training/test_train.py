@@ -154,7 +154,10 @@ def test_weights_given_as_a_file_start_the_training(trained, cifake, tmp_path):
         (("--recipe", "S3b", "--detector", "vgg"), "recipe S3b trains no 'vgg'"),
         (("--recipe", "S3b", "--budget", "tiny"), "has no budget 'tiny'"),
         (("--detector", "genimage-cnn", "--budget", "small"), "belongs to a recipe"),
-        (("--detector", "genimage-cnn", "--from-scratch", "--lr", "-1"), "lr = -1.0"),
+        (
+            ("--detector", "genimage-cnn", "--from-scratch", "--lr", "-1"),
+            "lr: must be greater than 0, got -1.0",
+        ),
         (("--detector", "cifake-cnn", "--from-scratch", "--size", "32"), "36 px at least, got 32"),
         (
             ("--detector", "genimage-cnn", "--from-scratch", "--augment", "jpg(30..100)"),
