@@ -18,11 +18,13 @@ import bench
 from bench.errors import BenchError
 from bench.inference.detector import DetectorRequest
 from bench.protocol.suite import Suite
+from bench.runs.cluster.connect import connected
 from bench.runs.cluster.dispatch import portable
 from bench.runs.cluster.spec import Local, Remote, Slurm, parse
 from bench.runs.cluster.work import differs
 from bench.runs.request import RunRequest, Tls
 from bench.support.allocator import WORKER_ENVIRONMENT
+from bench.support.progress import Silent
 
 pytest.importorskip("distributed")
 
@@ -428,3 +430,24 @@ def test_jobs_of_slurm_score_the_same_bytes(tree, toys, tmp_path, monkeypatch):
         *(f"export {name}={value}" for name, value in WORKER_ENVIRONMENT.items()),
     ):
         assert line in script
+
+
+@pytest.mark.enable_socket
+@pytest.mark.timeout(300)
+def test_a_local_worker_that_takes_long_to_start_anew_is_waited_for():
+    """Dask gives it up after ``lost-worker-timeout``, for good: here before any process can start."""
+    import dask
+
+    with (
+        dask.config.set({"distributed.deploy.lost-worker-timeout": "0.1s"}),
+        connected(Local(1), Tls(), Silent()) as session,
+    ):
+        (first,) = session.client.run(os.getpid).values()
+        os.kill(first, signal.SIGKILL)
+        end = time.monotonic() + 120
+        while (
+            first in (now := session.client.run(os.getpid, on_error="ignore").values()) or not now
+        ):
+            assert time.monotonic() < end, "no worker has come back"
+            time.sleep(0.2)
+        assert len(now) == 1

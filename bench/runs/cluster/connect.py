@@ -27,6 +27,9 @@ _GRACE_S = 300
 # Deaths of workers that a task may be present at before it is suspected: three in all.
 _ALLOWED_FAILURES = 2
 
+# Seconds that a run waits while no worker is there; for SLURM's jobs its file says how long.
+_PATIENCE_S = 600.0
+
 
 @dataclass(frozen=True, slots=True)
 class Session:
@@ -71,6 +74,10 @@ def connected(where: Where, tls: Tls, progress: Progress) -> Iterator[Session]:
         # Dask's own is a small threshold for trimming, under which every tensor is mapped and unmapped.
         **{f"distributed.nanny.pre-spawn-environ.{k}": v for k, v in WORKER_ENVIRONMENT.items()},
     }
+    if isinstance(where, Local):
+        # Dask gives a worker that died up after 15 seconds, for good; on a busy machine its process needs
+        # longer to start anew, and a run whose workers have all died would wait for nobody.
+        settings["distributed.deploy.lost-worker-timeout"] = f"{_PATIENCE_S:g}s"
     # Dask sets its workers' variables, threads and allocator among them, in this process too.
     with kept_environment(), dask.config.set(settings), ExitStack() as stack:
         session = _open(where, tls, stack, distributed)
@@ -111,14 +118,14 @@ def check_here(where: Where) -> None:
 def _open(where: Where, tls: Tls, stack: ExitStack, distributed: Any) -> Session:
     security = _security(tls, distributed)
     if isinstance(where, Remote):
-        return Session(_client(distributed, where.address, security, stack), 600.0)
+        return Session(_client(distributed, where.address, security, stack), _PATIENCE_S)
     if isinstance(where, Slurm):
         cluster = stack.enter_context(_slurm(where, security))
         # Adapting between equal bounds replaces the jobs that end; scaling alone does not.
         cluster.adapt(minimum_jobs=where.jobs, maximum_jobs=where.jobs)
         return Session(_client(distributed, cluster, security, stack), where.wait_minutes * 60)
     cluster = stack.enter_context(_local(where, security, distributed))
-    return Session(_client(distributed, cluster, security, stack), 600.0)
+    return Session(_client(distributed, cluster, security, stack), _PATIENCE_S)
 
 
 def _security(tls: Tls, distributed: Any) -> Any:

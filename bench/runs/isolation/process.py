@@ -12,6 +12,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from multiprocessing.connection import Connection
 from types import TracebackType
 from typing import Any, Self
@@ -154,10 +155,15 @@ class Child:
 
 
 class Children:
-    """The processes of a run's detectors, by name; a few live at a time."""
+    """The processes of a run's detectors, by name; a few live at a time.
+
+    One thread starts them all and lives as long as they may: a process that dies with its parent dies, on
+    Linux, with the thread that started it.
+    """
 
     def __init__(self, timeout: float | None) -> None:
         self._timeout = timeout
+        self._starter = ThreadPoolExecutor(1, "starts-detectors")
         self._children: OrderedDict[str, Child] = OrderedDict()
 
     def __enter__(self) -> Self:
@@ -171,6 +177,7 @@ class Children:
     ) -> None:
         while self._children:
             self._children.popitem()[1].kill()
+        self._starter.shutdown()
 
     def of(self, name: str) -> Child:
         """Give the process of a detector; a new one where there is none.
@@ -183,7 +190,7 @@ class Children:
         if name not in self._children:
             while len(self._children) >= _MOST_ALIVE:
                 self._children.popitem(last=False)[1].kill()
-            self._children[name] = Child(self._timeout)
+            self._children[name] = self._starter.submit(Child, self._timeout).result()
         self._children.move_to_end(name)
         return self._children[name]
 
