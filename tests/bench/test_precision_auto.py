@@ -157,21 +157,13 @@ def test_a_detector_whose_verdicts_flip_stays_in_fp32_and_the_reason_is_said(
 
 
 KILLED = """
-import os, signal, sys
+import sys
 from pathlib import Path
-from bench.store.shards import Store
+from tests.bench.killing import kill_at_write
 from tests.bench.test_precision_auto import patched, run
 
 patched(setattr)
-write, left = Store.write, [int(sys.argv[4])]
-
-def dying(self, *arguments):
-    write(self, *arguments)
-    left[0] -= 1
-    if not left[0]:
-        os.kill(os.getpid(), signal.SIGKILL)
-
-Store.write = dying
+kill_at_write(int(sys.argv[4]))
 run(sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]))
 """
 

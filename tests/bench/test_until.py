@@ -103,25 +103,17 @@ def test_each_cell_stops_at_the_second_look_in_a_row_that_meets_the_target(
 
 
 KILLED = """
-import os, signal, sys
+import sys
 from pathlib import Path
 import bench
 from bench.protocol.until import parse_until
 from bench.store import units
-from bench.store.shards import Store
 from leaderboards.tables.rounds import order
+from tests.bench.killing import kill_at_write
 from tests.bench.test_until import SUITE
 
 order.STEP = units.CHUNK_IMAGES = 8
-write, left = Store.write, [int(sys.argv[4])]
-
-def dying(self, *arguments):
-    write(self, *arguments)
-    left[0] -= 1
-    if not left[0]:
-        os.kill(os.getpid(), signal.SIGKILL)
-
-Store.write = dying
+kill_at_write(int(sys.argv[4]))
 run = bench.run(sys.argv[1], suite=SUITE, data=sys.argv[2], out=Path(sys.argv[3]),
                 until=parse_until("auc=0.06"), audit=False, seed=3)
 print(run.counts.scored)
