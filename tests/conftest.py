@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import settings
 from PIL import Image
 
@@ -20,6 +21,15 @@ sys.dont_write_bytecode = True
 # The same examples every time, and no deadline: a busy machine is no failure.
 settings.register_profile("bench", deadline=None, derandomize=True, database=None)
 settings.load_profile("bench")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def one_thread() -> Iterator[None]:
+    """One thread of torch's in this process: quick on small nets, and the same bits on any machine."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(autouse=True, scope="module")

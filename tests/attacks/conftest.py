@@ -9,15 +9,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 
-@pytest.fixture(scope="session", autouse=True)
-def one_thread() -> Iterator[None]:
-    """One thread: quick on small nets, and the bits do not depend on the machine's cores."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.fixture(
     scope="session",
     params=[

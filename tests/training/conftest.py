@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -23,14 +22,6 @@ def shade(seed: int, *, fake: bool, side: int = 40) -> np.ndarray:
     image = rng.normal(120, 30, (side, side, 3))
     image[..., 0] += 12 if fake else -12
     return np.clip(image, 0, 255).astype(np.uint8)
-
-
-@pytest.fixture(autouse=True)
-def _one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture
