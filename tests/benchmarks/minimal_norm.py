@@ -1,6 +1,6 @@
 """Distances of the minimal-norm attacks beside foolbox's, at equal gradients, on the zoo's CIFAKE detectors.
 
-    python -m tests.benchmarks.minimal_norm CIFAKE [--images 500] [--steps 100] [--detector NAME ...]
+    python -m tests.benchmarks.minimal_norm CIFAKE [--images 500] [--steps 100] [--detector D] [--device cuda]
 
 Prints a row of Markdown a detector and attack: the median distance of bench (as floats, as foolbox's are,
 and as 8-bit pictures, as a board's are), that of foolbox, their ratio, the share of images for which
@@ -26,6 +26,7 @@ from attacks.fmn import FMN, FMNL2
 from attacks.minimal import Hunt, MinimalNorm
 from bench.datasets import index, load
 from bench.inference.detector import DetectorRequest, resolve
+from bench.inference.device import quiet_numerics
 
 DETECTORS = ("cifake-cnn.cifake", "genimage-cnn.cifake", "mobilenetv2_100.cifake")
 
@@ -74,7 +75,8 @@ def measured(detector, adversarial: Tensor, images: Tensor, labels: Tensor, norm
 
 def compare(detector, kind: type[MinimalNorm], theirs: type, batches, steps: int) -> Distances:
     """Both sides with the same number of gradients, a batch at a time."""
-    model = foolbox.PyTorchModel(TwoLogits(detector).eval(), bounds=(0, 1), device="cpu")
+    device = batches[0][0].device
+    model = foolbox.PyTorchModel(TwoLogits(detector).eval(), bounds=(0, 1), device=device)
     published = theirs(steps=steps)
     columns: list[list[Tensor]] = [[], [], []]
     for images, labels in batches:
@@ -87,16 +89,16 @@ def compare(detector, kind: type[MinimalNorm], theirs: type, batches, steps: int
             column.append(measured(detector, handed_in, images, labels, kind.norm))
         adversarial, _, _ = published(model, images, labels, epsilons=None)
         columns[2].append(measured(detector, adversarial, images, labels, kind.norm))
-    return Distances(*(torch.cat(column).double().numpy() for column in columns))
+    return Distances(*(torch.cat(column).double().cpu().numpy() for column in columns))
 
 
-def pictures(detector, data: Path, count: int, size: int) -> list[tuple[Tensor, Tensor]]:
-    """Images of the test split, evenly spaced, in batches."""
+def pictures(detector, data: Path, count: int, size: int, device: torch.device):
+    """Images and labels of the test split, evenly spaced, in batches on a device."""
     manifest = index(str(data), split="test")
     records = list(manifest.records(range(0, len(manifest), len(manifest) // count)))[:count]
     canvas = np.stack([detector.fit(load(manifest.root, r)) for r in records])
-    images = torch.from_numpy(canvas).float() / 255
-    labels = torch.tensor([r.label for r in records])
+    images = torch.from_numpy(canvas).to(device).float() / 255
+    labels = torch.tensor([r.label for r in records], device=device)
     return list(zip(images.split(size), labels.split(size), strict=True))
 
 
@@ -110,15 +112,22 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=50)
     parser.add_argument("--detector", action="append", choices=DETECTORS)
     parser.add_argument("--attack", action="append", choices=PAIRS)
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     given = parser.parse_args()
     torch.set_num_threads(1)
-    print(f"{given.images} images, {given.steps} gradients, torch {torch.__version__}", flush=True)
+    device = torch.device(given.device)
+    quiet_numerics(device)
+    where = torch.cuda.get_device_name() if device.type == "cuda" else "CPU"
+    print(
+        f"{given.images} images, {given.steps} gradients, torch {torch.__version__}, {where}",
+        flush=True,
+    )
     print("| detector | attack | foolbox | bench | ratio | nearer | bench, 8-bit | no distance |")
     print("|---|---|---|---|---|---|---|---|")
     for name in given.detector or DETECTORS:
-        detector = resolve(DetectorRequest(name)).to(torch.device("cpu"))
+        detector = resolve(DetectorRequest(name)).to(device)
         detector.fold()
-        batches = pictures(detector, given.data, given.images, given.batch)
+        batches = pictures(detector, given.data, given.images, given.batch, device)
         for attack in given.attack or PAIRS:
             kind, theirs = PAIRS[attack]
             found = compare(detector, kind, theirs, batches, given.steps)
