@@ -64,8 +64,13 @@ def to_grid(images: Tensor, canvas: Tensor, eps: float, norm: Literal["linf", "l
     else:
         change = _round_l2(images * 255 - base)
     level = (base + change).clamp(0, 255)
+    return torch.where(level == base, canvas, of_levels(level))
+
+
+def of_levels(levels: Tensor) -> Tensor:
+    """Turn whole 8-bit levels, float of any shape, into values in [0, 1]; the same bits on every device."""
     # By a tensor, not by a number: on CUDA that would be a product with its rounded reciprocal.
-    return torch.where(level == base, canvas, level / level.new_tensor(255.0))
+    return levels / levels.new_tensor(255.0)
 
 
 def _round_l2(change: Tensor) -> Tensor:

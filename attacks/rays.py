@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from attacks.base import Attack, LogitFn, NotAttackableError, Perturbed
+from attacks.budget import of_levels
 from attacks.checks import whole
 from attacks.search import fooled
 
@@ -100,7 +101,7 @@ class RayS(Attack):
         within = _reach(changes) <= self.eps * (1 + 1e-6)
         inside = self.admit(pictures, canvas)
         if self.quantize:
-            pictures = (pictures * 255).round() / 255
+            pictures = of_levels((pictures * 255).round())
         asked = torch.where(within.reshape(-1, 1, 1, 1), inside, pictures)
         with torch.no_grad():
             logits = logit_fn(asked)

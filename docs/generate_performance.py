@@ -150,7 +150,7 @@ def budget(record: Record) -> Iterator[str]:
 
 def agreement(record: Record) -> Iterator[str]:
     """The GPU beside the CPU."""
-    found = {k: v for k, v in figures(record, "agreement").items() if k != "tf32"}
+    found = {k: v for k, v in figures(record, "agreement").items() if k not in ("tf32", "seconds")}
     if not on_gpu(record) or not found:
         return
     yield "The GPU's scores beside the CPU's (TF32 off):"

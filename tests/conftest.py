@@ -14,6 +14,7 @@ import torch
 from hypothesis import settings
 from PIL import Image
 
+from bench.inference.device import quiet_numerics
 from tests.global_state import own_modules, unchanged
 
 sys.dont_write_bytecode = True
@@ -30,6 +31,13 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def repeatable_device() -> None:
+    """Set a GPU, where there is one, to repeat itself, as every run does: no test is the first to do so."""
+    if torch.cuda.is_available():
+        quiet_numerics(torch.device("cuda"))
 
 
 @pytest.fixture(autouse=True, scope="module")

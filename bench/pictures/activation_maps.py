@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from bench.errors import BenchError
+from bench.inference.batches import unit_floats
 from bench.support.figures import save_png
 from detectors.base import Detector
 from leaderboards.plots.figure import new_figure
@@ -96,7 +97,7 @@ def _first_layer_of_one(detector: Detector, canvas: NDArray[np.uint8]) -> FirstL
         for network in networks:
             for module in network.modules():
                 hooks.callback(module.register_forward_hook(watch).remove)
-        detector.logits(torch.from_numpy(canvas[None]).to(device).float() / 255)
+        detector.logits(unit_floats(torch.from_numpy(canvas[None]).to(device)))
     if watch.filters is None or watch.maps is None:
         raise NoConvolutionError(
             f"{detector.card.name} has no convolution over RGB pixels: there are no filters to draw"

@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from bench.inference.batches import unit_floats
 from bench.inference.foreign import ask, is_foreign
 from bench.runs.settled import Settled
 from bench.scoring.decoding import decode_chunk
@@ -112,7 +113,7 @@ def _probe(detector: Detector, device: torch.device) -> str:
     ramp = np.broadcast_to(np.linspace(0, 1, size[1]), shape)
     checks = np.broadcast_to(np.indices(size).sum(0) % 2, shape)
     canvases = np.stack([np.full(shape, 0.5), ramp, noise, checks])
-    batch = torch.from_numpy(np.round(canvases * 255) / 255).to(device, torch.float32)
+    batch = unit_floats(torch.from_numpy(np.round(canvases * 255).astype(np.uint8)).to(device))
     try:
         with torch.inference_mode():
             logits = detector.checked_logits(batch).double().cpu().tolist()
@@ -153,7 +154,7 @@ def _difference(detector: Detector, images: list[NDArray[np.uint8]], device: tor
     """The largest relative difference between one asking of some images and others of the same images."""
     canvases = [detector.fit(image) for image in images]
     canvases = [canvas for canvas in canvases if canvas.shape == canvases[0].shape]
-    batch = torch.from_numpy(np.stack(canvases)).to(device, torch.float32) / 255
+    batch = unit_floats(torch.from_numpy(np.stack(canvases)).to(device))
     count = len(batch)
 
     def ask(rows: list[int]) -> Tensor:

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from attacks.base import LogitFn
+from bench.inference.batches import unit_floats
 from bench.protocol.seeding import generator_for
 from corruptions.base import Corruption
 
@@ -85,7 +86,7 @@ def behind(logit_fn: LogitFn, steps: Sequence[Step], seed: int, purpose: str) ->
                 rng = generator_for(seed, f"{purpose}:aware {position}", f"draw {calls}")
                 image = cast(Corruption, step.plugin)(image, rng)
             changed.append(image.transpose(2, 0, 1))
-        corrupted = torch.from_numpy(np.stack(changed)).to(images) / 255
+        corrupted = unit_floats(torch.from_numpy(np.stack(changed)).to(images.device)).to(images)
         return logit_fn(images + (corrupted - images).detach())
 
     return logits

@@ -13,6 +13,7 @@ from sklearn.metrics import roc_auc_score
 from torch import Tensor, nn
 from torch.nn import functional
 
+from bench.inference.batches import unit_floats
 from bench.protocol.seeding import seed_for
 from bench.training.settings import Settings
 from detectors.card import InputSpec
@@ -72,7 +73,7 @@ class Training(pl.LightningModule):
 
     def forward(self, images: Tensor) -> Tensor:
         """Map uint8 (N, 3, h, w) to the logit of *AI-generated*, float32 (N,)."""
-        batch = (images.float() / 255 - self.mean) / self.std
+        batch = (unit_floats(images) - self.mean) / self.std
         out: Tensor = self.network(batch.contiguous(memory_format=torch.channels_last)).float()
         return out[:, 0] if out.shape[1] == 1 else out[:, 1] - out[:, 0]
 

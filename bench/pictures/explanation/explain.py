@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from bench.errors import BenchError
+from bench.inference.batches import unit_floats
 from bench.pictures.activation_maps import NoConvolutionError, draw_maps
 from bench.pictures.explanation.drawing import Attribution, attribution_figure
 from bench.pictures.explanation.grad_cam import (
@@ -127,7 +128,7 @@ class _Subject:
     def logit(self, canvas: NDArray[np.uint8]) -> float:
         """Score one canvas, without a gradient."""
         device = next((p.device for m in self.detector.modules() for p in m.parameters()), None)
-        batch = torch.from_numpy(canvas[None].copy()).to(device).float() / 255
+        batch = unit_floats(torch.from_numpy(canvas[None].copy()).to(device))
         with torch.inference_mode():
             return float(self.detector.checked_logits(batch)[0])
 

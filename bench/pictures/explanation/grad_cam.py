@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from bench.errors import BenchError
+from bench.inference.batches import unit_floats
 from detectors.base import Detector
 
 LIBRARY = "captum"
@@ -117,4 +118,4 @@ def grad_cam(
 
 def _batch(detector: Detector, canvas: NDArray[np.uint8]) -> Tensor:
     device = next((p.device for m in detector.modules() for p in m.parameters()), None)
-    return torch.from_numpy(canvas[None].copy()).to(device).float() / 255
+    return unit_floats(torch.from_numpy(canvas[None].copy()).to(device))

@@ -1,6 +1,6 @@
 """Ask a GPU everything at once, and keep the answers.
 
-    python -m tests.benchmarks.gpu [--minutes 8] [--out FILE.json] [--device cpu] [--only NAME ...]
+    python -m tests.benchmarks.gpu [--minutes 8] [--out FILE.json] [--keep] [--device cpu] [--only NAME]
 
 Needs torch with CUDA and the project's own dependencies; no network, no data, no file above 5 MB. Every
 question has a process and a time of its own, so one that fails or hangs costs only itself. Without CUDA it
@@ -36,6 +36,9 @@ def main() -> int:
     names = [question.name for question in QUESTIONS]
     parser.add_argument("--minutes", type=float, default=8, help="for all questions together")
     parser.add_argument("--out", type=Path, help="write the answers here, as JSON")
+    parser.add_argument(
+        "--keep", action="store_true", help="what --out answers for this device stays"
+    )
     parser.add_argument("--device", choices=["cuda", "cpu"], default="cuda")
     parser.add_argument("--only", nargs="+", choices=names, default=names, metavar="NAME")
     options = parser.parse_args()
@@ -43,9 +46,13 @@ def main() -> int:
     if options.device == "cuda" and record["device"] is None:
         sys.stderr.write("no CUDA device here: use a machine with one, or --device cpu\n")
         return 2
-    record |= {"minutes": options.minutes, "questions": {}}
+    record |= {"minutes": options.minutes, "questions": kept(record, options.out, options.keep)}
     end = time.perf_counter() + 60 * options.minutes
-    waiting = [question for question in QUESTIONS if question.name in options.only]
+    waiting = [
+        question
+        for question in QUESTIONS
+        if question.name in options.only and question.name not in record["questions"]
+    ]
     while waiting:
         question, *rest = waiting
         # What an earlier question left of its time is shared by those that follow.
@@ -57,12 +64,24 @@ def main() -> int:
         sys.stderr.write(f"{question.name}: {question.text}? (at most {limit:.0f} s)\n")
         answer = put(question, setting)
         sys.stderr.write(f"{question.name}: {answer.status} {answer.reason}\n")
-        record["questions"][question.name] = {"asks": question.text, **vars(answer)}
+        record["questions"][question.name] = {
+            "asks": question.text, **vars(answer), "date": record["date"], "commit": record["commit"],
+        }  # fmt: skip
         keep(record, options.out)
         waiting = rest
     print(as_text(record))
     statuses = [answer["status"] for answer in record["questions"].values()]
     return int(any(status in ("failed", "timed out") for status in statuses))
+
+
+def kept(record: dict[str, Any], out: Path | None, wanted: bool) -> dict[str, Any]:
+    """Give the answers of an earlier call that were had on such a device; none unless they are wanted."""
+    if not wanted or out is None or not out.exists():
+        return {}
+    before = json.loads(out.read_text())
+    if before["device"] != record["device"] or before["releases"] != record["releases"]:
+        return {}
+    return {name: each for name, each in before["questions"].items() if each["status"] == "ok"}
 
 
 def keep(record: dict[str, Any], out: Path | None) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,7 +14,7 @@ from tests.benchmarks.gpu.setting import NETWORKS, TRAINED, Figures, Setting, fo
 
 
 def ask(setting: Setting) -> Iterator[Figures]:
-    """Compare detector by detector; those that ship with weights first."""
+    """Compare the detectors that ship with weights, then large networks."""
     assert setting.torch_device.type == setting.device  # and the arithmetic is a run's
     yield {
         "tf32": {
@@ -20,21 +22,33 @@ def ask(setting: Setting) -> Iterator[Figures]:
             "convolutions": torch.backends.cudnn.allow_tf32 if setting.device == "cuda" else False,
         }
     }
-    names = TRAINED[:1] if setting.small else (*TRAINED, *NETWORKS)
-    conditions = [*CORRUPTED[:1], *ATTACKED[:1]] if setting.small else [*CORRUPTED, *ATTACKED]
-    for name in names:
+    groups: list[tuple[list[str], list[str], int]] = [
+        ([*TRAINED], [*CORRUPTED, *ATTACKED], 32),
         # A large network with random weights takes a CPU long, and its verdicts mean nothing.
-        limit, chosen = (8, [*CORRUPTED]) if name in NETWORKS else (64, conditions)
+        ([*NETWORKS], [*CORRUPTED[:1]], 8),
+    ]
+    if setting.small:
+        groups = [([*TRAINED[:1]], [*CORRUPTED[:1], *ATTACKED[:1]], 2)]
+    for names, conditions, limit in groups:
         with folder() as root:
-            options = {"limit": 2 if setting.small else limit}
-            cpu = scored([name], chosen, root / "cpu", device="cpu", **options)
-            here = scored([name], chosen, root / "here", device=setting.device, **options)
-            yield {name: compared(cpu, here, name)}
+            start = time.perf_counter()
+            cpu = scored(names, conditions, root / "cpu", device="cpu", limit=limit)
+            middle = time.perf_counter()
+            here = scored(names, conditions, root / "here", device=setting.device, limit=limit)
+            end = time.perf_counter()
+        yield {
+            "seconds": {
+                f"{limit} images, {len(names)} detectors": {
+                    "cpu": round(middle - start, 1), setting.device: round(end - middle, 1),
+                }
+            }
+        }  # fmt: skip
+        yield compared(cpu, here)
 
 
-def compared(cpu: Scores, here: Scores, name: str) -> Figures:
-    """One line a condition."""
-    figures = {}
+def compared(cpu: Scores, here: Scores) -> Figures:
+    """One line a detector and condition."""
+    figures: dict[str, dict[str, Any]] = {}
     for (detector, condition), logits in here.logits.items():
         theirs = cpu.logits[detector, condition]
         line = {
@@ -49,5 +63,5 @@ def compared(cpu: Scores, here: Scores, name: str) -> Figures:
             line["successes that differ"] = int(differ.sum())
         else:
             line["verdicts that differ"] = int(((logits > 0) != (theirs > 0)).sum())
-        figures[condition] = line
+        figures.setdefault(detector, {})[condition] = line
     return figures

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import faulthandler
 import importlib
 import multiprocessing
 import os
@@ -101,6 +102,8 @@ def _answer(question: Question, setting: Setting, sender: Connection) -> None:
     # What a question prints is talk.
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     status: tuple[Status, str] = ("ok", "")
+    # Shortly before it is ended it says where it was.
+    faulthandler.dump_traceback_later(max(1.0, setting.limit - 2), file=sys.stderr)
     try:
         for figures in question.ask(setting):
             sender.send(("figures", figures))

@@ -40,17 +40,16 @@ class TwoLogits(nn.Module):
 
 
 def ask(setting: Setting) -> Iterator[Figures]:
-    """Every attack on every network: bench's own first, so that a missing library costs only its half."""
+    """Every attack on network after network: bench's own first, then the library's."""
     if setting.device == "cpu":
         torch.set_num_threads(1)
     size, steps = (2, 2) if setting.small else (64, 10)
     networks = ("mobilenetv2_100",) if setting.small else NETWORKS
     yield {"batch": size, "steps of PGD": steps, "steps of APGD": 2 * steps}
-    batches = {network: batch_of(setting, network, size) for network in networks}
-    for network, batch in batches.items():
-        yield {network: ours(setting, *batch, steps)}
-    library = torchattacks_or_raise()
-    for network, (detector, images, labels) in batches.items():
+    for network in networks:
+        detector, images, labels = batch_of(setting, network, size)
+        yield {network: ours(setting, detector, images, labels, steps)}
+        library = torchattacks_or_raise()
         sides = torchattacks_sides(library, TwoLogits(detector).eval(), images, labels, steps)
         yield {network: rates(setting, sides, size, "torchattacks")}
 

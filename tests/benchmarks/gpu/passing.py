@@ -13,7 +13,7 @@ import pytest
 from tests.benchmarks.gpu.setting import Figures, Setting
 
 _TESTS = Path(__file__).resolve().parents[2]
-PARTS = ("gpu/test_transfer.py", "gpu/test_memory.py", "attacks", "gpu/test_runs.py")
+PARTS = ("gpu/test_transfer.py", "gpu/test_memory.py", "gpu/test_runs.py", "attacks")
 
 
 class Tally:

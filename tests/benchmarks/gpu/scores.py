@@ -16,7 +16,7 @@ Cell = tuple[str, str]
 CORRUPTED = ("jpeg(quality=50)", "blur(sigma=1)", "noise(sigma=0.02)")
 ATTACKED = (
     "fgsm(eps=2/255)",
-    "pgd(eps=2/255,steps=10)",
+    "pgd(eps=2/255)",  # as a run spells it: 10 steps are its default
     "jpeg(quality=75)+pgd(eps=2/255,steps=3)+jpeg(quality=75)",
 )
 
