@@ -16,6 +16,7 @@ from bench.runs.cluster import work
 from bench.runs.cluster.dispatch import Dispatcher
 from bench.runs.cluster.flow import Flow
 from bench.runs.cluster.parts import pieces
+from bench.runs.cluster.spec import SHARED_BY
 from bench.runs.prepare import prepare
 from bench.runs.request import RunRequest
 from bench.scoring import decoding
@@ -235,6 +236,17 @@ def test_large_blocks_are_kept_in_the_process_unless_a_person_has_chosen():
     assert before < 20 * (8 << 20) // 4096 / 5
     _, raised, _ = run(GLIBC_TUNABLES="glibc.malloc.trim_threshold=65536")
     assert raised == "False"
+
+
+def test_workers_beside_gpus_share_the_cores(monkeypatch):
+    cores = len(os.sched_getaffinity(0))
+    cuda = work.torch.device("cuda")
+    monkeypatch.setattr(work.torch.cuda, "device_count", lambda: 1)
+    monkeypatch.delenv(SHARED_BY, raising=False)
+    assert work._threads(cuda) == cores
+    monkeypatch.setenv(SHARED_BY, "2")  # two on one GPU
+    assert work._threads(cuda) == max(1, cores // 2)
+    assert work._threads(work.torch.device("cpu")) == 1
 
 
 @pytest.mark.enable_socket

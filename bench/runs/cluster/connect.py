@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.errors import BenchError
-from bench.runs.cluster.spec import Local, Remote, Slurm, Where
+from bench.runs.cluster.spec import SHARED_BY, Local, Remote, Slurm, Where
 from bench.runs.request import Tls
 from bench.support.allocator import WORKER_ENVIRONMENT
 from bench.support.files import writable
@@ -75,6 +75,7 @@ def connected(where: Where, tls: Tls, progress: Progress) -> Iterator[Session]:
         **{f"distributed.nanny.pre-spawn-environ.{k}": v for k, v in WORKER_ENVIRONMENT.items()},
     }
     if isinstance(where, Local):
+        settings[f"distributed.nanny.pre-spawn-environ.{SHARED_BY}"] = str(where.workers)
         # Dask gives a worker that died up after 15 seconds, for good; on a busy machine its process needs
         # longer to start anew, and a run whose workers have all died would wait for nobody.
         settings["distributed.deploy.lost-worker-timeout"] = f"{_PATIENCE_S:g}s"

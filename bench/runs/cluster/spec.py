@@ -10,6 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from bench.errors import BenchError
 from bench.support.toml import read_toml
 
+SHARED_BY = "BENCH_WORKERS_HERE"
+"""Variable of a worker that shares its machine: how many workers do, for its share of the cores."""
+
 _WAYS = "write local:N, tcp://HOST:PORT, tls://HOST:PORT, or the path of a SLURM .toml file"
 
 

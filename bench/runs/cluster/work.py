@@ -19,6 +19,7 @@ from bench.datasets import SCHEMA, DecodePolicy, Manifest, pocket_root
 from bench.errors import BenchError
 from bench.inference.device import pick_device, quiet_numerics
 from bench.protocol.series.nested import written_out
+from bench.runs.cluster.spec import SHARED_BY
 from bench.runs.loading import load
 from bench.runs.prepare import Machine, Prepared, environment
 from bench.runs.request import RunRequest
@@ -230,7 +231,8 @@ def _threads(device: torch.device) -> int:
     """Count the threads of a worker: one on a CPU, beside a GPU its share of the cores."""
     if device.type == "cpu":
         return 1
-    return max(1, len(os.sched_getaffinity(0)) // max(1, torch.cuda.device_count()))
+    sharing = int(os.environ.get(SHARED_BY, "0")) or torch.cuda.device_count()
+    return max(1, len(os.sched_getaffinity(0)) // max(1, sharing))
 
 
 def _root(context: Context) -> Path:
