@@ -44,7 +44,7 @@ def generators(seeds: Sequence[int]) -> list[torch.Generator]:
 def uniform_start(canvas: Tensor, seeds: Sequence[int], eps: float) -> Tensor:
     """Draw ``(N, 3, h, w)`` changes uniform in [-eps, eps], each image by its own seed."""
     starts = [torch.rand(canvas.shape[1:], generator=rng) for rng in generators(seeds)]
-    return (torch.stack(starts) * (2 * eps) - eps).to(canvas.device)
+    return torch.stack(starts).to(canvas.device) * (2 * eps) - eps
 
 
 def ball_start(canvas: Tensor, seeds: Sequence[int], eps: float) -> Tensor:
