@@ -14,6 +14,7 @@ from bench.cli.output import Bar, put, put_json, put_json_text, say, say_lines
 from bench.cli.signals import stoppable
 from bench.cli.terminal import print_board
 from bench.errors import EXIT_INCOMPLETE, BenchError
+from bench.support.memory.collector import seldom, started
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -106,12 +107,13 @@ def command(
         backbone=backbone,
     )
     _refuse_without_effect(context, dry_run=dry_run, cluster=cluster)
-    from bench.datasets.layouts.columns import parse_columns
-    from bench.inference.numerics import Numerics
-    from bench.protocol.suite import load_suite
-    from bench.protocol.until import parse_until
-    from bench.runs.request import RunRequest, Tls
-    from bench.store.shards import folders_of
+    with seldom():
+        from bench.datasets.layouts.columns import parse_columns
+        from bench.inference.numerics import Numerics
+        from bench.protocol.suite import load_suite
+        from bench.protocol.until import parse_until
+        from bench.runs.request import RunRequest, Tls
+        from bench.store.shards import folders_of
 
     own, parents = (None, ()) if store is None else folders_of(store)
     request = RunRequest(
@@ -200,10 +202,11 @@ def _refuse_without_effect(context: typer.Context, *, dry_run: bool, cluster: st
 def _run(
     request: RunRequest, adversarial: tuple[int, Path] | None, progress: Bar, *, quiet: bool
 ) -> RunResult:
-    from bench.runs.runner import execute
+    with seldom():
+        from bench.runs.runner import execute
 
     if adversarial is None:
-        with progress as bar:
+        with started(), progress as bar:
             return execute(request, bar)
     import dataclasses
 

@@ -13,6 +13,7 @@ from bench.inference.detector import DetectorRequest, check_spelling, resolve
 from bench.inference.foreign import Broken, guarded, identify
 from bench.protocol.condition import Condition
 from bench.runs.request import RunRequest
+from bench.support.memory.collector import seldom
 from detectors.base import Detector
 from detectors.errors import DetectorError, described
 from detectors.identity.values import Identity
@@ -114,6 +115,7 @@ def refuse_if_all_broken(loaded: Loaded, request: RunRequest) -> None:
         raise DetectorFailedError(next(iter(loaded.broken.values())))
 
 
+@seldom()
 def _built(
     requested: DetectorRequest, request: RunRequest, device: torch.device, reason: str
 ) -> Detector:

@@ -39,7 +39,7 @@ from bench.store import units as planning
 from bench.store.provenance import scoring_environment
 from bench.store.shards import Store
 from bench.store.units import BF16_UNITS, CHUNK_IMAGES, Chunk, Plan, PlannedDetector, Settings
-from bench.support.allocator import keep_large_blocks
+from bench.support.memory.allocator import keep_large_blocks
 from bench.support.progress import Progress
 from detectors.base import Detector
 from leaderboards.tables.rounds.stopping import Looks

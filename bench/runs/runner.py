@@ -19,9 +19,6 @@ from bench.results.board import Report
 from bench.results.by_image.image_scores import image_scores
 from bench.runs import calibration
 from bench.runs.arithmetic.check import with_arithmetic
-from bench.runs.cluster.connect import connected
-from bench.runs.cluster.dispatch import Dispatcher, machine
-from bench.runs.cluster.spec import parse as parse_cluster
 from bench.runs.doubts import with_doubts
 from bench.runs.executor import Executor, Here
 from bench.runs.folder.claim import claimed
@@ -33,7 +30,6 @@ from bench.runs.order.failures import FirstFailures
 from bench.runs.prepare import Prepared, prepare
 from bench.runs.record import report_with, run_spec
 from bench.runs.request import RunRequest
-from bench.runs.rounds.rounds import rounds_of
 from bench.runs.settled import Settled
 from bench.scoring.engine import Counts
 from bench.scoring.outcomes import BatchTooLargeError, Failed
@@ -105,6 +101,11 @@ def execute(request: RunRequest, progress: Progress | None = None) -> RunResult:
             pool = stack.enter_context(ThreadPoolExecutor(max_workers=prepared.threads))
             executor = Here(pool, counts)
         else:
+            # What not every run needs is imported where it is needed: small runs are mostly imports.
+            from bench.runs.cluster.connect import connected  # noqa: PLC0415
+            from bench.runs.cluster.dispatch import Dispatcher, machine  # noqa: PLC0415
+            from bench.runs.cluster.spec import parse as parse_cluster  # noqa: PLC0415
+
             session = stack.enter_context(
                 connected(parse_cluster(request.cluster), request.tls, log)
             )
@@ -253,6 +254,8 @@ class _Run:
         self, plan: Plan, settled: Settled, unchosen: Sequence[Failure]
     ) -> list[Failure]:
         """Score what open cells need, look at the scores, and go on until every cell has stopped."""
+        from bench.runs.rounds.rounds import rounds_of  # noqa: PLC0415
+
         failures = self._known_failures(settled, unchosen)
         for title, units in rounds_of(self.prepared, settled, plan, failures.cover):
             self._score_units(plan, units, settled, failures, title)

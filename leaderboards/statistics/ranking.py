@@ -12,8 +12,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 
 class Placements(NamedTuple):
@@ -154,6 +152,10 @@ def join_codes(one: NDArray[np.int64], other: NDArray[np.int64]) -> NDArray[np.i
     """
     if np.unique(other).size == other.size:
         return one
+    # Most boards have no two families of groups to join.
+    from scipy.sparse import coo_array  # noqa: PLC0415
+    from scipy.sparse.csgraph import connected_components  # noqa: PLC0415
+
     n_one = int(one.max(initial=-1)) + 1
     n = n_one + int(other.max(initial=-1)) + 1
     links = coo_array((np.ones(one.size, dtype=bool), (one, n_one + other)), shape=(n, n))

@@ -23,7 +23,7 @@ from bench.runs.cluster.dispatch import portable
 from bench.runs.cluster.spec import Local, Remote, Slurm, parse
 from bench.runs.cluster.work import differs
 from bench.runs.request import RunRequest, Tls
-from bench.support.allocator import WORKER_ENVIRONMENT
+from bench.support.memory.allocator import WORKER_ENVIRONMENT
 from bench.support.progress import Silent
 
 pytest.importorskip("distributed")

@@ -24,7 +24,7 @@ from bench.scoring.decoding import decode_chunk
 from bench.scoring.engine import Counts
 from bench.scoring.outcomes import Failed, Scored
 from bench.store.units import Chunk
-from bench.support.allocator import WORKER_ENVIRONMENT
+from bench.support.memory.allocator import WORKER_ENVIRONMENT
 from bench.support.progress import Silent
 
 SUITE = Suite(
@@ -200,7 +200,7 @@ def test_chunks_stay_whole_until_the_end_of_a_run_and_gradients_count():
 
 FAULTS = """
 import resource
-from bench.support.allocator import keep_large_blocks
+from bench.support.memory.allocator import keep_large_blocks
 
 def faults():
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt

@@ -9,7 +9,6 @@ from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.fft import rfft2
 
 Pixels = NDArray[np.uint8]
 
@@ -117,6 +116,8 @@ def _high_frequencies(pixels: Pixels) -> float:
     side = min(_CROP, *pixels.shape[:2])
     if side < 16:
         return float("nan")
+    from scipy.fft import rfft2  # noqa: PLC0415
+
     top, left = ((length - side) // 2 for length in pixels.shape[:2])
     gray = pixels[top : top + side, left : left + side].sum(axis=2, dtype=np.float32)
     lens = _lens(side)

@@ -9,7 +9,6 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils.flop_counter import FlopCounterMode
 
 from bench.inference.foreign import ask
 from bench.runs.prepare import Prepared
@@ -113,6 +112,9 @@ def _too_little(detector: Detector, prepared: Prepared) -> str:
 
 def count_operations(detector: Detector) -> tuple[int, bool]:
     """Count what a detector computes for one image, by running it once on grey canvases."""
+    # It brings torch's decompositions and Triton with it.
+    from torch.utils.flop_counter import FlopCounterMode  # noqa: PLC0415
+
     canvas = torch.full((2, 3, *detector.card.input.canvas_or(64)), 0.5)
     convolutions = _Convolutions()
     with torch.inference_mode(), FlopCounterMode(display=False) as counter, convolutions:

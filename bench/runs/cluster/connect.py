@@ -17,8 +17,8 @@ from typing import Any
 from bench.errors import BenchError
 from bench.runs.cluster.spec import SHARED_BY, Local, Remote, Slurm, Where
 from bench.runs.request import Tls
-from bench.support.allocator import WORKER_ENVIRONMENT
 from bench.support.files import writable
+from bench.support.memory.allocator import WORKER_ENVIRONMENT
 from bench.support.progress import Progress
 from detectors.global_state import kept_environment
 

@@ -29,7 +29,7 @@ from bench.scoring.engine import Counts, Engine
 from bench.scoring.outcomes import BatchTooLargeError, Failed, Scored
 from bench.store.provenance import file_digests, source_digest
 from bench.store.units import Chunk, Unit
-from bench.support.allocator import keep_large_blocks
+from bench.support.memory.allocator import keep_large_blocks
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,6 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import brentq
 from scipy.special import ndtr
 
 _NODES: Final = 160
@@ -61,6 +60,7 @@ def _beyond(
     nodes: NDArray[np.float64], mass: NDArray[np.float64], step: float, scale: float, spent: float
 ) -> float:
     """Find the boundary that the next look is beyond with just the chance ``spent``."""
+    from scipy.optimize import brentq  # noqa: PLC0415
 
     def excess(boundary: float) -> float:
         return float((mass * ndtr((nodes - boundary * scale) / step)).sum()) - spent
