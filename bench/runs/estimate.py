@@ -47,9 +47,12 @@ class Estimate:
         expected: Units that are expected to be scored, stored ones among them.
         decodes: Images that would be decoded.
         forwards: Images that would go through a network forwards: one an image, condition and
-            detector, and one a query of an attack. Clean scores that come with a gradient are none.
-        gradients: Gradients that would be taken, as the attacks count them; each counts as three
-            passes. An attack that stops early takes fewer, and the few probes are left out.
+            detector, and one a query of an attack. Clean scores that come with a gradient are none, nor
+            are those of a class that ``only(...)`` leaves as it is, beyond the first; for detectors of
+            images of any size, as if all had one.
+        gradients: Gradients that would be taken, as the attacks count them, of the images that their
+            goals name; each counts as three passes. An attack that stops early takes fewer, and the few
+            probes are left out.
         missing_weights: Why, for each detector that could not be built.
         device: Where the networks run.
         threads: CPU threads.

@@ -128,8 +128,12 @@ def unmoved(chunk: DecodedChunk, condition: Condition) -> Unmoved:
         for row, record in enumerate(chunk.records)
         if not (condition.steps and condition.changes(record.label))
     )
-    source = "+".join(step.spell(resolved=True) for step in condition.equaliser)
-    return Unmoved(rows, source, chunk.forwards)
+    return Unmoved(rows, unmoved_source(condition), chunk.forwards)
+
+
+def unmoved_source(condition: Condition) -> str:
+    """Spell in full what the images that a condition leaves as they are went through all the same."""
+    return "+".join(step.spell(resolved=True) for step in condition.equaliser)
 
 
 class _Corrupted(NamedTuple):

@@ -145,8 +145,10 @@ class Scorer:
         for sharing in sharing_groups(units, self.setup.conditions, free_clean=free_clean):
             rounds = rounds_of(sharing, self.setup.conditions)
             waits = any(condition.asks_again for part in rounds for condition in part)
-            kept = unmoved(chunk, rounds[0][0])
-            submitted = None if waits else self._submit(units[0].detector, canvases, kept)
+            submitted = None
+            if not waits:
+                kept = unmoved(chunk, rounds[0][0])
+                submitted = self._submit(units[0].detector, canvases, kept)
             yield _SharedWork(sharing, rounds, chunk, ready, canvases, submitted)
 
     def _score_shared(self, work: _SharedWork) -> Iterator[Scored | Failed]:
