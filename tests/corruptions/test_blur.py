@@ -72,3 +72,18 @@ def test_bad_parameters(sigma):
 def test_registered_and_one_spelling_a_meaning():
     assert list(CORRUPTIONS.items()) == [("blur", Blur)]
     assert repr(Blur(sigma=1)) == repr(Blur()) == "Blur(sigma=1.0)"
+
+
+@pytest.mark.parametrize("sigma", [0, 0.3, 1, 2, 40])
+@pytest.mark.parametrize("size", [(32, 32), (17, 40), (1, 9)], ids=str)
+def test_many_small_images_at_once_have_the_bits_of_each_alone(rng, sigma, size):
+    images = rng.integers(0, 256, (9, *size, 3), dtype=np.uint8)
+    blur = Blur(sigma=sigma)
+    assert blur.batch_size(*size) >= len(images)
+    for image, out in zip(images, blur.batch(list(images)), strict=True):
+        assert np.array_equal(out, blur(image, rng))
+        assert np.abs(out.astype(int) - (oracle(image, sigma) if sigma else image)).max() <= 1
+
+
+def test_large_images_are_blurred_one_by_one():
+    assert Blur().batch_size(97, 96) == 0

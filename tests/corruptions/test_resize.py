@@ -110,3 +110,35 @@ def test_registered_and_one_spelling_a_meaning():
     assert list(CORRUPTIONS.items()) == [("resize", Resize)]
     assert Resize() == Resize(scale=0.5)
     assert repr(Resize(scale=1)) == repr(Resize(scale=1.0))
+
+
+@pytest.mark.parametrize("kernel", [name for name in KERNELS if name != "nearest"])
+@pytest.mark.parametrize(
+    ("parameters", "size", "small"),  # width and height
+    [
+        ({"scale": 0.25}, (32, 32), (8, 8)),
+        ({"scale": 0.75}, (33, 17), (25, 13)),
+        ({"scale": 1.4}, (31, 32), (43, 45)),
+        ({"size": 20}, (20, 30), (20, 30)),
+        ({"size": 20}, (9, 11), (20, 24)),
+        ({"scale": 0.5}, (1, 32), (1, 16)),
+        ({"scale": 0.01}, (48, 40), (1, 1)),
+    ],
+)
+def test_many_small_images_at_once_equal_pillow_one_by_one(rng, kernel, parameters, size, small):
+    width, height = size
+    images = rng.integers(0, 256, (11, height, width, 3), dtype=np.uint8)
+    images[5:] = images[5:] // 128 * 255  # overshoots of bicubic and lanczos are cut at 0 and 255
+    for back in (False, True):
+        resize = Resize(kernel=kernel, back=back, **parameters)
+        assert resize.batch_size(height, width) >= len(images)
+        for image, out in zip(images, resize.batch(list(images)), strict=True):
+            expected = Image.fromarray(image).resize(small, KERNELS[kernel])
+            expected = expected.resize(size, KERNELS[kernel]) if back else expected
+            assert np.array_equal(out, np.asarray(expected))
+
+
+def test_what_gains_nothing_together_goes_one_by_one():
+    assert Resize(kernel="nearest").batch_size(32, 32) == 0
+    assert Resize(size=64).batch_size(32, 32) == 0
+    assert Resize().batch_size(64, 32) == 0
