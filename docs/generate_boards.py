@@ -6,6 +6,7 @@ Usage: ``python docs/generate_boards.py [--check]``.
 from __future__ import annotations
 
 import math
+import runpy
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -81,14 +82,9 @@ def _number(row: dict[str, Any], name: str) -> str:
 
 def main() -> int:
     """Write or check; returns the exit code."""
-    text = render()
-    if "--check" in sys.argv[1:]:
-        if TARGET.read_text(encoding="utf-8") == text:
-            return 0
-        sys.stderr.write(f"{TARGET} is out of date: run python docs/generate_boards.py\n")
-        return 1
-    TARGET.write_text(text, encoding="utf-8")
-    return 0
+    ending = runpy.run_path(str(Path(__file__).with_name("write_page.py")))
+    code: int = ending["write_or_check"](TARGET, render(), __file__)
+    return code
 
 
 if __name__ == "__main__":

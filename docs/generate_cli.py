@@ -5,6 +5,7 @@ Usage: ``python docs/generate_cli.py [--check]``.
 
 from __future__ import annotations
 
+import runpy
 import sys
 from pathlib import Path
 from typing import Any
@@ -71,14 +72,9 @@ def _row(parameter: Any) -> str:
 
 def main() -> int:
     """Write or check; returns the exit code."""
-    text = render()
-    if "--check" in sys.argv[1:]:
-        if TARGET.read_text(encoding="utf-8") == text:
-            return 0
-        sys.stderr.write(f"{TARGET} is out of date: run python docs/generate_cli.py\n")
-        return 1
-    TARGET.write_text(text, encoding="utf-8")
-    return 0
+    ending = runpy.run_path(str(Path(__file__).with_name("write_page.py")))
+    code: int = ending["write_or_check"](TARGET, render(), __file__)
+    return code
 
 
 if __name__ == "__main__":

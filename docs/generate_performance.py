@@ -9,6 +9,7 @@ Usage: ``python docs/generate_performance.py [--check]``. ``gpu.json`` is what
 from __future__ import annotations
 
 import json
+import runpy
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -308,6 +309,7 @@ def replaced(page: str, name: str, lines: Iterator[str]) -> str:
 
 def main() -> int:
     """Write or check; returns the exit code."""
+    write_or_check = runpy.run_path(str(DOCS / "write_page.py"))["write_or_check"]
     record = json.loads(SOURCE.read_text(encoding="utf-8"))
     code = 0
     for page, name, section in (
@@ -316,13 +318,8 @@ def main() -> int:
         ("cluster.md", "cost", cost_section(record)),
     ):
         path = DOCS / page
-        old = path.read_text(encoding="utf-8")
-        text = replaced(old, name, section)
-        if "--check" not in sys.argv[1:]:
-            path.write_text(text, encoding="utf-8")
-        elif text != old:
-            sys.stderr.write(f"{path} is out of date: run python docs/generate_performance.py\n")
-            code = 1
+        text = replaced(path.read_text(encoding="utf-8"), name, section)
+        code |= write_or_check(path, text, __file__)
     return code
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import runpy
 import sys
 from pathlib import Path
 
@@ -53,15 +54,11 @@ def replaced(page: str) -> str:
 
 def main() -> int:
     """Write or check; returns the exit code."""
-    page = TARGET.read_text(encoding="utf-8")
-    text = replaced(page)
-    if "--check" in sys.argv[1:]:
-        if page == text:
-            return 0
-        sys.stderr.write(f"{TARGET} is out of date: run python docs/generate_published.py\n")
-        return 1
-    TARGET.write_text(text, encoding="utf-8")
-    return 0
+    ending = runpy.run_path(str(Path(__file__).with_name("write_page.py")))
+    code: int = ending["write_or_check"](
+        TARGET, replaced(TARGET.read_text(encoding="utf-8")), __file__
+    )
+    return code
 
 
 if __name__ == "__main__":

@@ -122,3 +122,15 @@ def test_the_table_of_published_methods_is_that_of_the_methods():
     page = (ROOT / "docs" / "published.md").read_text(encoding="utf-8")
     assert scope["replaced"](page) == page
     assert page.count("](https://") >= 20
+
+
+def test_a_generated_page_is_written_or_compared(tmp_path, monkeypatch, capsys):
+    ending = runpy.run_path(str(ROOT / "docs" / "write_page.py"))["write_or_check"]
+    page = tmp_path / "page.md"
+    monkeypatch.setattr("sys.argv", ["generate_x.py"])
+    assert ending(page, "new\n", "/somewhere/docs/generate_x.py") == 0
+    monkeypatch.setattr("sys.argv", ["generate_x.py", "--check"])
+    assert ending(page, "new\n", "/somewhere/docs/generate_x.py") == 0
+    assert ending(page, "newer\n", "/somewhere/docs/generate_x.py") == 1
+    assert "is out of date: run python docs/generate_x.py" in capsys.readouterr().err
+    assert page.read_text() == "new\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, cast
@@ -95,15 +96,28 @@ def parse_figures(flag: str, items: Sequence[str]) -> dict[str, float]:
     """
     figures: dict[str, float] = {}
     for item in items:
-        name, _, number = item.partition("=")
-        try:
-            value = float(number)
-        except ValueError:
-            raise BenchError(f"{flag} {item}: give a name and a number, as write_ms=12") from None
-        if name in figures:
-            raise BenchError(f"{flag} is given twice for {name}")
-        figures[name] = value
+        name, value = _numbered(item)
+        if not name or math.isnan(value):
+            raise BenchError(f"{flag} {item}: give a name and a number, as write_ms=12")
+        _add_once(figures, flag, name, value, name)
     return figures
+
+
+def _numbered(item: str) -> tuple[str, float]:
+    """Split ``[NAME=]N`` into the name and the number; nan where there is none."""
+    name, _, number = item.rpartition("=")
+    try:
+        return name, float(number)
+    except ValueError:
+        return name, math.nan
+
+
+def _add_once(
+    numbers: dict[str, float], flag: str, name: str, value: float, spoken_of: str
+) -> None:
+    if name in numbers:
+        raise BenchError(f"{flag} is given twice for {spoken_of}")
+    numbers[name] = value
 
 
 def parse_size(value: str | None) -> int | tuple[int, int] | None:
@@ -143,14 +157,8 @@ def parse_rates(items: Sequence[str]) -> dict[str, float]:
     """
     rates: dict[str, float] = {}
     for item in items:
-        name, _, number = item.rpartition("=")
-        try:
-            value = float(number)
-        except ValueError:
-            value = 0.0
-        if not 0 < value < float("inf"):
+        name, value = _numbered(item)
+        if not 0 < value < math.inf:
             raise BenchError(f"--rate {item}: give forward passes a second, as 900 or resnet50=900")
-        if name in rates:
-            raise BenchError(f"--rate is given twice for {name or 'all detectors'}")
-        rates[name] = value
+        _add_once(rates, "--rate", name, value, name or "all detectors")
     return rates

@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 import bench
 from bench.cli.detector_options import requests
 from bench.cli.main import app
+from bench.cli.values import parse_figures, parse_rates
 from bench.errors import BenchError
 from bench.inference.detector import DetectorRequest
 from detectors import zoo
@@ -125,3 +126,30 @@ def test_two_of_one_name_are_told_how_to_be_told_apart(tree, checkpoints):
     first, second = checkpoints
     with pytest.raises(BenchError, match=f"as --detector {NETWORK}-2={NETWORK}"):
         bench.run([f"{NETWORK}:{first}", f"{NETWORK}:{second}"], suite="smoke", data=str(tree))
+
+
+def test_figures_and_rates_are_numbers_by_name():
+    assert parse_figures("--figure", ["write_ms=12", "data_gbit=1e1"]) == {
+        "write_ms": 12.0,
+        "data_gbit": 10.0,
+    }
+    assert parse_rates(["900", "hf:a=b=12.5"]) == {"": 900.0, "hf:a=b": 12.5}
+
+
+@pytest.mark.parametrize("item", ["12", "=12", "write_ms", "write_ms=", "write_ms=nan", "a=twelve"])
+def test_a_figure_has_a_name_and_a_number(item):
+    with pytest.raises(BenchError, match=f"--figure {item}: give a name and a number"):
+        parse_figures("--figure", [item])
+
+
+@pytest.mark.parametrize("item", ["0", "-1", "inf", "nan", "vit", "vit=", "vit=-3"])
+def test_a_rate_is_a_positive_number(item):
+    with pytest.raises(BenchError, match=f"--rate {item}: give forward passes a second"):
+        parse_rates([item])
+
+
+def test_neither_is_given_twice():
+    with pytest.raises(BenchError, match="--figure is given twice for a"):
+        parse_figures("--figure", ["a=1", "a=1"])
+    with pytest.raises(BenchError, match="--rate is given twice for all detectors"):
+        parse_rates(["1", "2"])

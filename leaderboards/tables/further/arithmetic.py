@@ -120,6 +120,10 @@ class Checked:
     labels: NDArray[np.int64]
     clusters: NDArray[np.int64] | None = None
 
+    def count(self, label: int) -> int:
+        """Count the images of a class: 1 = AI-generated, 0 = real."""
+        return int(np.count_nonzero(self.labels == label))
+
     def among(self, rows: NDArray[np.bool_]) -> Checked:
         """Keep some of the images."""
         return Checked(self.labels[rows], None if self.clusters is None else self.clusters[rows])
@@ -145,12 +149,11 @@ def check_scores(
     """
     labels, interval = images.labels, _auc_interval(images, fp32, bf16)
     flips = int(np.count_nonzero(called_fake(fp32, threshold) != called_fake(bf16, threshold)))
-    n_fake = int(np.count_nonzero(labels == 1))
     return FormCheck(
         condition=condition,
         measure="auc",
-        n_real=len(labels) - n_fake,
-        n_fake=n_fake,
+        n_real=images.count(0),
+        n_fake=images.count(1),
         fp32=auc_influence(labels, fp32).value,
         bf16=auc_influence(labels, bf16).value,
         lo=interval.lo,
@@ -178,12 +181,11 @@ def check_attack(
     one, two = (share_influence(labels, wrong) for wrong in fooled)
     pairs = None if same else len(labels)
     interval = difference(one, two, images.clusters, pairs=pairs).interval(LEVEL)
-    n_fake = int(np.count_nonzero(labels == 1))
     return FormCheck(
         condition=condition,
         measure="fooled",
-        n_real=len(labels) - n_fake,
-        n_fake=n_fake,
+        n_real=images.count(0),
+        n_fake=images.count(1),
         fp32=float(fooled[0].mean()),
         bf16=float(fooled[1].mean()),
         lo=interval.lo,
