@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import bdtr, betaincinv, ndtri, stdtrit
 
-from leaderboards.statistics.ranking import TieGroups, is_fake_mask, tie_groups
+from leaderboards.statistics.ranking import Ranking, is_fake_mask, tie_groups
 
 NAN = float("nan")
 
@@ -161,15 +161,14 @@ def delong(labels: NDArray[Any], logits: NDArray[Any]) -> Delong:
     return delong_of(tie_groups(is_fake_mask(labels), logits))
 
 
-def delong_of(groups: TieGroups) -> Delong:
+def delong_of(groups: Ranking) -> Delong:
     """Make DeLong's estimate from scores already sorted; see ``delong``."""
     auc = groups.auc()
     n_real, n_fake = groups.n_real, groups.n_fake
     if min(n_real, n_fake) < 2:
         return Delong(auc, NAN)
-    placements = groups.placements()
-    fake_variance = float(np.sum(groups.fake * (placements.fake - auc) ** 2)) / (n_fake - 1)
-    real_variance = float(np.sum(groups.real * (placements.real - auc) ** 2)) / (n_real - 1)
+    of_fakes, of_reals = groups.squares(auc)
+    fake_variance, real_variance = of_fakes / (n_fake - 1), of_reals / (n_real - 1)
     return Delong(auc, fake_variance / n_fake + real_variance / n_real)
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.special import bdtr, bdtrik, expit
 
 from leaderboards.statistics.intervals import NAN, Interval, wilson
-from leaderboards.statistics.ranking import TieGroups
+from leaderboards.statistics.ranking import Ranking, TieGroups
 
 PARTIAL_MAX_FPR = 0.1
 ECE_BINS = 15
@@ -33,7 +33,7 @@ class Estimate(NamedTuple):
 UNDEFINED = Estimate(NAN, NAN, NAN)
 
 
-def tpr_at_fpr(groups: TieGroups, fpr: float) -> Estimate:
+def tpr_at_fpr(groups: Ranking, fpr: float) -> Estimate:
     """Compute the share of fakes found where at most a share ``fpr`` of reals is called fake.
 
     ``TP(t) / n_fake`` at the least threshold t, a score, with ``FP(t) <= fpr n_real``. Undefined with
@@ -61,12 +61,12 @@ def tpr_at_fpr(groups: TieGroups, fpr: float) -> Estimate:
     # The summand undoes rounding: 0.29 * 100 is a little less than 29.
     allowed = math.floor(fpr * n_real + 1e-9)
     fewest, most = _allowed_bounds(n_real, fpr)
-    n_found = _fakes_above(groups, allowed)
+    n_found = groups.fakes_above(allowed)
     value = n_found / n_fake
     if not fewest:
         return Estimate(value, NAN, NAN)
     sampling = wilson(n_found, n_fake)
-    strictest, laxest = (_fakes_above(groups, k) / n_fake for k in (fewest, most))
+    strictest, laxest = (groups.fakes_above(k) / n_fake for k in (fewest, most))
     lo = value - math.hypot(value - sampling.lo, value - strictest)
     hi = value + math.hypot(sampling.hi - value, laxest - value)
     return Estimate(value, max(0.0, lo), min(1.0, hi))
@@ -85,13 +85,6 @@ def _binomial_quantile(share: float, n: int, p: float) -> int:
     """
     count = max(0, math.ceil(float(bdtrik(share, n, p))))
     return count - 1 if count and bdtr(count - 1, n, p) >= share else count
-
-
-def _fakes_above(groups: TieGroups, allowed: int) -> int:
-    """Fakes strictly above the real that would be one too many."""
-    reals_at_or_above = np.cumsum(groups.real[::-1])
-    cut = int(np.searchsorted(reals_at_or_above, allowed, side="right"))
-    return int(groups.fake[::-1][:cut].sum())
 
 
 def roc(groups: TieGroups) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -153,7 +146,11 @@ def partial_auc(groups: TieGroups, max_fpr: float = PARTIAL_MAX_FPR) -> float:
     y = np.append(
         tpr[:stop], np.interp(max_fpr, fpr[stop - 1 : stop + 1], tpr[stop - 1 : stop + 1])
     )
-    area = float(np.sum(np.diff(x) * (y[1:] + y[:-1]) / 2))
+    return partial_area(float(np.sum(np.diff(x) * (y[1:] + y[:-1]) / 2)), max_fpr)
+
+
+def partial_area(area: float, max_fpr: float) -> float:
+    """Scale an area over FPR in [0, ``max_fpr``] so that guessing is 0.5; see ``partial_auc``."""
     least = max_fpr**2 / 2
     return 0.5 * (1 + (area - least) / (max_fpr - least))
 
@@ -202,9 +199,13 @@ def calibration_error(fake: NDArray[np.bool_], logits: NDArray[Any]) -> float:
     if not fake.size:
         return NAN
     probability = expit(np.asarray(logits, dtype=np.float64))
-    bins = np.minimum((probability * ECE_BINS).astype(np.int64), ECE_BINS - 1)
-    gap = np.bincount(bins, weights=probability - fake, minlength=ECE_BINS)
+    gap = np.bincount(bins_of(probability), weights=probability - fake, minlength=ECE_BINS)
     return float(np.abs(gap).sum() / fake.size)
+
+
+def bins_of(probability: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Give the bin of each probability, (n,) from 0 to 14, in which calibration errors are summed."""
+    return np.minimum((probability * ECE_BINS).astype(np.int64), ECE_BINS - 1)
 
 
 def balanced_nll(fake: NDArray[np.bool_], logits: NDArray[Any]) -> float:
@@ -264,8 +265,7 @@ def balanced_calibration_error(fake: NDArray[np.bool_], logits: NDArray[Any]) ->
     gap = np.zeros(ECE_BINS)
     for scores, label in ((reals, 0), (fakes, 1)):
         probability = expit(scores)
-        bins = np.minimum((probability * ECE_BINS).astype(np.int64), ECE_BINS - 1)
-        sums = np.bincount(bins, weights=probability - label, minlength=ECE_BINS)
+        sums = np.bincount(bins_of(probability), weights=probability - label, minlength=ECE_BINS)
         gap += sums / (2 * scores.size)
     return float(np.abs(gap).sum())
 

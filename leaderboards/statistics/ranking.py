@@ -8,7 +8,7 @@ exactly, and each statistic is a short sum over the distinct values.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,30 @@ class Placements(NamedTuple):
 
     fake: NDArray[np.float64]
     real: NDArray[np.float64]
+
+
+class Ranking(Protocol):
+    """What rank statistics ask of sorted scores, wherever these lie; ``TieGroups`` says what each is."""
+
+    @property
+    def n_real(self) -> int:
+        """Number of real images."""
+
+    @property
+    def n_fake(self) -> int:
+        """Number of fake images."""
+
+    def auc(self) -> float:
+        """Compute the area under the ROC curve."""
+
+    def squares(self, auc: float) -> tuple[float, float]:
+        """Sum the squared distances of placements from an area, over fakes and over reals."""
+
+    def average_precision(self) -> float:
+        """Average precision over the scores of the fakes."""
+
+    def fakes_above(self, allowed: int) -> int:
+        """Count the fakes strictly above the real that would be one too many."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -83,6 +107,20 @@ class TieGroups:
         real_below = np.cumsum(self.real) - 0.5 * self.real
         fake_above = self.n_fake - np.cumsum(self.fake) + 0.5 * self.fake
         return Placements(fake=real_below / self.n_real, real=fake_above / self.n_fake)
+
+    def squares(self, auc: float) -> tuple[float, float]:
+        """Sum the squared distances of placements from an area, over fakes and over reals."""
+        placed = self.placements()
+        return (
+            float(np.sum(self.fake * (placed.fake - auc) ** 2)),
+            float(np.sum(self.real * (placed.real - auc) ** 2)),
+        )
+
+    def fakes_above(self, allowed: int) -> int:
+        """Count the fakes strictly above the real that would be one too many."""
+        reals_at_or_above = np.cumsum(self.real[::-1])
+        cut = int(np.searchsorted(reals_at_or_above, allowed, side="right"))
+        return int(self.fake[::-1][:cut].sum())
 
 
 def is_fake_mask(labels: NDArray[Any]) -> NDArray[np.bool_]:
