@@ -16,8 +16,11 @@ from bench.inference.numerics import Numerics
 from bench.protocol.until import parse_until
 from bench.results.checks import import_lines
 from bench.results.confounds import class_loss, duplicate_lines, format_lines
-from bench.results.scores import ScoredRun, ScoreTable, as_written, load_run
+from bench.results.scores import ScoredRun, ScoreTable, as_written, load_run, read_scores
+from bench.results.streamed.run import StreamedRun, stream_folder, stream_record
 from bench.store.run_spec import ConditionRecord, DataCardRecord, RunSpec
+from bench.store.rundir import RunRecord
+from bench.support.contingency import image_count
 from detectors.card import DetectorCard
 from leaderboards import CLEAN, Board, BoardNotes, Extras, Slice, cell_rows, extras, wilson
 from leaderboards.statistics.sequential.precision import Precision
@@ -58,9 +61,33 @@ def report(folder: Path) -> Report:
         BenchError: If the folder is no run.
         NothingSelectedError: If its slices are empty.
     """
+    if streamed := stream_folder(folder):
+        return _streamed_report(streamed)
     run = load_run(folder)
     with as_written(folder):
         return build_report(run)
+
+
+def recorded_report(record: RunRecord) -> Report:
+    """Build the board of what was recorded of a run; damaged shards are renamed, to be scored anew.
+
+    Raises:
+        ShardDamagedError: Scores are damaged; names all the units.
+        NothingSelectedError: If its slices are empty.
+    """
+    if streamed := stream_record(record):
+        return _streamed_report(streamed)
+    return build_report(read_scores(record, set_aside=True))
+
+
+def _streamed_report(run: StreamedRun) -> Report:
+    """Build the board of a run whose tables were made in passes over files."""
+    board = Board(
+        run.tables.rows,
+        _notes(run.spec, run.scores, _cards(run.spec), run.tables.false_alarms),
+        run.tables.extras,
+    )
+    return _finished(board, run.spec, run.scores)
 
 
 def build_report(run: ScoredRun) -> Report:
@@ -71,7 +98,6 @@ def build_report(run: ScoredRun) -> Report:
     """
     spec, scores = run
     slices = scores.slices()
-    cards = {d.label: DetectorCard.model_validate(d.card) for d in spec.detectors}
     registry.metrics()
     with registry.sound_metrics():
         rows = cell_rows(
@@ -83,12 +109,22 @@ def build_report(run: ScoredRun) -> Report:
             threshold=scores.thresholds,
             policy=spec.suite.threshold,
         )
+    false_alarms = {} if math.isnan(spec.suite.policy.fpr) else dict(_false_alarms(scores))
     board = Board(
         rows,
-        _notes(spec, scores, cards),
+        _notes(spec, scores, _cards(spec), false_alarms),
         _extras(spec, scores, slices, rows),
     )
-    incomplete = int((rows["status"] != "ok").sum())
+    return _finished(board, spec, scores)
+
+
+def _cards(spec: RunSpec) -> dict[str, DetectorCard]:
+    return {d.label: DetectorCard.model_validate(d.card) for d in spec.detectors}
+
+
+def _finished(board: Board, spec: RunSpec, scores: ScoreTable) -> Report:
+    """Add to a board what it could not show."""
+    incomplete = int((board.rows["status"] != "ok").sum())
     return Report(
         board,
         tuple(sorted(scores.bad.items())),
@@ -127,7 +163,12 @@ def remarks(warnings: Sequence[Caution], scores: ScoreTable) -> Iterator[str]:
     yield from duplicate_lines(scores.samples)
 
 
-def _notes(spec: RunSpec, scores: ScoreTable, cards: Mapping[str, DetectorCard]) -> BoardNotes:
+def _notes(
+    spec: RunSpec,
+    scores: ScoreTable,
+    cards: Mapping[str, DetectorCard],
+    false_alarms: Mapping[str, tuple[int, int]],
+) -> BoardNotes:
     libraries = ("python", "torch", "timm", "numpy", "pillow")
     return BoardNotes(
         suite=spec.suite.name,
@@ -137,7 +178,7 @@ def _notes(spec: RunSpec, scores: ScoreTable, cards: Mapping[str, DetectorCard])
         pairing=spec.pairing,
         limit=spec.limit,
         until=_stopping(spec, scores),
-        n_images=len(scores.samples),
+        n_images=image_count(scores.samples),
         n_available=spec.n_available if spec.limit is not None else None,
         bad_images=sum(kind.images for kind in scores.left_out),
         left_out=scores.left_out,
@@ -165,7 +206,7 @@ def _notes(spec: RunSpec, scores: ScoreTable, cards: Mapping[str, DetectorCard])
             *_remarks(spec),
             f"Split: {spec.split or 'all'}.",
             *_thresholds(spec),
-            *_observed_rates(spec, scores),
+            *_observed_rates(spec, false_alarms),
             *_inputs(cards if spec.imported is None else _stated(cards)),
             *format_lines(scores.samples),
             *duplicate_lines(scores.samples),
@@ -233,24 +274,26 @@ def _thresholds(spec: RunSpec) -> Iterator[str]:
         )
 
 
-def _observed_rates(spec: RunSpec, scores: ScoreTable) -> Iterator[str]:
-    """Hold the false-positive rate that the policy asks for against that on the scored reals."""
-    asked = spec.suite.policy.fpr
-    if math.isnan(asked):
-        return
+def _false_alarms(scores: ScoreTable) -> Iterator[tuple[str, tuple[int, int]]]:
+    """Count for each detector the reals called fake, and all reals, where they are wholly scored, clean."""
     cut = pool(scores.samples, scores.slices())
     for column in scores.columns:
         reals = column.among(cut.real_rows)
         threshold, logits = scores.thresholds[column.detector], column.logits[reals]
-        if column.condition != CLEAN or cell_state(column, reals).status != "ok":
-            continue
-        n_false, n = int(called_fake(logits, threshold).sum()), logits.size
+        if column.condition == CLEAN and cell_state(column, reals).status == "ok":
+            yield column.detector, (int(called_fake(logits, threshold).sum()), logits.size)
+
+
+def _observed_rates(spec: RunSpec, false_alarms: Mapping[str, tuple[int, int]]) -> Iterator[str]:
+    """Hold the false-positive rate that the policy asks for against that on the scored reals."""
+    asked = spec.suite.policy.fpr
+    for detector, (n_false, n) in false_alarms.items() if not math.isnan(asked) else ():
         lo, hi = wilson(n_false, n)
         verdict = (
             "" if lo <= asked <= hi else ": the threshold does not keep its rate on these images"
         )
         yield (
-            f"{column.detector}: false-positive rate asked {asked:g}, observed {n_false / n:.3f} "
+            f"{detector}: false-positive rate asked {asked:g}, observed {n_false / n:.3f} "
             f"[{lo:.3f}, {hi:.3f}] on the {n} scored real images, clean{verdict}."
         )
 

@@ -90,12 +90,22 @@ def score_cautions(
     """
     yield from import_cautions(spec.imported)
     yield from probability_cautions(columns, thresholds)
-    saturating = {d.label for d in spec.detectors if d.card.get("output") == "probability"}
     for column in columns:
-        if column.detector in saturating and column.condition == CLEAN and spec.imported is None:
-            share = tied_pairs(labels, column.logits)
-            if share >= _MANY_TIES:
-                yield _ties(column.detector, share)
+        if column.detector in saturating(spec) and column.condition == CLEAN:
+            yield from tie_cautions(column.detector, tied_pairs(labels, column.logits))
+
+
+def saturating(spec: RunSpec) -> frozenset[str]:
+    """Name the detectors of a run that answer with a probability, which can make ties of what differs."""
+    if spec.imported is not None:
+        return frozenset()
+    return frozenset(d.label for d in spec.detectors if d.card.get("output") == "probability")
+
+
+def tie_cautions(detector: str, share: float) -> Iterator[Caution]:
+    """Warn where many pairs of a real and a fake image, clean, have equal scores, given their share."""
+    if share >= _MANY_TIES:
+        yield _ties(detector, share)
 
 
 def _ties(detector: str, share: float) -> Caution:
@@ -133,8 +143,8 @@ def import_cautions(imported: Imported | None) -> Iterator[Caution]:
                 "thresholded ones, to have them.",
                 detector=detector,
             )
-        elif scores.tied_pairs >= _MANY_TIES:
-            yield _ties(detector, scores.tied_pairs)
+        else:
+            yield from tie_cautions(detector, scores.tied_pairs)
 
 
 def import_lines(imported: Imported | None) -> Iterator[str]:
@@ -166,19 +176,29 @@ def probability_cautions(
     """
     for column in columns:
         logits = column.logits[np.isfinite(column.logits)]
-        if column.condition != CLEAN or len(logits) < _ENOUGH or np.ptp(logits) == 0:
+        if column.condition != CLEAN or not logits.size:
             continue
-        if logits.min() < 0 or logits.max() > 1:
+        if not like_probabilities(logits.size, float(logits.min()), float(logits.max())):
             continue
         called = float((logits > thresholds.get(column.detector, 0.0)).mean())
-        yield Caution(
-            code="probabilities",
-            title=f"WARNING: every score of {column.detector} lies within [0, 1]: they look like "
-            "probabilities, not logits",
-            advice=f"At its threshold {called:.0%} of the images are called fake. Return the logit, before "
-            "the sigmoid, or calibrate the threshold on a validation split.",
-            detector=column.detector,
-        )
+        yield probability_caution(column.detector, called)
+
+
+def like_probabilities(n: int, least: float, most: float) -> bool:
+    """Say whether n scores between two bounds, both reached, look like probabilities."""
+    return n >= _ENOUGH and least != most and least >= 0 and most <= 1
+
+
+def probability_caution(detector: str, called: float) -> Caution:
+    """Warn of one detector whose scores look like probabilities, given the share it calls fake."""
+    return Caution(
+        code="probabilities",
+        title=f"WARNING: every score of {detector} lies within [0, 1]: they look like "
+        "probabilities, not logits",
+        advice=f"At its threshold {called:.0%} of the images are called fake. Return the logit, before "
+        "the sigmoid, or calibrate the threshold on a validation split.",
+        detector=detector,
+    )
 
 
 def seen_by(

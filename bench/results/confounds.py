@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from bench.datasets import FAKE, REAL
 from bench.store.run_spec import RunSpec
-from bench.support.contingency import exact_p, independence_p
+from bench.support import contingency
 from leaderboards.tables.generator_names import GeneratorName, parse_name
 from leaderboards.tables.notes import Caution, LeftOut, count_by_class, count_left_out
 
@@ -132,10 +132,12 @@ def format_lines(samples: pd.DataFrame) -> list[str]:
     Returns:
         Sentences for the notes of a board; none where a class is missing.
     """
-    shares = pd.crosstab(samples["format"], samples["label"], normalize="columns")
-    if shares.shape[1] < 2:
+    counts = contingency.counted(
+        samples["format"], samples["label"], contingency.weights_of(samples)
+    )
+    if counts.shape[1] < 2:
         return []
-    counts = pd.crosstab(samples["format"], samples["label"])
+    shares = counts / counts.sum()
     real, fake = (
         ", ".join(f"{name} {n}" for name, n in counts[label].items() if n) for label in (REAL, FAKE)
     )
@@ -175,16 +177,19 @@ def _tell_apart(
     if fact == "size":
         values = samples["width"].astype(str) + "x" + samples["height"].astype(str)
     labels, names = samples["label"].to_numpy(), samples["generator"].to_numpy()
-    accuracy = guess(values, labels)
+    weights = contingency.weights_of(samples)
+    accuracy = guess(values, labels, weights)
     if fact == "format" and len(set(labels)) == 2:
-        shares = pd.crosstab(values, labels, normalize="columns")
+        counts = contingency.counted(values, labels, weights)
+        shares = counts / counts.sum()
         accuracy = max(accuracy, float(shares.max(axis=1).sum() / 2))
     if accuracy >= WARN_FROM:
         return caution(accuracy)
     spoilt = {}
     for generator, sources in pairing.items():
         chosen = np.where(labels == FAKE, names == generator, np.isin(names, list(sources)))
-        of_generator = guess(values[chosen], labels[chosen])
+        of_chosen = None if weights is None else weights[chosen]
+        of_generator = guess(values[chosen], labels[chosen], of_chosen)
         if of_generator >= WARN_FROM:
             spoilt[generator] = of_generator
     if not spoilt:
@@ -193,7 +198,7 @@ def _tell_apart(
     return caution(max(spoilt.values()), f" at most, in {len(spoilt)} generators ({named})")
 
 
-def guess(values: pd.Series, labels: NDArray[np.int64]) -> float:
+def guess(values: pd.Series, labels: NDArray[np.int64], weights: pd.Series | None = None) -> float:
     """Compute how well one fact of an image tells its class: each image is guessed from all others.
 
     An image is guessed to be of the class in which its value has the larger share among the others; a
@@ -202,6 +207,7 @@ def guess(values: pd.Series, labels: NDArray[np.int64]) -> float:
     Args:
         values: (n,) the fact of each image.
         labels: (n,) 1 = AI-generated.
+        weights: (n,) how many images a row stands for; one each where left out.
 
     Returns:
         Balanced accuracy; 0.5 where a class is missing, or where chance may do as well (chi-squared
@@ -213,7 +219,7 @@ def guess(values: pd.Series, labels: NDArray[np.int64]) -> float:
         >>> guess(pd.Series([str(i) for i in range(18)]), np.repeat([0, 1], 9))
         0.5
     """
-    counts = pd.crosstab(values, labels)
+    counts = contingency.counted(values, labels, weights)
     if counts.shape[1] < 2:
         return 0.5
     real, fake = (counts[label].to_numpy(dtype=np.float64) for label in (REAL, FAKE))
@@ -232,7 +238,7 @@ def _is_chance(real: NDArray[np.float64], fake: NDArray[np.float64]) -> bool:
     # Values that occur once are one kind: taken one by one they make the test too lenient.
     table = np.stack([np.append(counts[common], counts[~common].sum()) for counts in (real, fake)])
     table = table[:, table.any(axis=0)]
-    return table.shape[1] < 2 or independence_p(table) >= CHANCE_P
+    return table.shape[1] < 2 or contingency.independence_p(table) >= CHANCE_P
 
 
 def _conflict(samples: pd.DataFrame) -> Caution | None:
@@ -315,9 +321,9 @@ def class_loss(samples: pd.DataFrame, left_out: Sequence[LeftOut]) -> Loss:
         left_out: Images that cannot be used; those of a class not known are not compared.
     """
     lost = [sum(k.images for k in left_out if k.label == label) for label in (REAL, FAKE)]
-    kept = [int((samples["label"] == label).sum()) for label in (REAL, FAKE)]
+    kept = [contingency.image_count(samples[samples["label"] == label]) for label in (REAL, FAKE)]
     shares = [n / max(1, n + m) for n, m in zip(lost, kept, strict=True)]
-    return Loss(lost[0], lost[1], shares[0], shares[1], exact_p(lost, kept))
+    return Loss(lost[0], lost[1], shares[0], shares[1], contingency.exact_p(lost, kept))
 
 
 def _unequal_loss(samples: pd.DataFrame, left_out: Sequence[LeftOut]) -> Caution | None:

@@ -19,7 +19,8 @@ from bench.results.scores import ScoreTable, load_run
 from leaderboards import ScoreColumn
 from leaderboards.statistics.paired import cluster_codes
 from leaderboards.statistics.paired_cells import CellName, PairedCell
-from leaderboards.tables.cells import CONDEMNED, cell_state
+from leaderboards.tables.cells import cell_state
+from leaderboards.tables.measures.states import CONDEMNED
 from leaderboards.tables.notes import Caution, count_by_class
 from leaderboards.tables.rounds.order import positions
 from leaderboards.tables.slicing import Slice

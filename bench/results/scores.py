@@ -6,8 +6,8 @@ and comparisons all start from this.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -110,9 +110,19 @@ def load_run(folder: Path) -> ScoredRun:
         ShardDamagedError: Scores are damaged; says how they are scored anew.
     """
     record = RunDir(folder).read()
+    with with_remedy(folder), as_written(folder):
+        return read_scores(record, set_aside=False)
+
+
+@contextmanager
+def with_remedy(folder: Path) -> Iterator[None]:
+    """Say of damaged shards, met while a run's folder is read, by which command they are scored anew.
+
+    Raises:
+        ShardDamagedError: In place of one that says less.
+    """
     try:
-        with as_written(folder):
-            return read_scores(record, set_aside=False)
+        yield
     except ShardDamagedError as error:
         raise ShardDamagedError(
             f"{error}, or `bench run --config {folder / CONFIG_NAME}`"
@@ -142,7 +152,7 @@ def read_scores(record: RunRecord, *, set_aside: bool) -> ScoredRun:
         ShardDamagedError: Scores are damaged; names all the units.
     """
     spec, samples = record.spec, record.manifest.to_pandas()
-    thresholds = _thresholds(spec)
+    thresholds = chosen_thresholds(spec)
     shards = RunShards(record, set_aside=set_aside)
     replay = Replay.of(spec, samples)
     conditions = _read_conditions(record, thresholds, shards, replay)
@@ -159,15 +169,7 @@ def read_scores(record: RunRecord, *, set_aside: bool) -> ScoredRun:
         columns = (*columns, *ensembles(columns, samples["label"].to_numpy()[keep], only))
     left_out = count_run(spec, samples[~keep])
     scores = ScoreTable(
-        name=str(record.root),
-        protocol=_protocol(spec),
-        context={"seed": spec.seed, "precision": _precision(spec), "device": spec.device,
-                 "bench": spec.versions["bench"], "torch": spec.versions["torch"]},
-        dataset=spec.dataset,
-        limit=spec.limit,
-        cuts=tuple(spec.suite.slices),
-        pairing=spec.pairing,
-        is_matched=spec.suite.pairing == "matched",
+        **table_head(record),
         samples=samples[keep].reset_index(drop=True),
         columns=columns,
         thresholds=thresholds,
@@ -184,13 +186,29 @@ def read_scores(record: RunRecord, *, set_aside: bool) -> ScoredRun:
     return ScoredRun(spec, scores)
 
 
+def table_head(record: RunRecord) -> dict[str, Any]:
+    """Give what a ``ScoreTable`` says of its run, whatever its scores."""
+    spec = record.spec
+    return {
+        "name": str(record.root),
+        "protocol": _protocol(spec),
+        "context": {"seed": spec.seed, "precision": _precision(spec), "device": spec.device,
+                    "bench": spec.versions["bench"], "torch": spec.versions["torch"]},
+        "dataset": spec.dataset,
+        "limit": spec.limit,
+        "cuts": tuple(spec.suite.slices),
+        "pairing": spec.pairing,
+        "is_matched": spec.suite.pairing == "matched",
+    }  # fmt: skip
+
+
 def _precision(spec: RunSpec) -> str:
     """Name the arithmetic of a run: where it was chosen, of every detector."""
     chosen = ", ".join(f"{form.detector} {form.chosen}" for form in spec.forms)
     return f"{spec.precision} ({chosen})" if chosen else spec.precision
 
 
-def _thresholds(spec: RunSpec) -> dict[str, float]:
+def chosen_thresholds(spec: RunSpec) -> dict[str, float]:
     """Detector to threshold; nan where the policy has not chosen one yet."""
     policy = spec.suite.policy
     default = policy.value if policy.kind in ("zero", "fixed") else np.nan
@@ -229,13 +247,11 @@ def _read_conditions(
         stored, reach = shards.put_together(part), None
         if replay is not None and not np.isnan(thresholds[detector]):
             reach = replay.reach(stored, thresholds[detector])
-        if failure := failures.get((detector, condition)):
-            status, reason = _failure_status(failure, records[condition], spec)
-        elif np.isnan(thresholds[detector]):
-            status = "failed"
-            reason = "its threshold is not chosen yet: run the same command again"
-        else:
+        failure = failures.get((detector, condition))
+        if failure is None and not np.isnan(thresholds[detector]):
             status, reason = stored_status(stored, records[condition], reach)
+        else:
+            status, reason = failure_status(failure, records[condition], spec)
         verdicts = spec.imported is not None and spec.imported.scores[detector].kind == "verdict"
         conditions.append(
             ConditionScores(detector, records[condition], stored, status, reason, verdicts, reach)
@@ -243,7 +259,12 @@ def _read_conditions(
     return conditions
 
 
-def _failure_status(failure: Failure, record: ConditionRecord, spec: RunSpec) -> tuple[Status, str]:
+def failure_status(
+    failure: Failure | None, record: ConditionRecord, spec: RunSpec
+) -> tuple[Status, str]:
+    """Say why a cell has no scores: it failed, or, without a failure, its detector has no threshold."""
+    if failure is None:
+        return "failed", "its threshold is not chosen yet: run the same command again"
     if failure.status != "not attackable":
         return failure.status, failure.reason
     attacks = {c.spelled: c.facts for c in spec.conditions if c.facts is not None}

@@ -10,8 +10,7 @@ from bench.datasets import Manifest
 from bench.datasets.open import POCKET, known_card
 from bench.inference.detector import DetectorRequest
 from bench.protocol.series.severity import curves
-from bench.results.board import Report, build_report
-from bench.results.scores import read_scores
+from bench.results.board import Report, recorded_report
 from bench.runs.prepare import Prepared
 from bench.runs.settled import Settled
 from bench.store.provenance import git_state, versions
@@ -105,7 +104,7 @@ def report_with(folder: RunDir, record: RunRecord, manifest: Manifest) -> Report
         ShardDamagedError: Scores are damaged; they have been set aside.
     """
     folder.failed(record.failures)
-    finished = build_report(read_scores(record, set_aside=True))
+    finished = recorded_report(record)
     lost = manifest.lost_from(record.spec.split).to_pylist()
     indexed = [(row["path"], row["reason"]) for row in lost]
     folder.left_out(sorted({*indexed, *finished.bad}))

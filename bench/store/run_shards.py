@@ -82,7 +82,8 @@ class RunShards:
             units["stop"].tolist(),
             strict=True,
         ):
-            shard = self._read(unit, start, stop)
+            ids = self._sample_ids.slice(start, stop - start).combine_chunks()
+            shard = self.read(unit, ids)
             if shard is None:
                 missing += 1
                 continue
@@ -113,8 +114,12 @@ class RunShards:
         units = tuple(unit for error in self._damaged for unit in error.fingerprints)
         raise ShardDamagedError(f"{self._damaged[0]}{more}", units)
 
-    def _read(self, fingerprint: str, start: int, stop: int) -> pa.Table | None:
-        ids = self._sample_ids.slice(start, stop - start).combine_chunks()
+    def read(self, fingerprint: str, ids: pa.Array) -> pa.Table | None:
+        """Read one shard, which must be about the images of these ids.
+
+        Returns:
+            None where there is none, or where it is damaged, which is noted.
+        """
         try:
             return self._store.read(fingerprint, ids, set_aside=self._set_aside)
         except FileNotFoundError:

@@ -12,7 +12,7 @@ import contextlib
 import csv
 import io
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -26,12 +26,12 @@ from pydantic import ValidationError
 from bench.datasets import Manifest
 from bench.errors import BenchError, OutputError, nearest
 from bench.store.run_spec import SCHEMA_VERSION, Failure, RunSpec
-from bench.store.seal import SEAL, bytes_digest, is_intact, sealed
+from bench.store.seal import SEAL, bytes_digest, is_intact, sealed, stream_digest
 from bench.store.units import Plan
 from bench.support.files import write_atomic, write_text
 from bench.support.tables import read_table
 from bench.support.toml import first_fault
-from bench.support.user_file import MOST_TABLE, read_bytes, why
+from bench.support.user_file import MOST_TABLE, open_regular, read_bytes, why
 from leaderboards.board import BOARD_FILES
 
 SPEC_NAME: Final = "run.json"
@@ -46,6 +46,7 @@ _RECORD_NAMES: Final = (
     SPEC_NAME, MANIFEST_NAME, UNITS_NAME, FAILURES_NAME, BAD_IMAGES_NAME, CONFIG_NAME, SUITE_NAME,
     COMMAND_NAME,
 )  # fmt: skip
+_BATCH: Final = 1 << 16  # images that are read at once where they are read in parts
 _ANEW: Final = (
     "run the command that made it again, which writes it anew and takes over all sound scores"
 )
@@ -166,6 +167,39 @@ class RunDir:
         if len(manifest) != spec.n_images:
             raise self._damaged(MANIFEST_NAME, f"{len(manifest)} images where {spec.n_images} were")
         return RunRecord(self.root, spec, manifest, units, tuple(self._failures(spec)))
+
+    def read_streamed(self, spec: RunSpec) -> tuple[RunRecord, Iterator[pa.RecordBatch]]:
+        """Read the record but for the images, and these a part at a time, in their order.
+
+        Returns:
+            The record, whose table of images has no row; and the images.
+
+        Raises:
+            BenchError: As for `read`; for what is found late, as the images are read.
+        """
+        record = RunRecord(
+            self.root, spec, pa.table({"sample_id": pa.array([], pa.string())}),
+            self._table(UNITS_NAME, spec), tuple(self._failures(spec)),
+        )  # fmt: skip
+        return record, self._batches(spec)
+
+    def _batches(self, spec: RunSpec) -> Iterator[pa.RecordBatch]:
+        try:
+            with open_regular(self.root / MANIFEST_NAME) as stream:
+                if (
+                    MANIFEST_NAME in spec.files
+                    and stream_digest(stream) != spec.files[MANIFEST_NAME]
+                ):
+                    raise self._damaged(MANIFEST_NAME, "its digest does not fit")
+                stream.seek(0)
+                with pq.ParquetFile(stream, page_checksum_verification=True) as file:
+                    if (n := file.metadata.num_rows) != spec.n_images:
+                        raise self._damaged(MANIFEST_NAME, f"{n} images where {spec.n_images} were")
+                    yield from file.iter_batches(_BATCH, use_threads=False)
+        except FileNotFoundError:
+            raise BenchError(
+                f"{self.root / MANIFEST_NAME} is missing, and {SPEC_NAME} tells of it: {_ANEW}"
+            ) from None
 
     def spec(self) -> RunSpec:
         """Read the recorded request.

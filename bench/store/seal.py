@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -13,6 +13,7 @@ from bench.datasets.digest import string_bytes
 from bench.store.provenance import fingerprint
 
 SEAL: Final = "digest"
+_BLOCK: Final = 1 << 20  # bytes
 
 
 def sealed(document: Mapping[str, Any]) -> dict[str, Any]:
@@ -29,6 +30,14 @@ def is_intact(document: Mapping[str, Any]) -> bool:
 def bytes_digest(content: bytes) -> str:
     """Digest a whole file: SHA-256, 64 hex digits."""
     return hashlib.sha256(content).hexdigest()
+
+
+def stream_digest(stream: BinaryIO) -> str:
+    """Digest what is left of an open file, as ``bytes_digest`` does, without holding it."""
+    total = hashlib.sha256()
+    while block := stream.read(_BLOCK):
+        total.update(block)
+    return total.hexdigest()
 
 
 def table_digest(table: pa.Table) -> str:

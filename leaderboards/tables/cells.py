@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any, get_args
 
 import numpy as np
 import pandas as pd
@@ -14,6 +14,13 @@ from leaderboards.statistics import catalogue
 from leaderboards.statistics.metrics import measure
 from leaderboards.statistics.thresholds import called_fake
 from leaderboards.tables.measures.distances import distances_of, median_distance
+from leaderboards.tables.measures.states import (
+    CONDEMNED,
+    CellNames,
+    CellState,
+    Status,
+    counted_state,
+)
 from leaderboards.tables.rounds.stopping import Reach
 from leaderboards.tables.seen import SeenBy, seen_state
 from leaderboards.tables.slicing import POOLED, Axis, Slice, slices
@@ -32,9 +39,6 @@ __all__ = [
     "cell_rows",
     "slices",
 ]
-
-Status = Literal["ok", "failed", "not attackable", "attack unreliable", "incomplete"]
-CONDEMNED = ("failed", "not attackable", "attack unreliable")
 
 CLEAN = "clean"
 # The images as they lie, on a board whose other conditions are all behind an equalising chain.
@@ -174,19 +178,30 @@ def cell_rows(
         logit = _threshold_of(threshold, column.detector)
         for whole in slices:
             cut = column.part(whole)
-            head = {
-                "detector": column.detector,
-                "dataset": dataset,
-                "generator": cut.generator,
-                "domain": cut.domain,
-                "condition": column.condition,
-                "seen": seen_state(cut, seen.get(column.detector, _UNKNOWN)),
-                "n_real": len(cut.real_rows),
-                "n_fake": len(cut.fake_rows),
-                "threshold": logit,
-                "threshold_policy": policy,
-            }
-            rows.append(head | _score(cut, column, clean.get(column.detector), logit))
+            head = cell_head(cut, column, seen, dataset)
+            sizes = {"n_real": len(cut.real_rows), "n_fake": len(cut.fake_rows)}
+            rule = {"threshold": logit, "threshold_policy": policy}
+            scored = _score(cut, column, clean.get(column.detector), logit)
+            rows.append(head | sizes | rule | scored)
+    return framed(rows)
+
+
+def cell_head(
+    cut: Slice, column: CellNames, seen: Mapping[str, SeenBy], dataset: str
+) -> dict[str, Any]:
+    """Name a cell: the columns of its row that say what it is about."""
+    return {
+        "detector": column.detector,
+        "dataset": dataset,
+        "generator": cut.generator,
+        "domain": cut.domain,
+        "condition": column.condition,
+        "seen": seen_state(cut, seen.get(column.detector, _UNKNOWN)),
+    }
+
+
+def framed(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    """Put rows of cells, each with the columns that it has values for, into a board's frame."""
     return as_rows(pd.DataFrame(rows, columns=list(board_columns()), dtype=object))
 
 
@@ -215,18 +230,6 @@ def _storable(text: object) -> str:
     return str(text).encode("utf-8", "backslashreplace").decode("utf-8")
 
 
-class CellState(NamedTuple):
-    """Whether a board shows numbers for a cell.
-
-    Attributes:
-        status: "ok", or why the cell has no number.
-        reason: The same in words; "" where the status is "ok".
-    """
-
-    status: Status
-    reason: str
-
-
 def cell_state(column: ScoreColumn, rows: NDArray[np.int64]) -> CellState:
     """Judge whether the numbers of one cell may be used: only those of an "ok" cell enter anything.
 
@@ -236,17 +239,10 @@ def cell_state(column: ScoreColumn, rows: NDArray[np.int64]) -> CellState:
         column: Scores of the detector under the condition.
         rows: Positions of the cell's images.
     """
-    if column.status in CONDEMNED:
-        return CellState(column.status, column.reason or column.status)
     logits = column.logits[rows]
     n_unscored = int(np.count_nonzero(np.isnan(logits)))
-    if n_unscored:
-        why = f": {column.reason}" if column.reason else ""
-        return CellState("incomplete", f"{n_unscored} of {logits.size} images are unscored{why}")
     n_infinite = int(np.count_nonzero(np.isinf(logits)))
-    if n_infinite:
-        return CellState("failed", f"{n_infinite} of {logits.size} logits are infinite")
-    return CellState("ok", "")
+    return counted_state(column.status, column.reason, logits.size, n_unscored, n_infinite)
 
 
 def _score(

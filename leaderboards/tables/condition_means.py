@@ -162,10 +162,10 @@ def mean_interval(value: Influence, clusters: NDArray[np.int64] | None, pairs: i
         pairs: Number of pairs of a real and a fake image, for a mean that nothing moves.
     """
     nothing = Influence(0.0, np.zeros(value.parts.size))
-    return _on_logit_scale(difference(nothing, value, clusters, pairs=pairs))
+    return logit_interval(difference(nothing, value, clusters, pairs=pairs))
 
 
-def _on_logit_scale(estimate: Difference) -> Interval:
+def logit_interval(estimate: Difference) -> Interval:
     """Compute a 95% interval that stays inside (0, 1) and is longer towards one half."""
     value, sd = estimate.value, estimate.sd
     if not estimate.defined or math.isnan(sd):

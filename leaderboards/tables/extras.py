@@ -5,7 +5,7 @@ These need the scores themselves, not only the cells, so they are made where the
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,6 +14,7 @@ import pandas as pd
 
 from leaderboards.statistics.intervals import Interval, wilson
 from leaderboards.statistics.paired import (
+    Difference,
     Influence,
     auc_influence,
     difference,
@@ -133,7 +134,7 @@ def _intervals(
     """Give every headline mean its interval; images that depend on each other count as one."""
     clusters, intervals = clusters_of(samples), {}
     for name, mean in means.items():
-        chosen = _averaged(cuts, main_rows(rows[(rows["detector"] == name)]))
+        chosen = averaged_slices(cuts, main_rows(rows[(rows["detector"] == name)]))
         sizes = (
             np.unique(np.concatenate([getattr(cut, part) for cut in chosen])).size
             for part in ("real_rows", "fake_rows")
@@ -152,7 +153,7 @@ def headline_influence(
     """
     of_column = (rows["detector"] == column.detector) & (rows["condition"] == column.condition)
     cells = main_rows(rows[of_column])
-    chosen = _averaged(cuts, cells)
+    chosen = averaged_slices(cuts, cells)
     if (cells["status"] != "ok").any() or cells["auc"].isna().any() or not chosen:
         return None
     return mean_influence(
@@ -164,7 +165,7 @@ def headline_influence(
     )
 
 
-def _averaged(cuts: Sequence[Slice], cells: pd.DataFrame) -> list[Slice]:
+def averaged_slices(cuts: Sequence[Slice], cells: pd.DataFrame) -> list[Slice]:
     """Choose the slices that the mean of one detector's cells is over."""
     basis = mean_basis(cells).cells
     averaged = set(zip(basis["generator"], basis["domain"], strict=True))
@@ -174,15 +175,23 @@ def _averaged(cuts: Sequence[Slice], cells: pd.DataFrame) -> list[Slice]:
 def _ranks(
     samples: pd.DataFrame, rows: pd.DataFrame, means: Mapping[str, Influence]
 ) -> dict[str, int]:
-    names = list(dict.fromkeys(rows["detector"]))
-    ranked = [name for name in names if name in means]
     clusters = clusters_of(samples)
+    values = {name: mean.value for name, mean in means.items()}
+    return earned_ranks(rows, values, lambda a, b: difference(means[a], means[b], clusters))
+
+
+def earned_ranks(
+    rows: pd.DataFrame, values: Mapping[str, float], test: Callable[[str, str], Difference]
+) -> dict[str, int]:
+    """Rank detectors by their headline AUC, given the paired test of two; see ``Extras.ranks``."""
+    names = list(dict.fromkeys(rows["detector"]))
+    ranked = [name for name in names if name in values]
     pairs = [(i, j) for i in range(len(ranked)) for j in range(i)]
-    tests = [difference(means[ranked[i]], means[ranked[j]], clusters) for i, j in pairs]
+    tests = [test(ranked[i], ranked[j]) for i, j in pairs]
     p = np.ones((len(ranked), len(ranked)))
     for (i, j), adjusted in zip(pairs, holm([test.p_two_sided for test in tests]), strict=True):
         p[i, j] = p[j, i] = adjusted
-    ranks = rank_groups([means[name].value for name in ranked], p)
+    ranks = rank_groups([values[name] for name in ranked], p)
     return dict.fromkeys(names, 0) | dict(zip(ranked, ranks, strict=True))
 
 
@@ -199,16 +208,27 @@ def _sources(
     for column in columns:
         for source in sorted(set(names[real])):
             logits = column.logits[column.among(np.flatnonzero(real & (names == source)))]
-            record: dict[str, Any] = {
-                "detector": column.detector, "source": source, "control": source not in compared,
-                "n": logits.size,
-                "false_positives": None, "fpr": np.nan, "fpr_lo": np.nan, "fpr_hi": np.nan,
-            }  # fmt: skip
             scored = logits.size > 0 and np.isfinite(logits).all()
+            k = None
             if column.status in ("ok", "incomplete") and scored:
                 k = int(np.count_nonzero(called_fake(logits, thresholds[column.detector])))
-                lo, hi = wilson(k, logits.size)
-                record |= {"false_positives": k, "fpr": k / logits.size, "fpr_lo": lo, "fpr_hi": hi}
-            records.append(record)
+            control = source not in compared
+            records.append(source_record(column.detector, source, logits.size, k, control=control))
+    return framed_sources(records)
+
+
+def source_record(
+    detector: str, source: str, n: int, k: int | None, *, control: bool
+) -> dict[str, Any]:
+    """Give the rate of one real source: k of its n images called fake, None where not scored."""
+    lo, hi = (np.nan, np.nan) if k is None else wilson(k, n)
+    return {
+        "detector": detector, "source": source, "control": control, "n": n,
+        "false_positives": k, "fpr": np.nan if k is None else k / n, "fpr_lo": lo, "fpr_hi": hi,
+    }  # fmt: skip
+
+
+def framed_sources(records: Sequence[dict[str, Any]]) -> pd.DataFrame:
+    """Put what ``source_record`` gives into the table that ``Extras.sources`` is."""
     frame = pd.DataFrame(records, columns=list(SOURCE_COLUMNS))
     return frame.astype({"false_positives": "Int64"})

@@ -54,7 +54,7 @@ class SortedRuns:
     folder: Path
     fake: NDArray[np.bool_]
     scores: np.dtype[Any] = field(default_factory=lambda: np.dtype(np.float32))
-    most: int = RUN
+    most: int = field(default_factory=lambda: RUN)
     _segments: dict[int, list[Segment]] = field(default_factory=dict)
     _kinds: list[NDArray[np.int64]] = field(default_factory=list)
     _values: list[NDArray[Any]] = field(default_factory=list)

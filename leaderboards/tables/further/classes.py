@@ -47,10 +47,15 @@ def by_class(
     if all(column.condition in (CLEAN, RAW) for column in chosen):
         return pd.DataFrame(columns=list(CLASS_COLUMNS))
     rows = cell_rows(samples, [everything], chosen, seen, "pooled", threshold=thresholds)
+    return class_table(rows, [column.only for column in chosen])
+
+
+def class_table(rows: pd.DataFrame, only: Sequence[str]) -> pd.DataFrame:
+    """Lay out pooled cells by class, given the one class that the condition of each changes, or ""."""
     table = rows[
         ["detector", "condition", "status", "n_real", "n_fake", "median_psnr", "median_ssim"]
     ].copy()
-    table["only"] = [column.only for column in chosen]
+    table["only"] = list(only)
     for end in ("", "_lo", "_hi"):
         table[f"fakes_found{end}"] = rows[f"fake_recall{end}"]
     for end, opposite in (("", ""), ("_lo", "_hi"), ("_hi", "_lo")):

@@ -20,6 +20,8 @@ from leaderboards.tables.slicing import FREE, Slice, pool_of
 WINDOW: Final = 4  # generators a window
 _RELEASE: Final = ("release_date", "released")
 _DAYS: Final = ("days_since_first_post", "days_since_1st_post")
+# Columns of the samples from which there is a table over time.
+TIME_COLUMNS: Final = frozenset(FREE + name for name in (*_RELEASE, *_DAYS))
 _EDGES: Final = (0, 1, 8, 31, 91, 366)  # first day of each bin; the last is open
 PERIOD_COLUMNS: Final = (
     "detector", "axis", "period", "generators", "next", "seen", "n_real", "n_fake", "auc", "auc_lo", "auc_hi",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -65,14 +66,23 @@ def source_auc(
             images = np.unique(np.concatenate([reals, *fakes]))
             among = None if clusters is None else clusters[images]
             estimate = Delong(mean.value, variance_of(mean.parts[images], among))
-            df = degrees_of_freedom(among)
-            lo, hi = auc_interval(estimate, len(reals), n_fake, df=df)
-            records.append({
-                "detector": column.detector, "source": source, "control": source not in compared,
-                "n_real": len(reals), "n_fake": n_fake,
-                "auc": mean.value, "auc_lo": lo, "auc_hi": hi,
-            })  # fmt: skip
+            head = (column.detector, source, source not in compared, len(reals), n_fake)
+            records.append(source_auc_record(head, estimate, degrees_of_freedom(among)))
     return pd.DataFrame(records, columns=list(SOURCE_AUC_COLUMNS))
+
+
+def source_auc_record(
+    head: tuple[str, str, bool, int, int], estimate: Delong, df: float = math.inf
+) -> dict[str, Any]:
+    """Give one row of the table.
+
+    Args:
+        head: Detector, source, whether it is a control, number of its images and of the fakes.
+        estimate: Mean AUC and its variance.
+        df: Degrees of freedom behind the variance.
+    """
+    lo, hi = auc_interval(estimate, head[3], head[4], df=df)
+    return dict(zip(SOURCE_AUC_COLUMNS, (*head, estimate.auc, lo, hi), strict=True))
 
 
 def _mean(
