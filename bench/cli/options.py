@@ -79,7 +79,12 @@ Cache = Annotated[
 # What to print
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 FormatJson = Annotated[bool, typer.Option("--json", help="The same as --format json.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No remarks and no progress.")]
+Quiet = Annotated[
+    bool,
+    typer.Option(
+        "--quiet", "-q", help="No remarks and no progress; errors and warnings still show."
+    ),
+]
 
 Verbose = Annotated[
     bool,

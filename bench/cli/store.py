@@ -138,6 +138,7 @@ def verify(*, place: Place, quiet: options.Quiet = False, as_json: options.Json 
         put_json({"checked": checked, "damaged": damaged})
     elif damaged:
         put(table(damaged))
-    say(f"{checked:,} shards read, {len(damaged):,} damaged")
+    if damaged or not quiet:
+        say(f"{checked:,} shards read, {len(damaged):,} damaged")
     if damaged:
         raise typer.Exit(EXIT_DIFFERENT)

@@ -159,11 +159,6 @@ class RunRequest:
             )
         if self.timeout is not None and not 0 < self.timeout < float("inf"):
             raise BenchError(f"--timeout {self.timeout:g}: give a number of seconds above 0")
-        if self.cluster is not None and self.isolated:
-            raise BenchError(
-                "--isolate and --timeout have no effect beside --cluster, whose workers are processes of "
-                "their own: leave them out"
-            )
         elsewhere = self.isolated or self.cluster is not None
         for detector in self.detectors:
             if detector.built is not None and elsewhere:

@@ -92,28 +92,33 @@ def execute(request: RunRequest, progress: Progress | None = None) -> RunResult:
     request.check()
     with ExitStack() as stack:
         stack.enter_context(log.ending())
-        if request.isolated:
+        if request.cluster is not None:
+            # What not every run needs is imported where it is needed: small runs are mostly imports.
+            from bench.runs.cluster.connect import connected  # noqa: PLC0415
+            from bench.runs.cluster.dispatch import Dispatcher  # noqa: PLC0415
+            from bench.runs.cluster.questions import machine  # noqa: PLC0415
+            from bench.runs.cluster.spec import Remote  # noqa: PLC0415
+            from bench.runs.cluster.spec import parse as parse_cluster  # noqa: PLC0415
+            from bench.runs.isolation.on_worker import release, score_apart  # noqa: PLC0415
+
+            where = parse_cluster(request.cluster)
+            session = stack.enter_context(connected(where, request.tls, log))
+            elsewhere = machine(session, request)
+            # A detector of somebody's own file may end the process that looks at it: here, this is not ours.
+            children = stack.enter_context(Children(request.timeout))
+            looked_at = Isolation(children, log, own_files_only=not request.isolated)
+            prepared = prepare(request, log, elsewhere=elsewhere, loader=looked_at.load)
+            executor: Executor = Dispatcher(session, log, counts, score_apart)
+            if isinstance(where, Remote):
+                stack.callback(session.tell, release)
+        elif request.isolated:
             isolation = Isolation(stack.enter_context(Children(request.timeout)), log)
             prepared = prepare(request, log, loader=isolation.load)
-            executor: Executor = Isolated(isolation, counts)
-        elif request.cluster is None:
+            executor = Isolated(isolation, counts)
+        else:
             prepared = prepare(request, log)
             pool = stack.enter_context(ThreadPoolExecutor(max_workers=prepared.threads))
             executor = Here(pool, counts)
-        else:
-            # What not every run needs is imported where it is needed: small runs are mostly imports.
-            from bench.runs.cluster.connect import connected  # noqa: PLC0415
-            from bench.runs.cluster.dispatch import Dispatcher, machine  # noqa: PLC0415
-            from bench.runs.cluster.spec import parse as parse_cluster  # noqa: PLC0415
-
-            session = stack.enter_context(
-                connected(parse_cluster(request.cluster), request.tls, log)
-            )
-            elsewhere = machine(session, request)
-            # A detector of somebody's own file may end the process that looks at it: here, this is not ours.
-            looked_at = Isolation(stack.enter_context(Children(None)), log, own_files_only=True)
-            prepared = prepare(request, log, elsewhere=elsewhere, loader=looked_at.load)
-            executor = Dispatcher(session, log, counts)
         prepared = stack.enter_context(claimed(prepared, log))
         log.keep(prepared.request.folder)
         return _Run(prepared, executor, counts, log).finish()

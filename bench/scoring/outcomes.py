@@ -43,11 +43,18 @@ class Failed:
         unit: Chunk, detector and condition.
         status: Status that its cell shows.
         reason: One sentence about the cause.
+        ended: How the process of its detector ended on it, where it did, or "".
     """
 
     unit: Unit
     status: Literal["failed", "not attackable"]
     reason: str
+    ended: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DetectorLost(Failed):
+    """A unit without a result because its detector is given up: that is the reason for its whole cell."""
 
 
 def outcome_of(unit: Unit, result: pa.Table | Exception) -> Scored | Failed:

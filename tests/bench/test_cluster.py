@@ -19,7 +19,7 @@ from bench.errors import BenchError
 from bench.inference.detector import DetectorRequest
 from bench.protocol.suite import Suite
 from bench.runs.cluster.connect import connected
-from bench.runs.cluster.dispatch import portable
+from bench.runs.cluster.questions import portable
 from bench.runs.cluster.spec import Local, Remote, Slurm, parse
 from bench.runs.cluster.work import differs
 from bench.runs.request import RunRequest, Tls
@@ -41,7 +41,7 @@ MANY = Suite(
 FILES = ("leaderboard.csv", "leaderboard.md")
 
 TOYS = '''
-import os, signal, time
+import os, signal, sys, time
 import torch
 from detectors import Detector, DetectorCard, InputSpec
 
@@ -62,8 +62,14 @@ class Killer(Toy):
 
     def logits(self, batch):
         if batch.mean() > 0.6 and os.environ.get("ON_WORKER"):
+            with open(os.environ["ON_WORKER"], "a") as log:
+                log.write("child\\n" if "isolation.child" in sys.orig_argv[-1] else "worker\\n")
             os.kill(os.getpid(), signal.SIGKILL)
         return super().logits(batch)
+
+class Crash(Toy):
+    def logits(self, batch):
+        os.abort()
 
 class Hungry(Toy):
     def logits(self, batch):
@@ -235,13 +241,14 @@ def test_kill_the_client_and_the_same_command_gives_the_same_bytes(
 
 @pytest.mark.enable_socket
 @pytest.mark.slow
-@pytest.mark.timeout(1200)  # a worker is started anew after each death
-def test_a_unit_that_kills_three_workers_fails_alone_and_the_rest_goes_on(
+@pytest.mark.timeout(600)  # a worker is started anew after each death
+def test_a_unit_that_kills_its_worker_fails_alone_and_the_rest_goes_on(
     tree, toys, tmp_path, monkeypatch
 ):
     """Bright pictures are what the killer dies of."""
     suite = Suite(name="mini", slices=["generator"], conditions=["clean", "brightness(value=0.3)"])
-    monkeypatch.setenv("ON_WORKER", "yes")
+    log = tmp_path / "deaths.txt"
+    monkeypatch.setenv("ON_WORKER", str(log))
     out = tmp_path / "out"
     run = bench.run(
         [toys("Toy"), toys("Killer")], suite=suite, data=tree, out=out, cluster="local:2"
@@ -250,8 +257,28 @@ def test_a_unit_that_kills_three_workers_fails_alone_and_the_rest_goes_on(
     failed = rows[rows["status"] != "ok"]
     assert set(failed["detector"]) == {"Killer"}
     assert {c.split("(")[0] for c in failed["condition"]} == {"brightness"}
-    assert failed["reason"].str.contains("died three times").all()
+    assert failed["reason"].str.contains("its process ended with SIGKILL").all()
     assert len(rows[rows["status"] == "ok"]) == 3 * 2
+    # Two threads have four tasks in flight; the rest of the deaths are those of the detector's own processes.
+    assert 1 <= log.read_text().split().count("worker") <= 4
+
+
+@pytest.mark.enable_socket
+@pytest.mark.slow
+def test_isolated_on_a_cluster_a_crash_leaves_the_workers_alive(two, tree, toys, tmp_path):
+    suite = Suite(name="short", slices=["generator"], conditions=["clean"])
+    options = {"suite": suite, "data": tree, "audit": False}
+    here = bench.run(toys("Toy"), out=tmp_path / "here", **options)
+    there = bench.run(
+        [toys("Toy"), toys("Crash")], out=tmp_path / "there", isolate=True, cluster=two.address,
+        **options,
+    )  # fmt: skip
+    rows = there.board.rows
+    toy = rows[rows["detector"] == "Toy"]
+    assert toy.to_csv(index=False) == here.board.rows.to_csv(index=False)
+    assert set(rows[rows["detector"] == "Crash"]["status"]) == {"failed"}
+    assert rows["reason"].dropna().str.contains("SIGABRT").any()
+    assert [process.poll() for process in two.processes] == [None] * 3
 
 
 @pytest.mark.enable_socket

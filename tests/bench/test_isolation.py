@@ -247,11 +247,7 @@ def test_one_unit_that_takes_too_long_costs_no_other(cli, tree, toy, tmp_path, m
 
 
 def test_options_that_would_have_no_effect_or_no_meaning_are_refused(tree, toy):
-    for options in (
-        {"timeout": 0.0},
-        {"timeout": float("nan")},
-        {"isolate": True, "cluster": "local:2"},
-    ):
+    for options in ({"timeout": 0.0}, {"timeout": float("nan")}):
         with pytest.raises(BenchError, match=r"--isolate|--timeout"):
             bench.run(toy(), suite=SUITE, data=tree, **options)
 

@@ -125,6 +125,23 @@ def test_quiet_says_nothing_and_verbose_says_when(cli, tree, toy, monkeypatch):
     assert cli(*args, "--verbose", "--quiet")[0] == 2
 
 
+def test_quiet_keeps_errors_and_warnings_and_no_remark(cli, tree, toy):
+    data = ("--data", tree, "--suite", "cross-generator", "--no-audit", "--quiet")
+    code, _, err = cli("run", "-d", toy(), "-d", toy("Raises"), *data, "--out", "a")
+    assert code == 12
+    assert err == "2 cells have no result: see the board's footnotes\n"
+    (tree / "alpha" / "fake" / "00.png").write_bytes(b"no picture")
+    code, _, err = cli("run", "-d", toy(), *data, "--out", "a", "--force")
+    assert code == 0
+    replaced, lost, left_out = err.splitlines()
+    assert "held another request" in replaced
+    assert lost.startswith("WARNING: the classes lose images unequally")
+    assert left_out.startswith("left out for every detector alike: 1 images")
+    code, out, err = cli("run", "-d", "nobody", *data)
+    assert (code, out) == (2, "")
+    assert err.startswith("error: ")
+
+
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
 def test_a_terminal_that_is_not_utf_8_is_no_error(cli, tree, toy, monkeypatch, encoding):
     (tree / "beta").rename(tree / "Müller-画")

@@ -22,7 +22,8 @@ import torch
 from bench.inference.detector import DetectorRequest
 from bench.protocol.suite import load_suite
 from bench.runs.cluster.connect import Session, connected
-from bench.runs.cluster.dispatch import Dispatcher, machine
+from bench.runs.cluster.dispatch import Dispatcher
+from bench.runs.cluster.questions import machine
 from bench.runs.cluster.spec import Local
 from bench.runs.executor import Executor, Here
 from bench.runs.prepare import Prepared, prepare

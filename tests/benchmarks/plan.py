@@ -18,8 +18,9 @@ from bench.inference.detector import DetectorRequest
 from bench.inference.numerics import Numerics
 from bench.protocol.suite import load_suite
 from bench.runs.cluster.connect import Session, connected
-from bench.runs.cluster.dispatch import Dispatcher, machine
+from bench.runs.cluster.dispatch import Dispatcher
 from bench.runs.cluster.flow import Flow
+from bench.runs.cluster.questions import machine
 from bench.runs.cluster.spec import Local
 from bench.runs.estimate import estimate
 from bench.runs.prepare import prepare

@@ -8,8 +8,8 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,8 +24,8 @@ from detectors.global_state import kept_environment
 
 # A worker that hands its work over so long before SLURM ends the job loses nothing.
 _GRACE_S = 300
-# Deaths of workers that a task may be present at before it is suspected: three in all.
-_ALLOWED_FAILURES = 2
+# Deaths of workers that a task may be present at before the client hears of it: it tries again with care.
+_ALLOWED_FAILURES = 0
 
 # Seconds that a run waits while no worker is there; for SLURM's jobs its file says how long.
 _PATIENCE_S = 600.0
@@ -56,6 +56,11 @@ class Session:
                 f"the Dask scheduler is gone ({type(error).__name__}): what was scored is kept, run the "
                 "same command again to go on"
             ) from error
+
+    def tell(self, job: Callable[[], None]) -> None:
+        """Have every worker that can be reached do something at once, whatever else it is at."""
+        with suppress(Exception):  # a run that ends has an error of its own, or its result
+            self.client.run(job, on_error="ignore")
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""The client's side: tasks in flight, results as they come, and the unit that a worker died on."""
+"""The client's side: tasks in flight, results as they come, and what a worker died on."""
 
 from __future__ import annotations
 
@@ -6,88 +6,37 @@ import dataclasses
 import itertools
 import time
 import uuid
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from bench.datasets.open import POCKET
 from bench.errors import BenchError
+from bench.runs.cluster.breaker import Breaker
 from bench.runs.cluster.connect import Session
 from bench.runs.cluster.flow import Flow
-from bench.runs.cluster.work import (
-    Context,
-    Task,
-    TaskResult,
-    condition_codes,
-    differs,
-    machine_of,
-    score,
-    settle,
+from bench.runs.cluster.parts import Work
+from bench.runs.cluster.questions import (
+    MOST_DEATHS,
+    WorkerDiedError,
+    on_each,
+    once_on_each,
+    portable,
+    result_of,
 )
-from bench.runs.prepare import Machine, Prepared
-from bench.runs.request import RunRequest
+from bench.runs.cluster.task import Context, Task, TaskResult
+from bench.runs.cluster.work import check_machine, condition_codes, score, settle
+from bench.runs.prepare import Prepared
 from bench.runs.settled import Settled
 from bench.scoring.engine import Counts
 from bench.scoring.outcomes import BatchTooLargeError, Failed, Scored
-from bench.store.units import Chunk, Unit
+from bench.store.units import Chunk, Unit, weight
 from bench.support.progress import Progress
 
 _POLL_S = 5.0
 # Seconds between two looks at who is there.
 _LOOK_S = 1.0
-
-
-def machine(session: Session, request: RunRequest) -> Machine:
-    """Describe the machine that all workers are alike; fingerprints are made of it.
-
-    Raises:
-        BenchError: Where two differ, or one has no bench or no such device.
-    """
-    sent = portable(request)
-    machines = _on_each(session, lambda address: (machine_of, sent, address))
-    first: Machine = machines[0]
-    for other in machines[1:]:
-        if difference := differs(first.environment, other.environment):
-            raise BenchError(
-                f"worker {other.name} differs from {first.name}: {difference}; run all workers "
-                "with the same installation on the same kind of machine"
-            )
-    return first
-
-
-def portable(request: RunRequest) -> RunRequest:
-    """Make the paths to detectors and weights absolute: workers run in other folders."""
-    return dataclasses.replace(request, detectors=tuple(d.absolute() for d in request.detectors))
-
-
-def _on_each(session: Session, job: Callable[[str], tuple[Any, ...]]) -> list[Any]:
-    """Run a job once on every worker that is there, in the thread that tasks run in.
-
-    Args:
-        session: Client and workers.
-        job: From the address of a worker to a function and its arguments.
-    """
-    submit = session.client.submit
-    # Another worker may take it up: should this one die meanwhile, nobody waits for ever.
-    futures = [
-        submit(*job(address), workers=[address], allow_other_workers=True, pure=False)
-        for address in sorted(session.workers())
-    ]
-    return [_result(future) for future in futures]
-
-
-def _result(future: Any) -> Any:
-    try:
-        return future.result()
-    except BenchError:
-        raise
-    except ImportError as error:
-        raise BenchError(
-            f"a worker cannot import bench ({error}): install the same version on every machine"
-        ) from error
-    except Exception as error:  # whatever a foreign machine comes up with
-        text = " ".join(str(error).split())[:300]
-        raise BenchError(f"a worker failed: {type(error).__name__}: {text}") from error
 
 
 class _Finished(NamedTuple):
@@ -105,11 +54,16 @@ class Dispatcher:
         session: Client and workers.
         progress: Shows the workers that leave.
         counts: Work done by all workers together.
+        score_apart: Scores units of one detector in a process of its own on a worker; by default, in the
+            worker's.
     """
 
     session: Session
     progress: Progress
     counts: Counts
+    score_apart: Callable[[Context, Task], TaskResult] = score
+    _apart: set[str] = field(default_factory=set)
+    _deaths: Counter[str] = field(default_factory=Counter)
     _run: str = field(default_factory=lambda: uuid.uuid4().hex)
     _threads: Mapping[str, int] = field(default_factory=dict)
     _looked_at: float = 0.0
@@ -140,8 +94,12 @@ class Dispatcher:
         if not work:
             return
         context = dataclasses.replace(self._context(prepared), settled=settled)
-        _on_each(self.session, lambda address: (settle, context, address))
-        flow = Flow(prepared, context, work, skip, sum(self.session.workers().values()))
+        self._settle(context)
+        if prepared.request.isolated:
+            work = _by_detector(work)
+        threads = sum(self.session.workers().values())
+        flow = Flow(prepared, context, work, skip, threads, apart=self._apart)
+        breaker = Breaker(context.costs, work, self.progress)
         try:
             while True:
                 room = max(0, self._window() - len(flow.running))
@@ -149,51 +107,103 @@ class Dispatcher:
                     self._send(flow, task)
                 if not flow.running:
                     return
-                suspects: list[Task] = []
-                for task, result in self._finished(flow):
-                    if result is None:
-                        suspects.append(task)
-                        continue
-                    # The worker gets its next chunk before this one's scores are written.
-                    following = None if suspects else next(flow, None)
-                    if following is not None:
-                        self._send(flow, following)
-                    yield from self._counted(flow, task, result)
-                if suspects:
-                    yield from self._score_suspects(flow, suspects)
+                yield from self._received(flow, breaker)
         finally:
             self.session.client.cancel(list(flow.running), force=True)
 
-    def _score_suspects(self, flow: Flow, suspects: list[Task]) -> Iterator[Scored | Failed]:
-        """Score the units of tasks that workers died on, one at a time once nothing else is in flight.
+    def _settle(self, context: Context) -> None:
+        """Have every worker checked, and its detectors loaded where they are not scored apart.
+
+        Raises:
+            BenchError: A worker may not score for this run.
+        """
+        if context.request.isolated:
+            self._apart.update(context.identities)
+        if not self._apart.issuperset(context.identities):
+            try:
+                once_on_each(self.session, lambda address: (settle, context, address))
+            except WorkerDiedError:
+                self.progress.note(
+                    "cluster: a worker died as it loaded the detectors: each gets a process of its own"
+                )
+                self._apart.update(context.identities)
+            else:
+                return
+        on_each(self.session, lambda address: (check_machine, context, address))
+
+    def _received(self, flow: Flow, breaker: Breaker) -> Iterator[Scored | Failed]:
+        """Take what has come back; what a worker died on is sent again, each detector in its own process."""
+        suspects: list[Task] = []
+        for task, result in self._finished(flow):
+            if result is None:
+                self._suspect(flow, task, suspects)
+                continue
+            if not (suspects or task.apart):
+                # The worker gets its next chunk before this one's scores are written.
+                following = next(flow, None)
+                if following is not None:
+                    self._send(flow, following)
+            yield from self._counted(flow, breaker, task, result)
+        if suspects:
+            yield from self._score_suspects(flow, breaker, suspects)
+
+    def _suspect(self, flow: Flow, task: Task, suspects: list[Task]) -> None:
+        """Take a task that a worker died on: once more in processes of their own, at last unit by unit."""
+        labels = {unit.detector for unit in task.units}
+        self._deaths.update(labels)
+        # What passes is not to blame; but where no worker has lived with it, the next one need not try.
+        self._apart.update(label for label in labels if self._deaths[label] >= MOST_DEATHS)
+        if task.deaths + 1 < MOST_DEATHS:
+            self.progress.note(
+                f"cluster: a worker died {task.place}: what it had in work is tried with a process for "
+                "each detector"
+            )
+            flow.send_apart(task)
+        else:
+            suspects.append(task)
+
+    def _score_suspects(
+        self, flow: Flow, breaker: Breaker, suspects: list[Task]
+    ) -> Iterator[Scored | Failed]:
+        """Score the units of tasks that three workers died on, one at a time with nothing else in flight.
 
         A worker that dies then died on that unit.
         """
         while flow.running:
             for task, result in self._finished(flow):
                 if result is None:
-                    suspects.append(task)
+                    self._suspect(flow, task, suspects)
                 else:
-                    yield from self._counted(flow, task, result)
-        for task in suspects:
-            for unit in task.units:
-                if flow.needs(task, unit):
-                    yield from self._score_alone(flow, task.of((unit,)))
+                    yield from self._counted(flow, breaker, task, result)
+        alone = [
+            dataclasses.replace(task, units=(unit,), insists=True)
+            for task in suspects
+            for unit in task.units
+        ]
+        # The cheapest of the first images come first, as their failure may settle the others.
+        for task in sorted(
+            alone, key=lambda t: (t.index, breaker.costs[t.units[0].condition], t.part)
+        ):
+            if flow.needs(task, task.units[0]):
+                yield from self._score_alone(flow, breaker, task)
 
-    def _score_alone(self, flow: Flow, task: Task) -> Iterator[Scored | Failed]:
-        """Score a task of one unit, with nothing else in flight; it fails where its worker dies again."""
-        self._send(flow, task)
-        while flow.running:
-            for _, result in self._finished(flow):
-                if result is None:
-                    yield from flow.assembly.add(task, _worker_died(task))
-                else:
-                    yield from self._counted(flow, task, result)
+    def _score_alone(self, flow: Flow, breaker: Breaker, task: Task) -> Iterator[Scored | Failed]:
+        """Score a task of one unit, with nothing else in flight; it fails where three workers die on it."""
+        for _ in range(MOST_DEATHS):
+            self._send(flow, task)
+            while flow.running:
+                for _, result in self._finished(flow):
+                    if result is not None:
+                        yield from self._counted(flow, breaker, task, result)
+                        return
+        yield from self._outcome(flow, breaker, task, _worker_died(task))
 
     def _send(self, flow: Flow, task: Task) -> None:
         name = f"score-{self._run[:8]}-{task.index}-{uuid.uuid4().hex[:8]}"
-        future = self.session.client.submit(score, flow.context, task, key=name, pure=False)
-        flow.running[future] = task
+        score_it = self.score_apart if task.apart else score
+        # What is under suspicion comes before what waits: nothing new is sent until it is cleared up.
+        options = {"key": name, "pure": False, "priority": int(task.deaths > 0)}
+        flow.running[self.session.client.submit(score_it, flow.context, task, **options)] = task
 
     def _finished(self, flow: Flow) -> Iterator[_Finished]:
         """Take the finished tasks out of those in flight; waits a while for the first."""
@@ -212,9 +222,11 @@ class Dispatcher:
             if future.status == "error" and isinstance(future.exception(), KilledWorker):
                 yield _Finished(task, None)
             else:
-                yield _Finished(task, _result(future))
+                yield _Finished(task, result_of(future))
 
-    def _counted(self, flow: Flow, task: Task, result: TaskResult) -> Iterator[Scored | Failed]:
+    def _counted(
+        self, flow: Flow, breaker: Breaker, task: Task, result: TaskResult
+    ) -> Iterator[Scored | Failed]:
         """Count the work of a task, and hand on the outcomes of units that are whole.
 
         Raises:
@@ -222,12 +234,31 @@ class Dispatcher:
         """
         self.counts.decoded += result.decoded
         self.counts.scored += result.scored
+        for remark in result.remarks:
+            self.progress.note(remark)
         for outcome in result.outcomes:
-            yield from flow.assembly.add(task, outcome)
+            yield from self._outcome(flow, breaker, task, outcome)
         if result.inseparable:
             flow.send_whole(task)
+        elif task.apart and not result.too_large:
+            scored = {outcome.unit for outcome in result.outcomes}
+            flow.send_last(task, (unit for unit in task.units if unit not in scored))
         if result.too_large:
             raise BatchTooLargeError(result.too_large)
+
+    def _outcome(
+        self, flow: Flow, breaker: Breaker, task: Task, outcome: Scored | Failed
+    ) -> Iterator[Scored | Failed]:
+        """Hand on an outcome where its unit is whole, and what follows from it for the detector."""
+        if isinstance(outcome, Scored) and not task.apart:
+            self._deaths[outcome.unit.detector] = 0
+        if isinstance(outcome, Failed) and outcome.ended:
+            # Its process is not the worker's from here on, whatever comes of it.
+            self._apart.add(outcome.unit.detector)
+        for whole in flow.assembly.add(task, outcome):
+            yield whole
+            if isinstance(whole, Failed):
+                yield from breaker.add(whole)
 
     def _context(self, prepared: Prepared) -> Context:
         request = prepared.request
@@ -241,6 +272,7 @@ class Dispatcher:
             codes=condition_codes(prepared),
             settled=prepared.initial,
             broken=prepared.broken,
+            costs={spelled: weight(c) for spelled, c in prepared.conditions.items()},
         )
 
     def _window(self) -> int:
@@ -277,12 +309,19 @@ class Dispatcher:
             )
 
 
+def _by_detector(work: Work) -> Work:
+    """Give the same work one detector after the other: a worker then keeps the process that it has."""
+    labels = dict.fromkeys(unit.detector for _, units in work for unit in units)
+    return [
+        (chunk, own)
+        for label in labels
+        for chunk, units in work
+        if (own := [unit for unit in units if unit.detector == label])
+    ]
+
+
 def _worker_died(task: Task) -> Failed:
     (unit,) = task.units
-    ids = task.table["sample_id"]
-    return Failed(
-        unit,
-        "failed",
-        f"its worker died three times on the images {ids[0].as_py()} to {ids[-1].as_py()}: a crash of "
-        "the detector, or too little memory",
-    )
+    ended = "its worker died three times"
+    reason = f"{ended} {task.place}: a crash of the detector, or too little memory"
+    return Failed(unit, "failed", reason, ended=ended)

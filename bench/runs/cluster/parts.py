@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 from bench.protocol.condition import Condition
-from bench.runs.cluster.work import Task
+from bench.runs.cluster.task import Task
 from bench.runs.prepare import Prepared
 from bench.scoring.outcomes import Failed, Scored
 from bench.scoring.probes import is_probed, probe_candidates
@@ -140,15 +140,21 @@ class Assembly:
     _dropped: set[Unit] = field(default_factory=set)
 
     def add(self, task: Task, outcome: Scored | Failed) -> Iterator[Scored | Failed]:
-        """Take an outcome of a task; give the unit's own once all of its parts are there."""
+        """Take an outcome of a task; give the unit's own once all of its parts are there.
+
+        Where a part ended the detector's process, the parts behind it are not waited for.
+        """
         unit = outcome.unit
         if task.role == "whole":
             yield outcome
-        elif unit not in self._dropped:
+        elif self.needs(task, unit):
             parts = self._parts.setdefault(unit, {})
             parts[task.part] = outcome
             probes = is_probed(self.conditions[unit.condition].attack)
-            if len(parts) == task.parts + probes:
+            ended = _is_settled(parts)
+            if ended:
+                self._dropped.add(unit)
+            if ended or len(parts) == task.parts + probes:
                 del self._parts[unit]
                 yield _joined([parts[number] for number in sorted(parts)], task.parts)
 
@@ -163,6 +169,15 @@ class Assembly:
     def needs(self, task: Task, unit: Unit) -> bool:
         """Tell whether a unit of a task that is about to be sent is still to be scored that way."""
         return task.role == "whole" or unit not in self._dropped
+
+
+def _is_settled(parts: Mapping[int, Scored | Failed]) -> bool:
+    """Tell whether the first part that failed ended a process, and no part before it is missing."""
+    for number, place in enumerate(sorted(parts)):
+        outcome = parts[place]
+        if isinstance(outcome, Failed):
+            return bool(outcome.ended) and number == place
+    return False
 
 
 def _joined(outcomes: Sequence[Scored | Failed], parts: int) -> Scored | Failed:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -20,6 +20,7 @@ from bench.errors import BenchError
 from bench.inference.device import pick_device, quiet_numerics
 from bench.protocol.series.nested import written_out
 from bench.runs.cluster.spec import SHARED_BY
+from bench.runs.cluster.task import Context, InseparableError, Task, TaskResult
 from bench.runs.loading import load
 from bench.runs.prepare import Machine, Prepared, environment
 from bench.runs.request import RunRequest
@@ -28,84 +29,8 @@ from bench.scoring.decoding import decode_chunk
 from bench.scoring.engine import Counts, Engine
 from bench.scoring.outcomes import BatchTooLargeError, Failed, Scored
 from bench.store.provenance import file_digests, source_digest
-from bench.store.units import Chunk, Unit
+from bench.store.units import Chunk
 from bench.support.memory.allocator import keep_large_blocks
-
-
-@dataclass(frozen=True, slots=True)
-class Context:
-    """The part that all tasks of one run share; it travels with each of them, a few kilobytes.
-
-    Attributes:
-        run: Id of the run: a worker keeps the detectors of one run.
-        request: Request of the run, with absolute paths.
-        root: Folder of the images; ``None`` for the embedded set, which every installation has.
-        environment: Environment that all workers must have.
-        identities: By detector label: a digest over all that decides its logits.
-        codes: By condition: parameters of its steps, and digests over their code.
-        settled: Batch sizes and thresholds as they are when the task is sent.
-        broken: By detector label: why its code fails, so that no worker runs it again.
-        threads: CPU threads; ``None`` leaves it to the worker.
-    """
-
-    run: str
-    request: RunRequest
-    root: Path | None
-    environment: Mapping[str, Any]
-    identities: Mapping[str, str]
-    codes: Mapping[str, str]
-    settled: Settled
-    broken: Mapping[str, str] = field(default_factory=dict)
-    threads: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Task:
-    """Units of one chunk, or of a part of it, whose images are decoded once.
-
-    Attributes:
-        index: Position of the chunk in the plan.
-        table: Rows of the manifest that are in the chunk, or in the part.
-        units: Units to score.
-        role: ``whole`` chunk; ``rows``, some whole batches of it; or ``probes``, those of its attacks.
-        part: Position among the parts of the chunk; probes come last.
-        parts: Parts that hold the rows of the chunk.
-    """
-
-    index: int
-    table: pa.Table
-    units: tuple[Unit, ...]
-    role: Literal["whole", "rows", "probes"] = "whole"
-    part: int = 0
-    parts: int = 1
-
-    def of(self, units: tuple[Unit, ...]) -> Task:
-        """Give the same task for some of its units."""
-        return dataclasses.replace(self, units=units)
-
-
-@dataclass(frozen=True, slots=True)
-class TaskResult:
-    """The outcomes of a task, and the work that they took.
-
-    Attributes:
-        outcomes: One outcome a unit, fewer where memory ran out.
-        decoded: Images decoded.
-        scored: Canvases sent through a network.
-        too_large: The detector whose batch did not fit the device's memory, or "".
-        inseparable: Whether the part holds an image that cannot be decoded: it takes no place in a
-            batch, so only the whole chunk tells which batches there are. Nothing is scored then.
-    """
-
-    outcomes: tuple[Scored | Failed, ...]
-    decoded: int
-    scored: int
-    too_large: str = ""
-    inseparable: bool = False
-
-
-class _InseparableError(RuntimeError):
-    """An image of a part cannot be decoded."""
 
 
 @dataclass(slots=True)
@@ -160,6 +85,19 @@ def settle(context: Context, worker: str) -> str:
     return worker
 
 
+def check_machine(context: Context, worker: str) -> str:
+    """Check that this machine may score for the run, as far as no detector tells; see :func:`settle`."""
+    here = machine_of(context.request, worker)
+    if difference := differs(context.environment, here.environment):
+        raise BenchError(f"worker {worker} has {difference}: its scores would not be comparable")
+    root = _root(context)
+    if not root.is_dir():
+        raise BenchError(
+            f"worker {worker} has no data at {root}: mount the same path on every machine"
+        )
+    return worker
+
+
 def score(context: Context, task: Task) -> TaskResult:
     """Score the units of a task.
 
@@ -172,7 +110,7 @@ def score(context: Context, task: Task) -> TaskResult:
         # One by one: where memory runs out, the outcomes before it still count.
         for outcome in stream(context, task, counts, f"on {os.uname().nodename}"):
             outcomes.append(outcome)
-    except _InseparableError:
+    except InseparableError:
         inseparable = True
     except BatchTooLargeError as error:
         too_large = error.detector
@@ -204,7 +142,7 @@ def stream(context: Context, task: Task, counts: Counts, worker: str) -> Iterato
         yield from engine.score(decoded, task.units)
         return
     if any(image is None for image in decoded.images):
-        raise _InseparableError
+        raise InseparableError
     if task.role == "rows":
         yield from engine.score(dataclasses.replace(decoded, whole=False), task.units)
         return
@@ -243,14 +181,7 @@ def _loaded_run(context: Context, worker: str) -> LoadedRun:
     """Look up the run among those loaded, or check this machine and load it."""
     if context.run in _loaded_runs:
         return _loaded_runs[context.run]
-    here = machine_of(context.request, worker)
-    if difference := differs(context.environment, here.environment):
-        raise BenchError(f"worker {worker} has {difference}: its scores would not be comparable")
-    root = _root(context)
-    if not root.is_dir():
-        raise BenchError(
-            f"worker {worker} has no data at {root}: mount the same path on every machine"
-        )
+    check_machine(context, worker)
     _loaded_runs.clear()
     prepared = _prepare(context, worker)
     loaded = LoadedRun(prepared, ThreadPoolExecutor(max_workers=prepared.threads))

@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 
 from bench.errors import BenchError
 from bench.inference.foreign import Foreign, border
-from bench.runs.cluster.work import Context, Task, loaded_run, stream
+from bench.runs.cluster.task import Context, InseparableError, Task
+from bench.runs.cluster.work import loaded_run, stream
 from bench.scoring.engine import Counts
 from bench.scoring.outcomes import BatchTooLargeError, Failed, Scored
 from detectors.base import Detector
@@ -56,9 +57,14 @@ def ask(context: Context, label: str, question: Callable[..., Any], *arguments: 
     return question(detector, *arguments)
 
 
-def load(context: Context) -> None:
-    """Load what a context needs, so that scoring can begin at once."""
-    loaded_run(context, "here")
+def load(context: Context, worker: str = "here") -> None:
+    """Load what a context needs, so that scoring can begin at once.
+
+    Args:
+        context: The run, and the detector that this process is for.
+        worker: What messages call this machine.
+    """
+    loaded_run(context, worker)
 
 
 def score(context: Context, task: Task) -> Iterator[Scored | Failed | Counts]:
@@ -97,6 +103,8 @@ def _answer(question: Callable[..., Any], arguments: tuple[Any, ...]) -> Iterato
                 result = None
     except BatchTooLargeError as error:
         yield Message("too large", error.detector)
+    except InseparableError:
+        yield Message("inseparable", None)
     except BenchError as error:
         yield Message("refused", error)
     except BaseException as error:  # whatever it is, it is about this detector alone

@@ -14,7 +14,7 @@ import torch
 from bench.inference.detector import DetectorRequest
 from bench.inference.foreign import Broken, Elsewhere, identify
 from bench.protocol.condition import Condition
-from bench.runs.cluster.work import Context
+from bench.runs.cluster.task import Context
 from bench.runs.isolation import child as inside
 from bench.runs.isolation.process import CAN_ISOLATE, ChildDiedError, ChildError, Children
 from bench.runs.loading import Loaded, load, refuse_if_all_broken

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 
 from bench.datasets.open import POCKET
 from bench.errors import BenchError, DataError
-from bench.runs.cluster.work import Context, Task, condition_codes
+from bench.runs.cluster.breaker import MOST_DEATHS
+from bench.runs.cluster.task import Context, InseparableError, Task
+from bench.runs.cluster.work import condition_codes
 from bench.runs.isolation import child as inside
 from bench.runs.isolation.detectors import Isolation, about
 from bench.runs.isolation.process import ChildDiedError, ChildError
@@ -17,10 +19,6 @@ from bench.runs.settled import Settled
 from bench.scoring.engine import Counts
 from bench.scoring.outcomes import BatchTooLargeError, Failed, Scored
 from bench.store.units import Chunk, Unit, weight
-
-# Deaths in a row, with nothing scored between them, after which the other units at hand are not tried: all of
-# them together, then one by one. One unit that takes too long is tried twice, and costs no other.
-_MOST_DEATHS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +44,7 @@ class Isolated:
         costs = {spelled: weight(c) for spelled, c in prepared.conditions.items()}
         for label in prepared.detectors:
             context = self._context(prepared, settled, label)
-            scoring = _Scoring(self.isolation, self.counts, label, context, costs, skip)
+            scoring = Scoring(self.isolation, self.counts, label, context, costs, skip)
             for chunk, units in work:
                 needed = tuple(u for u in units if u.detector == label and not skip(u))
                 if needed:
@@ -71,16 +69,18 @@ class Isolated:
 
 
 @dataclass(frozen=True, slots=True)
-class _Scoring:
+class Scoring:
     """The scoring of one detector in its process.
 
     Attributes:
         isolation: Keeper of the processes.
         counts: Work done so far.
-        label: The detector.
+        label: Label of the detector that is scored.
         context: What its process is told of the run.
         costs: Forward passes of one image, by condition.
         skip: Whether a unit is no longer needed.
+        decides: Whether the units that are not tried after too many deaths fail here; somebody else decides
+            on them otherwise, and they have no outcome.
     """
 
     isolation: Isolation
@@ -89,6 +89,7 @@ class _Scoring:
     context: Context
     costs: Mapping[str, int]
     skip: Callable[[Unit], bool]
+    decides: bool = True
 
     def outcomes(self, task: Task) -> Iterator[Scored | Failed]:
         """Score a task; where the process dies on it, its units one at a time: it then died on that unit."""
@@ -105,14 +106,16 @@ class _Scoring:
                     if isinstance(item, Scored):
                         isolation.deaths[self.label] = 0
                     yield item
-        except (BatchTooLargeError, DataError):
+        except (BatchTooLargeError, DataError, InseparableError):
             raise
         except ChildDiedError as death:
             isolation.children.drop(self.label)
             isolation.deaths[self.label] += 1
             units = tuple(left.values())
             if len(task.units) == 1:
-                yield from (Failed(unit, "failed", f"{death} ({_where(task)})") for unit in units)
+                how = str(death)
+                reason = f"{how} ({task.place})"
+                yield from (Failed(unit, "failed", reason, ended=how) for unit in units)
             elif units:
                 yield from self._one_by_one(death, dataclasses.replace(task, units=units))
         except (ChildError, BenchError) as error:
@@ -123,17 +126,18 @@ class _Scoring:
 
         What is dearer than units that took too long would take longer still.
         """
-        deaths, where, last = self.isolation.deaths, _where(task), ""
+        deaths, where, last = self.isolation.deaths, task.place, ""
         units = sorted(task.units, key=lambda unit: self.costs[unit.condition])
         self.isolation.progress.note(
             f"{self.label}: {about(death)} {where}: what is left there is tried one unit at a time"
         )
-        while units and deaths[self.label] < _MOST_DEATHS:
+        while units and deaths[self.label] < MOST_DEATHS:
             if self.skip(unit := units.pop(0)):
                 continue
             yield from self.outcomes(dataclasses.replace(task, units=(unit,)))
             last = f", the last under {unit.condition}"
-        if units := [unit for unit in units if not self.skip(unit)]:
+        units = [unit for unit in units if not self.skip(unit)]
+        if units and self.decides:
             again = f"{deaths[self.label]} times in a row"
             self.isolation.progress.warn(
                 f"{self.label}: given up {where}, as {about(death)} {again}{last}: {len(units)} more units "
@@ -141,8 +145,3 @@ class _Scoring:
             )
             reason = f"given up after this {again}: {death} ({where})"
             yield from (Failed(unit, "failed", reason) for unit in units)
-
-
-def _where(task: Task) -> str:
-    ids = task.table["sample_id"]
-    return f"on the images {ids[0].as_py()} to {ids[-1].as_py()}"

@@ -18,6 +18,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from bench.errors import BenchError
+from bench.runs.cluster.task import InseparableError
 from bench.runs.isolation.child import Message
 from bench.scoring.outcomes import BatchTooLargeError
 from bench.support.plain import one_line
@@ -109,6 +110,8 @@ class Child:
                 return message.content
             case "too large":
                 raise BatchTooLargeError(message.content)
+            case "inseparable":
+                raise InseparableError
             case "refused" if isinstance(message.content, BenchError):
                 raise message.content
             case _:
@@ -175,6 +178,10 @@ class Children:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End all of the processes; none can be started any more."""
         while self._children:
             self._children.popitem()[1].kill()
         self._starter.shutdown()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from bench.scoring.outcomes import Failed
+from bench.scoring.outcomes import DetectorLost, Failed
 from bench.store.run_spec import Failure
 from bench.store.units import Plan, Unit
 
@@ -33,14 +33,13 @@ class FirstFailures:
         return (unit.detector, unit.condition) in self._failures
 
     def add(self, outcome: Failed) -> None:
-        """Note a failure; the one of the earlier chunk stays."""
+        """Note a failure; the one of the earlier chunk stays, and that of the whole detector before it."""
         unit = outcome.unit
         cell = (unit.detector, unit.condition)
-        if cell in self._failures and (
-            cell not in self._chunks or self._chunks[cell] <= unit.chunk
-        ):
+        chunk = -1 if isinstance(outcome, DetectorLost) else unit.chunk
+        if cell in self._failures and (cell not in self._chunks or self._chunks[cell] <= chunk):
             return
-        self._chunks[cell] = unit.chunk
+        self._chunks[cell] = chunk
         self._failures[cell] = Failure(
             detector=unit.detector,
             condition=unit.condition,
