@@ -107,7 +107,7 @@ def command(
         backbone=backbone,
     )
     _refuse_without_effect(context, dry_run=dry_run, cluster=cluster)
-    with seldom():
+    with seldom(lasting=True):
         from bench.datasets.layouts.columns import parse_columns
         from bench.inference.numerics import Numerics
         from bench.protocol.suite import load_suite
@@ -202,7 +202,7 @@ def _refuse_without_effect(context: typer.Context, *, dry_run: bool, cluster: st
 def _run(
     request: RunRequest, adversarial: tuple[int, Path] | None, progress: Bar, *, quiet: bool
 ) -> RunResult:
-    with seldom():
+    with seldom(lasting=True):
         from bench.runs.runner import execute
 
     if adversarial is None:

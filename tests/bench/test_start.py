@@ -67,7 +67,7 @@ class _Circle:
 
 
 def test_cycles_are_looked_for_seldom_while_a_command_starts_and_as_ever_afterwards(looks):
-    with seldom(), seldom():
+    with seldom(lasting=True), seldom(lasting=True):
         looks.clear()
         kept = [[] for _ in range(50_000)]
         during = len(looks)
@@ -83,6 +83,15 @@ def test_cycles_are_looked_for_seldom_while_a_command_starts_and_as_ever_afterwa
     circle = weakref.ref(_Circle())
     kept += [[] for _ in range(500)]
     assert looks
+    assert circle() is None
+
+
+def test_garbage_of_a_process_that_goes_on_is_found():
+    with seldom():
+        circle = weakref.ref(_Circle())
+    assert circle() is not None
+    for _ in range(2):  # a young collection, as many new objects bring about
+        gc.collect(0)
     assert circle() is None
 
 

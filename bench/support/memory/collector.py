@@ -21,11 +21,15 @@ _started: list[None] = []
 
 
 @contextmanager
-def seldom() -> Iterator[None]:
+def seldom(*, lasting: bool = False) -> Iterator[None]:
     """Hardly look for cycles inside; for imports and for building, where what is made stays.
 
     Blocks may lie in each other and overlap in threads: the thresholds of before the first come back after
     the last. A collector that is switched off stays so.
+
+    Args:
+        lasting: What is made inside stays until the process ends, and soon: it is not looked through
+            afterwards either. In a process that goes on, garbage among it would stay too.
     """
     with _lock:
         usual = _usual[-1] if _usual else gc.get_threshold()
@@ -38,7 +42,8 @@ def seldom() -> Iterator[None]:
         with _lock:
             usual = _usual.pop()
             if not _usual:
-                _age()
+                if lasting or _started:
+                    _age()
                 gc.set_threshold(*usual)
 
 
