@@ -1,0 +1,127 @@
+"""All that makes a run cheaper, at once, beside the loop that evaluations usually are, on CIFAKE's pictures.
+
+    python -m tests.benchmarks.together CIFAKE [--images 6000] [--sample 40] [--until auc=0.01]
+
+Reals and eight generators of as many fakes (CIFAKE's fakes dealt out in eight), six conditions, two
+detectors. The usual loop goes through a part of them and is counted for all: its time is that of its images.
+The whole run without a target says whether every cell's interval is as narrow as asked and whether detectors
+rank alike.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import tempfile
+import time
+from pathlib import Path
+
+import pandas as pd
+
+import bench
+from bench.protocol.suite import Suite
+from tests.benchmarks.engine import CONDITIONS, loop
+from tests.benchmarks.rounds import cpu_seconds, machine
+
+DETECTORS = ["cifake-cnn.cifake", "mobilenetv2_100.cifake"]
+GENERATORS = 8
+
+
+def deal(cifake: Path, root: Path, images: int) -> Path:
+    """Link reals and fakes of both splits into folders by generator; a manifest pairs all with the reals."""
+    rows = ["path,label,generator"]
+    reals = sorted(cifake.glob("*/REAL/*"))[:images]
+    fakes = sorted(cifake.glob("*/FAKE/*"))
+    names = {"real": reals} | {
+        f"g{g:02d}": fakes[g::GENERATORS][:images] for g in range(GENERATORS)
+    }
+    for name, files in names.items():
+        if len(files) < images:
+            raise SystemExit(f"{cifake} has only {len(files)} pictures for {name}")
+        (root / name).mkdir(parents=True)
+        generator = "" if name == "real" else name
+        for number, file in enumerate(files):
+            path = root / name / f"{number:05d}{file.suffix}"
+            shutil.copyfile(file, path)
+            rows.append(f"{path.relative_to(root)},{'fake' if generator else 'real'},{generator}")
+    (root / "manifest.csv").write_text("\n".join(rows) + "\n")
+    return root / "manifest.csv"
+
+
+def run(manifest: Path, place: Path, **options) -> tuple[pd.DataFrame, float, float, int]:
+    """One run from nothing: its board by generator, seconds on the clock and of the CPU, and its scores."""
+    suite = Suite(name="together", slices=["generator"], conditions=CONDITIONS)
+    wall, cpu = time.perf_counter(), cpu_seconds()
+    done = bench.run(
+        DETECTORS, suite=suite, data=manifest, out=place / "out", cache=place / "cache", device="cpu",
+        **options,
+    )  # fmt: skip
+    taken = time.perf_counter() - wall, cpu_seconds() - cpu
+    rows = done.board.rows.set_index(["detector", "condition", "generator"])
+    return rows[rows.index.get_level_values("generator") != "all"], *taken, done.counts.scored
+
+
+def order(rows: pd.DataFrame) -> list[str]:
+    """Detectors by mean AUC over all cells, the best first."""
+    means = rows["auc"].astype(float).groupby(level="detector").mean()
+    return list(means.sort_values(ascending=False).index)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("cifake", type=Path)
+    parser.add_argument("--images", type=int, default=6000, help="of each source")
+    parser.add_argument(
+        "--sample", type=int, default=40, help="the loop takes one image in so many"
+    )
+    parser.add_argument("--until", default="auc=0.01")
+    parser.add_argument("--precision", default="auto")
+    given = parser.parse_args()
+    root = Path(tempfile.mkdtemp(prefix="bench-together-"))
+    print(machine(), f"pid {os.getpid()}", flush=True)
+    try:
+        manifest = deal(given.cifake, root / "all", given.images)
+        deal(given.cifake, root / "part", given.images // given.sample)
+        loops = []
+        for _ in range(2):  # the second one is the control of the first
+            wall, cpu = time.perf_counter(), cpu_seconds()
+            loop(root / "part", DETECTORS, GENERATORS, 0)
+            loops.append((time.perf_counter() - wall, cpu_seconds() - cpu))
+            print(
+                f"loop over 1/{given.sample}: {loops[-1][0]:.1f} s, CPU {loops[-1][1]:.1f}",
+                flush=True,
+            )
+        cheap, wall, cpu, scored = run(
+            manifest, root / "cheap", until=given.until, precision=given.precision
+        )
+        print(f"bench --until {given.until} --precision {given.precision}: {wall:.1f} s, "
+              f"CPU {cpu:.1f}, {scored} scored", flush=True)  # fmt: skip
+        for name, which in (("wall", 0), ("CPU", 1)):
+            best = min(each[which] for each in loops) * given.sample
+            print(
+                f"loop / bench, {name}: {best / (wall, cpu)[which]:.1f} ({best:.0f} s, counted)",
+                flush=True,
+            )
+        whole, wall, cpu, scored = run(manifest, root / "whole")
+        print(f"bench whole: {wall:.1f} s, CPU {cpu:.1f}, {scored} scored", flush=True)
+        both = cheap.join(whole, lsuffix="", rsuffix="_whole")
+        half = (both["auc_hi"].astype(float) - both["auc_lo"].astype(float)) / 2
+        within = (
+            both["auc_whole"]
+            .astype(float)
+            .between(both["auc_lo"].astype(float), both["auc_hi"].astype(float))
+        )
+        print(
+            f"{len(both)} cells: half-width at most {half.max():.4f}, the whole run's AUC inside "
+            f"{within.sum()}; order {order(cheap)}, whole {order(whole)}",
+            flush=True,
+        )
+    finally:
+        shutil.rmtree(root)
+
+
+if __name__ == "__main__":
+    main()
