@@ -30,7 +30,7 @@ class MeanFile:
     Attributes:
         value: The mean; nan where undefined.
         variance: Its variance, the sum of the squares of all contributions.
-        parts: File of float64, one an image.
+        parts: File of float64, one an image; nan where the variance is undefined.
     """
 
     value: float
@@ -69,7 +69,8 @@ def mean_area(column: ColumnPass, areas: Areas, parts: Path) -> MeanFile:
     variance = 0.0
     with parts.open("wb") as file:
         for codes, logits in column.column.chunks(PART):
-            total = np.zeros(codes.size)
+            # What nobody knows must not look like a difference without error.
+            total = np.full(codes.size, 0.0 if defined else NAN)
             for area, ranking in zip(areas, rankings, strict=True) if defined else ():
                 rows = np.flatnonzero(column.column.mask(np.concatenate(area))[codes])
                 rows = rows[np.argsort(logits[rows])]

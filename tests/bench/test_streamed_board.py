@@ -91,7 +91,7 @@ def assert_same_board(one, other):
     intervals = one.board.extras.intervals
     assert intervals.keys() == other.board.extras.intervals.keys()
     for name, interval in intervals.items():
-        assert interval == pytest.approx(other.board.extras.intervals[name], rel=1e-12)
+        assert interval == pytest.approx(other.board.extras.intervals[name], rel=1e-12, nan_ok=True)
     assert (one.bad, one.remarks, one.incomplete, one.lost_class) == (
         other.bad, other.remarks, other.incomplete, other.lost_class,
     )  # fmt: skip
@@ -106,6 +106,25 @@ def test_a_board_in_passes_has_the_bytes_of_one_in_memory(scored, in_parts):
     assert len(result.bad) == 1
     assert len(result.board.extras.source_auc) == 4  # two detectors, two sources
     assert result.incomplete == 0
+
+
+def test_a_generator_of_one_image_makes_no_difference_significant(photos, toy, tmp_path, in_parts):
+    lone = np.random.default_rng(1).integers(0, 256, (32, 32, 3)).astype(np.uint8)
+    Image.fromarray(lone).save(photos.parent / "lone.png")
+    with photos.open("a") as table:
+        table.write("lone.png,1,lone,faces\n")
+    folder = bench.run(
+        [toy(), "genimage-cnn"], suite=SUITE, data=photos, out=tmp_path / "run"
+    ).folder
+    expected = report(folder)
+    assert (
+        expected.board.rows.query("condition == 'clean'").groupby("detector").auc.mean().nunique()
+        == 2
+    )
+    in_parts()
+    assert streamed.stream_folder(folder) is not None
+    assert_same_board(expected, report(folder))
+    assert set(expected.board.extras.ranks.values()) == {1}
 
 
 def test_thresholds_that_were_chosen_and_missing_scores_show_as_in_memory(

@@ -1,6 +1,6 @@
 """All that makes a run cheaper, at once, beside the loop that evaluations usually are, on CIFAKE's pictures.
 
-    python -m tests.benchmarks.together CIFAKE [--images 6000] [--sample 40] [--until auc=0.01]
+    python -m tests.benchmarks.together CIFAKE [--images 6000] [--sample 100] [--until auc=0.01]
 
 Reals and eight generators of as many fakes (CIFAKE's fakes dealt out in eight), six conditions, two
 detectors. The usual loop goes through a part of them and is counted for all: its time is that of its images.
@@ -18,6 +18,7 @@ import time
 from pathlib import Path
 
 import pandas as pd
+import torch
 
 import bench
 from bench.protocol.suite import Suite
@@ -75,11 +76,13 @@ def main() -> None:
     parser.add_argument("cifake", type=Path)
     parser.add_argument("--images", type=int, default=6000, help="of each source")
     parser.add_argument(
-        "--sample", type=int, default=40, help="the loop takes one image in so many"
+        "--sample", type=int, default=100, help="the loop takes one image in so many"
     )
     parser.add_argument("--until", default="auc=0.01")
     parser.add_argument("--precision", default="auto")
     given = parser.parse_args()
+    # Threads of torch's that wait for each other spin, and would count as the loop's work.
+    torch.set_num_threads(1)
     root = Path(tempfile.mkdtemp(prefix="bench-together-"))
     print(machine(), f"pid {os.getpid()}", flush=True)
     try:
