@@ -59,6 +59,7 @@ def _estimate_lines(plan: Estimate) -> list[tuple[str, str]]:
         ("images to decode", str(plan.decodes)),
         ("forward passes", str(plan.forwards)),
         ("gradients", f"{plan.gradients} (each takes about three forward passes)"),
+        *_checks_line(plan),
         *(
             (f"rate: {name}", f"{rate:.4g} forward passes a second{source}")
             for name, rate in plan.rates.items()
@@ -67,6 +68,18 @@ def _estimate_lines(plan: Estimate) -> list[tuple[str, str]]:
         ("images", _about(plan.cpu_hours, "CPU-hours to decode, corrupt and fit")),
         ("estimate", _about(clock_hours, f"h here, {plan.threads} threads")),
         *((f"missing: {name}", reason) for name, reason in plan.missing_weights.items()),
+    ]
+
+
+def _checks_line(plan: Estimate) -> list[tuple[str, str]]:
+    """Say what a run with attacks computes beside: the same for few images as for many."""
+    if not plan.gradients:
+        return []
+    return [
+        (
+            "beside these",
+            "checks of the attacks, on at most eight images a chunk of 256: not counted",
+        )
     ]
 
 
