@@ -62,22 +62,13 @@ class Blur(Corruption):
         if radius == 0:
             return image
         height, width, channels = image.shape
-        rows = np.pad(image, ((radius, radius), (0, 0), (0, 0)), mode="edge")
-        rows = rows.reshape(height + 2 * radius, width * channels)
-        out = np.empty((height, width * channels), dtype=np.uint8)
+        tall = np.pad(image, ((radius, radius), (0, 0), (0, 0)), mode="edge")
+        out = np.empty(image.shape, dtype=np.uint8)
         block = max(1, BLOCK_BYTES // (4 * width * channels))
         for top in range(0, height, block):
             bottom = min(top + block, height)
-            padded = rows[top : bottom + 2 * radius].astype(np.float32)
-            down = _convolve(padded, weights, (bottom - top, width * channels), axis=0, stride=1)
-            widened = np.pad(
-                down.reshape(bottom - top, width, channels),
-                ((0, 0), (radius, radius), (0, 0)),
-                mode="edge",
-            ).reshape(bottom - top, (width + 2 * radius) * channels)
-            across = _convolve(widened, weights, down.shape, axis=1, stride=channels)
-            out[top:bottom] = np.rint(across, out=across)
-        return out.reshape(image.shape)
+            out[top:bottom] = _blurred(tall[None, top : bottom + 2 * radius], weights)[0]
+        return out
 
     def batch_size(self, height: int, width: int, /) -> int:
         """Take as many small images as a core's cache holds; large ones are as quick one by one."""
@@ -89,17 +80,8 @@ class Blur(Corruption):
         radius = len(weights) - 1
         if radius == 0:
             return images
-        count, height, width, channels = images.shape
         tall = np.pad(images, ((0, 0), (radius, radius), (0, 0), (0, 0)), mode="edge")
-        padded = tall.astype(np.float32).reshape(count, height + 2 * radius, width * channels)
-        down = _convolve(padded, weights, (count, height, width * channels), axis=1, stride=1)
-        widened = np.pad(
-            down.reshape(count, height, width, channels),
-            ((0, 0), (0, 0), (radius, radius), (0, 0)),
-            mode="edge",
-        ).reshape(count, height, (width + 2 * radius) * channels)
-        across = _convolve(widened, weights, down.shape, axis=2, stride=channels)
-        return np.rint(across, out=across).astype(np.uint8).reshape(images.shape)
+        return _blurred(tall, weights)
 
 
 def half_kernel(sigma: float) -> NDArray[np.float32]:
@@ -113,6 +95,30 @@ def half_kernel(sigma: float) -> NDArray[np.float32]:
     weights = np.exp(-0.5 * (np.arange(radius + 1) / sigma) ** 2)
     weights /= weights[0] + 2 * weights[1:].sum()
     return weights.astype(np.float32)
+
+
+def _blurred(tall: Images, weights: NDArray[np.float32]) -> Images:
+    """Blur images down the columns, then along the rows.
+
+    Args:
+        tall: (n, h + 2 r, w, c) uint8, r rows of each border repeated or of the picture beyond.
+        weights: (r + 1,) from ``half_kernel``.
+
+    Returns:
+        (n, h, w, c) uint8.
+    """
+    radius = len(weights) - 1
+    count, taller, width, channels = tall.shape
+    height = taller - 2 * radius
+    padded = tall.astype(np.float32).reshape(count, taller, width * channels)
+    down = _convolve(padded, weights, (count, height, width * channels), axis=1, stride=1)
+    widened = np.pad(
+        down.reshape(count, height, width, channels),
+        ((0, 0), (0, 0), (radius, radius), (0, 0)),
+        mode="edge",
+    ).reshape(count, height, (width + 2 * radius) * channels)
+    across = _convolve(widened, weights, down.shape, axis=2, stride=channels)
+    return np.rint(across, out=across).astype(np.uint8).reshape(count, height, width, channels)
 
 
 def _convolve(

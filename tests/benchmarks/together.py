@@ -110,7 +110,7 @@ def main() -> None:
             )
         whole, wall, cpu, scored = run(manifest, root / "whole")
         print(f"bench whole: {wall:.1f} s, CPU {cpu:.1f}, {scored} scored", flush=True)
-        both = cheap.join(whole, lsuffix="", rsuffix="_whole")
+        both = cheap.join(whole.add_suffix("_whole"))
         half = (both["auc_hi"].astype(float) - both["auc_lo"].astype(float)) / 2
         within = (
             both["auc_whole"]
