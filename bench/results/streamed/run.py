@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import itertools
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -97,7 +98,7 @@ def _stream(
         first = next(batches, None)
         if first is None or not TIME_COLUMNS.isdisjoint(first.schema.names):
             return None
-        laid = lay_out(record, _chain(first, batches), folder, set_aside=set_aside)
+        laid = lay_out(record, itertools.chain([first], batches), folder, set_aside=set_aside)
         kinds = laid.counts.kinds()
         # A kind of which no image is left would make an empty slice; groups and copies make clusters.
         if (kinds["images"] == 0).any() or not laid.counts.stand_alone():
@@ -115,11 +116,6 @@ def _stream(
         tables = stream_tables(columns, protocol, folder)
         scores = _score_table(record, laid, columns, folder)
     return StreamedRun(spec, scores, tables)
-
-
-def _chain(first: pa.RecordBatch, others: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    yield first
-    yield from others
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from bench.runs.cluster.connect import Session
 from bench.runs.cluster.flow import Flow
 from bench.runs.cluster.parts import Work
 from bench.runs.cluster.questions import (
-    MOST_DEATHS,
+    MOST_WORKER_DEATHS,
     WorkerDiedError,
     on_each,
     once_on_each,
@@ -152,8 +152,8 @@ class Dispatcher:
         labels = {unit.detector for unit in task.units}
         self._deaths.update(labels)
         # What passes is not to blame; but where no worker has lived with it, the next one need not try.
-        self._apart.update(label for label in labels if self._deaths[label] >= MOST_DEATHS)
-        if task.deaths + 1 < MOST_DEATHS:
+        self._apart.update(label for label in labels if self._deaths[label] >= MOST_WORKER_DEATHS)
+        if task.deaths + 1 < MOST_WORKER_DEATHS:
             self.progress.note(
                 f"cluster: a worker died {task.place}: what it had in work is tried with a process for "
                 "each detector"
@@ -189,7 +189,7 @@ class Dispatcher:
 
     def _score_alone(self, flow: Flow, breaker: Breaker, task: Task) -> Iterator[Scored | Failed]:
         """Score a task of one unit, with nothing else in flight; it fails where three workers die on it."""
-        for _ in range(MOST_DEATHS):
+        for _ in range(MOST_WORKER_DEATHS):
             self._send(flow, task)
             while flow.running:
                 for _, result in self._finished(flow):

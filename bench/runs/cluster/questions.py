@@ -13,7 +13,7 @@ from bench.runs.prepare import Machine
 from bench.runs.request import RunRequest
 
 # Workers that may die on the same work before it is to blame; one may always be taken by something else.
-MOST_DEATHS = 3
+MOST_WORKER_DEATHS = 3
 
 
 class WorkerDiedError(BenchError):
@@ -50,7 +50,7 @@ def on_each(session: Session, job: Callable[[str], tuple[Any, ...]]) -> list[Any
         session: Client and workers.
         job: From the address of a worker to a function and its arguments.
     """
-    for _ in range(MOST_DEATHS - 1):
+    for _ in range(MOST_WORKER_DEATHS - 1):
         try:
             return once_on_each(session, job)
         except WorkerDiedError:
