@@ -88,6 +88,32 @@ def test_more_restarts_are_never_worse_and_start_with_the_same_one(toy):
     assert four.steps.tolist() == [12] * 32
 
 
+@pytest.mark.parametrize("eps", [1 / 255, 4 / 255])
+@pytest.mark.parametrize("restarts", [1, 2])
+def test_of_one_logit_apgd_takes_the_same_steps_by_either_loss(toy, eps, restarts):
+    """The cross-entropy rises with the margin, and APGD goes by the direction of the gradient alone."""
+    plain = {"eps": eps, "restarts": restarts, "quantize": False}
+    margin, entropy = (run(APGD(**plain, loss=loss), toy) for loss in ("margin", "ce"))
+    assert torch.equal(margin.adversarial, entropy.adversarial)
+    assert torch.equal(margin.steps, entropy.steps)
+    # Ten times as sure, the same detector of the same verdicts: one attack goes on, the other must give up.
+    sure = dataclasses.replace(toy, net=torch.nn.Sequential(toy.net, Times(10)))
+    assert torch.equal(
+        toy.fooled(run(APGD(**plain), sure).adversarial), toy.fooled(margin.adversarial)
+    )
+    with pytest.raises(NotAttackableError, match="cross-entropy is saturated"):
+        run(APGD(**plain, loss="ce"), sure)
+
+
+class Times(torch.nn.Module):
+    def __init__(self, factor):
+        super().__init__()
+        self.factor = factor
+
+    def forward(self, logits):
+        return self.factor * logits
+
+
 @pytest.mark.parametrize("kind", [PGD, PGDL2])
 @pytest.mark.parametrize("scale", [0.5, 1, 4])
 def test_early_stop_has_the_success_of_the_full_length_with_fewer_gradients(toy, kind, scale):
