@@ -75,10 +75,6 @@ class Numerics:
         """
         if self.precision not in PRECISIONS:
             raise BenchError(f"--precision {self.precision}: choose {', '.join(PRECISIONS)}")
-        if self.precision == "auto" and self.compile:
-            raise BenchError(
-                "--precision auto has no form for --compile: leave --compile out, or say --precision bf16"
-            )
         if self.threads is not None and self.threads < 1:
             raise BenchError(f"--threads {self.threads}: give at least 1")
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import functools
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from bench.errors import BenchError
+from bench.inference.foreign import compiled
 from detectors.base import Detector
 from detectors.card import DetectorCard
 from detectors.errors import ForeignCodeError, described
@@ -48,23 +50,26 @@ class Replicas:
         return self.detector.shaped(logits, batch)
 
     def compile(self, batch: Tensor, precision: str) -> None:
-        """Score from now on with the network compiled for this very shape.
+        """Score from now on with the network compiled, for this very shape and precision at once.
+
+        For other shapes and precisions it is compiled when the first such batch comes.
 
         Raises:
             BenchError: It cannot be compiled here.
         """
+        _lift_recompile_limit()
         # Gradients keep the plain network: a compiled one would be made anew for them.
-        compiled: Any = torch.compile(self.detector.logits, dynamic=False)
+        quick = compiled(self.detector, functools.partial(torch.compile, dynamic=False))
         try:
             with scoring(batch.device, precision):
-                compiled(batch)
+                quick(batch)
         except Exception as error:  # whatever a compiler does
             reason = str(error).strip().splitlines()[0][:200] if str(error).strip() else ""
             raise BenchError(
                 f"--compile: {self.card.name} cannot be compiled here "
                 f"({type(error).__name__}: {reason}): leave --compile out"
             ) from error
-        self._compiled = compiled
+        self._compiled = quick
 
     def _replica(self) -> Detector | None:
         try:
@@ -96,3 +101,18 @@ def scoring(device: torch.device, precision: str) -> Iterator[None]:
     low = precision == "bf16"
     with torch.inference_mode(), torch.autocast(device.type, dtype=torch.bfloat16, enabled=low):
         yield
+
+
+def _lift_recompile_limit() -> None:
+    """Compile for any number of shapes, precisions and detectors.
+
+    By default torch goes on uncompiled from the ninth on, without a word: which scores those are would
+    depend on the order in which batches came.
+    """
+    import torch._dynamo.config as dynamo  # noqa: PLC0415 - two seconds, for those who compile
+
+    newer = hasattr(dynamo, "recompile_limit")
+    for name in ("recompile_limit", "accumulated_recompile_limit") if newer else (
+        "cache_size_limit", "accumulated_cache_size_limit",
+    ):  # fmt: skip
+        setattr(dynamo, name, sys.maxsize)

@@ -263,8 +263,26 @@ def test_what_cannot_be_combined_is_refused(liar, images, tmp_path, small):
     oracle = SCORES.asked(threshold="oracle", equalise=None, pairing=None)
     with pytest.raises(BenchError, match="--precision auto contradicts --threshold oracle"):
         run(liar("Exact"), images, tmp_path / "oracle", oracle)
-    with pytest.raises(BenchError, match="--precision auto has no form for --compile"):
-        run(liar("Exact"), images, tmp_path / "compiled", compile=True)
+
+
+@pytest.mark.slow
+def test_compiled_networks_are_checked_and_scored_as_compiled(liar, images, tmp_path, small):
+    store, options = tmp_path / "store", {"compile": True, "threads": 1}
+    result = run(liar("Exact"), images, tmp_path / "out", store=store, **options)
+    assert form_of(result).chosen == "bf16"
+    text = result.board.to_markdown()
+    assert "> **BF16: Exact:" in text
+    assert "compiled by torch.compile" in text
+    # Both sides of the check were compiled: runs that compile find either, one that does not finds none.
+    n = form_of(result).checks[0].n_real + form_of(result).checks[0].n_fake
+    for precision, more, missing in (
+        ("bf16", options, 0),
+        ("fp32", options, 2 * (160 - n)),
+        ("bf16", {}, 320),
+    ):
+        out = tmp_path / f"{precision}{len(more)}"
+        again = run(liar("Exact"), images, out, precision=precision, store=store, **more)
+        assert again.counts.scored == missing
 
 
 class Convolves(Detector):
