@@ -59,12 +59,12 @@ Columns = Annotated[
     ),
 ]
 Reals = Annotated[
-    list[Path],
+    list[str],
     typer.Option(
         "--reals",
         envvar="BENCH_REALS",
         metavar="PATH",
-        help="Folder, archive or file of real images that lie elsewhere; all generators share them. "
+        help="Folder, archive, file or URL of real images that lie elsewhere; all generators share them. "
         "Repeatable.",
     ),
 ]
