@@ -27,7 +27,7 @@ EXAMPLES = examples(
 _SUFFIXES = (".md", ".json")
 
 Source = Annotated[
-    str, typer.Argument(help="Folder, archive, or CSV, JSONL or Parquet file; or pocket.")
+    str, typer.Argument(help="Folder, archive, CSV, JSONL or Parquet file, or its URL; or pocket.")
 ]
 Against = Annotated[
     str | None,

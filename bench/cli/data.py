@@ -39,7 +39,7 @@ PAIRS_EXAMPLES = examples(
 MOST_SHOWN = 10  # images left out, by name
 
 Source = Annotated[
-    str, typer.Argument(help="Folder, archive, or CSV, JSONL or Parquet file; or pocket.")
+    str, typer.Argument(help="Folder, archive, CSV, JSONL or Parquet file, or its URL; or pocket.")
 ]
 Refresh = Annotated[bool, typer.Option("--refresh", help="Read every image again.")]
 NoHash = Annotated[

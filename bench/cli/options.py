@@ -100,7 +100,7 @@ RunFolder = Annotated[Path, typer.Argument(help="The --out folder of a run.")]
 
 # What a training is made of: `train` and `reproduce`
 TrainingData = Annotated[
-    str, typer.Option(envvar="BENCH_DATA", help="Folder or file of images, or pocket.")
+    str, typer.Option(envvar="BENCH_DATA", help="Folder, file or URL of images, or pocket.")
 ]
 Generators = Annotated[
     str,

@@ -30,7 +30,7 @@ from bench.datasets.sources.names import (
     printable,
     suffix,
 )
-from bench.datasets.sources.plain_tar import open_plain
+from bench.datasets.sources.plain_tar import ObjectTar, PlainTar, TarMember, open_plain
 from bench.datasets.sources.regular_file import OpenFiles, read_image
 from bench.errors import BenchError
 from bench.support.objects.place import Place
@@ -200,27 +200,27 @@ def _list_tar(path: Place) -> Archive:
     archive = Archive()
     try:
         plain = open_plain(path)
-        with tarfile.open(fileobj=plain.stream(), mode="r:") as handle:
-            for info in _tar_members(handle):
-                if not info.isdir():
-                    entry = _Entry(info.size, plain.opener(info.offset_data, info.size))
-                    archive.add(info.name, entry, _tar_problem(info))
-            end = plain.read(handle.offset, len(_END))
+        members = _tar_members(plain) if isinstance(plain, PlainTar) else plain.listed(_tar_members)
+        for name, start, size, problem in members:
+            archive.add(name, _Entry(size, plain.opener(start, size)), problem)
     except (OSError, MemoryError, ArchiveDamagedError, BenchError):
         raise
     except Exception as error:  # tarfile's parser raises many kinds on hostile bytes
         raise ArchiveDamagedError(
             f"a damaged or cut TAR archive ({in_words(error)}): fetch it again"
         ) from error
-    if end != _END:
-        raise ArchiveDamagedError("a TAR archive that is cut short or damaged: fetch it again")
     return archive
 
 
-def _tar_members(handle: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
-    while (info := handle.next()) is not None:
-        handle.members = []  # type: ignore[attr-defined]  # it would keep every one
-        yield info
+def _tar_members(plain: PlainTar | ObjectTar) -> Iterator[TarMember]:
+    with tarfile.open(fileobj=plain.stream(), mode="r:") as handle:
+        while (info := handle.next()) is not None:
+            handle.members = []  # type: ignore[attr-defined]  # it would keep every one
+            if not info.isdir():
+                yield TarMember(info.name, info.offset_data, info.size, _tar_problem(info))
+        end = plain.read(handle.offset, len(_END))
+    if end != _END:
+        raise ArchiveDamagedError("a TAR archive that is cut short or damaged: fetch it again")
 
 
 def _tar_problem(info: tarfile.TarInfo) -> str:

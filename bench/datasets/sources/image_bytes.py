@@ -6,17 +6,20 @@ import bisect
 import re
 import threading
 from collections import OrderedDict
+from pathlib import Path
 from typing import Final, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from bench.datasets.places import default_cache_dir
 from bench.datasets.policy import BadImageError
 from bench.datasets.sources.archive import archive_member, read_member
-from bench.datasets.sources.parquet_file import image_column, parquet_errors, parquet_source
+from bench.datasets.sources.parquet_file import image_column, parquet_errors
 from bench.datasets.sources.regular_file import OpenFiles, read_image_file
 from bench.errors import DataError
+from bench.support.objects.copies import copied
 from bench.support.objects.place import Place, below
 
 _ROW: Final = re.compile(r"(.+\.parquet)#(\d+)", re.IGNORECASE | re.DOTALL)
@@ -39,12 +42,17 @@ def parquet_row(locator: str) -> ParquetRow | None:
     return ParquetRow(match[1], int(match[2])) if match else None
 
 
+def _on_disk(path: Place) -> Path:
+    """Give a file on disk with the same bytes: the order of images is not that of row groups."""
+    return path if isinstance(path, Path) else copied(path, default_cache_dir() / "objects")
+
+
 class _ParquetImages:
     """The image column of one Parquet file, a row group at a time."""
 
     def __init__(self, path: Place) -> None:
         with parquet_errors(path):
-            self._file = pq.ParquetFile(parquet_source(path))
+            self._file = pq.ParquetFile(_on_disk(path))
         column = image_column(self._file.schema_arrow)
         if column is None:
             raise DataError(f"{path} has no column of image bytes")

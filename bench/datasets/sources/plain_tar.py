@@ -6,23 +6,26 @@ the copy is about as large as the archive; one that grows far beyond it is refus
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import hashlib
 import io
+import json
 import os
 import shutil
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import BinaryIO, Final, NamedTuple
 
 from bench.datasets.places import default_cache_dir
 from bench.datasets.sources.names import suffix
-from bench.support.files import write_atomic
+from bench.support.files import write_atomic, write_text
+from bench.support.objects.copies import identity
 from bench.support.objects.place import ObjectPath, Place
 from bench.support.objects.window import Window
-from bench.support.user_file import open_regular
+from bench.support.user_file import MOST_TABLE, open_regular, read_text
 
 _BLOCK: Final = 1 << 20
 # The heads of members lie among their bytes: to list an archive in a store is to fetch it, in such parts.
@@ -34,6 +37,15 @@ _SMALL: Final = 1 << 30
 
 class TarDamagedError(Exception):
     """A compressed archive that cannot be unpacked; the message is the reason in words."""
+
+
+class TarMember(NamedTuple):
+    """A member: its name, where its bytes begin and how many, and why it cannot be read, if so."""
+
+    name: str
+    start: int
+    size: int
+    problem: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +93,22 @@ class ObjectTar:
     def stream(self) -> BinaryIO:
         """Open the whole of it as a stream of its own, to be read from the beginning on."""
         return self.place.open(_STRETCH)
+
+    def listed(self, list_members: Callable[[ObjectTar], Iterable[TarMember]]) -> list[TarMember]:
+        """List the members, from what was kept of an earlier time: to list anew is to fetch all.
+
+        Raises:
+            OutputError: The cache cannot be written.
+        """
+        kept = default_cache_dir() / "archives" / f"{identity(self.place)}.json"
+        with contextlib.suppress(OSError, ValueError, TypeError):
+            digest, _, text = read_text(kept, MOST_TABLE).partition("\n")
+            if hashlib.sha256(text.encode()).hexdigest() == digest:
+                return [TarMember(*member) for member in json.loads(text)]
+        members = list(list_members(self))
+        text = json.dumps(members)
+        write_text(kept, f"{hashlib.sha256(text.encode()).hexdigest()}\n{text}")
+        return members
 
     def opener(self, start: int, size: int) -> Callable[[], BinaryIO]:
         """Give a function that opens one member, to be fetched at once."""

@@ -106,7 +106,9 @@ def _list_folder(folder: _Folder) -> _Contents:
         entries = folder.place.entries()
     except FileNotFoundError:
         if not folder.relative:
-            raise DataError(f"no such object or folder: {folder.place}") from None
+            raise DataError(
+                f"no such object or folder: {folder.place}: check the address, and that this machine may list it"
+            ) from None
         contents.unreadable.append((folder.relative, "cannot be listed (it is gone)"))
         entries = []
     for entry in entries:
