@@ -107,7 +107,7 @@ def _list_folder(folder: _Folder) -> _Contents:
     except FileNotFoundError:
         if not folder.relative:
             raise DataError(
-                f"no such object or folder: {folder.place}: check the address, and that this machine may list it"
+                f"no such object or folder: {folder.place}: check the address, and what this machine may list"
             ) from None
         contents.unreadable.append((folder.relative, "cannot be listed (it is gone)"))
         entries = []
