@@ -97,6 +97,23 @@ def tree(tmp_path: Path) -> Path:
     return root
 
 
+@pytest.fixture
+def bucket() -> Iterator[Callable[[Path], str]]:
+    """bucket(path) -> the URL of a copy of a file or folder in a store in memory."""
+    from fsspec.implementations.memory import MemoryFileSystem
+
+    def copy(path: Path) -> str:
+        files = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file())
+        for file in files:
+            name = file.relative_to(path.parent).as_posix()
+            MemoryFileSystem().pipe_file(f"/bucket/{name}", file.read_bytes())
+        return f"memory://bucket/{path.name}"
+
+    yield copy
+    MemoryFileSystem.store.clear()
+    MemoryFileSystem.pseudo_dirs[:] = [""]
+
+
 TOY = '''
 import torch
 from detectors import Detector, DetectorCard, InputSpec, TrainingData

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.api.places import PathLike
+from bench.support.objects.place import place_of
 from bench.support.progress import Progress, Silent
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ def index(
     """Index a data set; the Python form of ``bench data index``.
 
     Args:
-        data: ``pocket``, or the path of a folder, an archive or a table.
+        data: ``pocket``, or the path or URL of a folder, an archive or a table.
         layout: A layout's name, or ``auto``.
         columns: Which columns of tables are which of ours.
         reals: Places of further real images.
@@ -45,7 +46,7 @@ def index(
         progress or Silent(),
         layout=layout,
         columns=columns,
-        reals=[Path(place) for place in reals],
+        reals=[place_of(place) for place in reals],
         splits=splits,
         cache=None if cache is None else Path(cache),
     )

@@ -18,6 +18,7 @@ from bench.results.board import report
 from bench.runs.request import RunRequest, Tls
 from bench.runs.runner import RunResult, execute
 from bench.store.shards import folders_of
+from bench.support.objects.place import place_of
 from bench.support.progress import Progress
 from detectors.base import Detector
 from leaderboards import Board
@@ -106,7 +107,7 @@ def run(
         values["until"] = parse_until(values["until"])
     if values.get("data") is not None:
         values["data"] = str(values["data"])
-    values["reals"] = tuple(Path(place) for place in values.get("reals", ()))
+    values["reals"] = tuple(place_of(place) for place in values.get("reals", ()))
     arithmetic = {
         field.name: values.pop(field.name)
         for field in dataclasses.fields(Numerics)

@@ -39,7 +39,7 @@ PAIRS_EXAMPLES = examples(
 MOST_SHOWN = 10  # images left out, by name
 
 Source = Annotated[
-    str, typer.Argument(help="Folder, archive, or CSV, JSONL or Parquet file; or pocket.")
+    str, typer.Argument(help="Folder, archive, CSV, JSONL or Parquet file, or its URL; or pocket.")
 ]
 Refresh = Annotated[bool, typer.Option("--refresh", help="Read every image again.")]
 NoHash = Annotated[
@@ -94,11 +94,12 @@ def index_command(
     """Recognise a data set's layout, read every image's header, and say what was found."""
     from bench.datasets.layouts.columns import parse_columns
     from bench.datasets.open import card_of, known_card, open_data
+    from bench.support.objects.place import place_of
 
     with Bar(quiet=quiet) as bar:
         manifest = open_data(
             path, bar, layout=layout, cache=cache, refresh=refresh, hash_files=not no_hash,
-            columns=parse_columns(columns), reals=reals,
+            columns=parse_columns(columns), reals=[place_of(place) for place in reals],
         )  # fmt: skip
     if as_json:
         _put_json(manifest, card_of(manifest, path))
@@ -171,10 +172,16 @@ def describe_command(
     from bench.datasets.layouts.base import DataCard
     from bench.datasets.layouts.columns import parse_columns
     from bench.datasets.open import card_of, open_data
+    from bench.support.objects.place import place_of
 
     with Bar(quiet=quiet) as bar:
         manifest = open_data(
-            path, bar, layout=layout, cache=cache, columns=parse_columns(columns), reals=reals
+            path,
+            bar,
+            layout=layout,
+            cache=cache,
+            columns=parse_columns(columns),
+            reals=[place_of(place) for place in reals],
         )
     card = card_of(manifest, path)
     said = {"reference": reference, "licence": licence, "citation": read_citation(citation)}
@@ -187,7 +194,11 @@ def describe_command(
                 "where its authors state none)"
             )
         card = DataCard(merged["reference"], merged["licence"], merged.get("citation", ""))
-        place = out or card_places(Path(path).expanduser())[0]
+        place = out or card_places(place_of(path))[0]
+        if not isinstance(place, Path):
+            raise BenchError(
+                f"bench writes no objects: give --out FILE, and put that file at {place} yourself"
+            )
         write_card(place, card)
         if not quiet:
             say(f"written: {place}")

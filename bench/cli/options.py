@@ -59,12 +59,12 @@ Columns = Annotated[
     ),
 ]
 Reals = Annotated[
-    list[Path],
+    list[str],
     typer.Option(
         "--reals",
         envvar="BENCH_REALS",
         metavar="PATH",
-        help="Folder, archive or file of real images that lie elsewhere; all generators share them. "
+        help="Folder, archive, file or URL of real images that lie elsewhere; all generators share them. "
         "Repeatable.",
     ),
 ]
@@ -100,7 +100,7 @@ RunFolder = Annotated[Path, typer.Argument(help="The --out folder of a run.")]
 
 # What a training is made of: `train` and `reproduce`
 TrainingData = Annotated[
-    str, typer.Option(envvar="BENCH_DATA", help="Folder or file of images, or pocket.")
+    str, typer.Option(envvar="BENCH_DATA", help="Folder, file or URL of images, or pocket.")
 ]
 Generators = Annotated[
     str,

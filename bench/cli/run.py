@@ -114,6 +114,7 @@ def command(
         from bench.protocol.until import parse_until
         from bench.runs.request import RunRequest, Tls
         from bench.store.shards import folders_of
+        from bench.support.objects.place import place_of
 
     own, parents = (None, ()) if store is None else folders_of(store)
     request = RunRequest(
@@ -122,7 +123,7 @@ def command(
         data=data,
         layout=layout,
         columns=parse_columns(columns),
-        reals=tuple(reals),
+        reals=tuple(map(place_of, reals)),
         split="" if split == "all" else split,
         out=out,
         store=own,

@@ -34,7 +34,7 @@ SuiteName = Annotated[
 Data = Annotated[
     str | None,
     typer.Option(
-        envvar="BENCH_DATA", help="Folder or file of images; the suite's own set by default."
+        envvar="BENCH_DATA", help="Folder, file or URL of images; the suite's own set by default."
     ),
 ]
 Split = Annotated[
@@ -60,7 +60,7 @@ Store = Annotated[
         envvar="BENCH_STORE",
         metavar="FOLDER[:PARENT...]",
         help="Folder of scores, to share between runs; default <out>/store. After colons: stores of others, "
-        "from which what they have is copied.",
+        "folders or URLs, from which what they have is copied.",
     ),
 ]
 Weights = Annotated[

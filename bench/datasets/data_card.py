@@ -20,6 +20,7 @@ from bench.datasets.manifest import Manifest
 from bench.datasets.record import FAKE
 from bench.datasets.sources.names import stem
 from bench.support.files import write_text
+from bench.support.objects.place import Place
 from bench.support.toml import read_toml
 
 CARD_NAME: Final = "data-card.toml"
@@ -49,14 +50,14 @@ class _CardFile(BaseModel):
     citation: str = ""
 
 
-def card_places(data: Path) -> tuple[Path, ...]:
+def card_places(data: Place) -> tuple[Place, ...]:
     """Name the files in which the card of what lies at a path is looked for."""
     if data.is_dir():
         return (data / CARD_NAME,)
     return (data.with_name(f"{stem(data.name)}.card.toml"), data.with_name(CARD_NAME))
 
 
-def read_card(data: Path) -> DataCard | None:
+def read_card(data: Place) -> DataCard | None:
     """Read the card beside a data set; None where there is none.
 
     Raises:

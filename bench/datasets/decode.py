@@ -8,7 +8,6 @@ frame is taken.
 from __future__ import annotations
 
 import hashlib
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +23,7 @@ from bench.datasets.policy import (
 from bench.datasets.record import ImageRecord
 from bench.datasets.sources.header import check_whole, in_words, open_image, true_format
 from bench.datasets.sources.image_bytes import open_bytes
+from bench.support.objects.place import Place
 
 __all__ = [
     "DEFAULT",
@@ -73,7 +73,7 @@ def decode(
         raise BadImageError(f"cannot be decoded ({in_words(error)})") from error
 
 
-def load(root: Path, record: ImageRecord, policy: DecodePolicy = DEFAULT) -> NDArray[np.uint8]:
+def load(root: Place, record: ImageRecord, policy: DecodePolicy = DEFAULT) -> NDArray[np.uint8]:
     """Read and decode the image of a record, and make sure that it is the one indexed.
 
     Returns:

@@ -16,6 +16,7 @@ from bench.datasets.digest import digest_manifest
 from bench.datasets.manifest_format import Saved, read_saved, write_saved
 from bench.datasets.record import BAD_SCHEMA, FAKE, LOST_SCHEMA, SCHEMA, ImageRecord
 from bench.errors import DataError, NothingSelectedError
+from bench.support.objects.place import Place, place_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,7 +35,7 @@ class Manifest:
         name: name of the data set, as the board prints it.
         layout: name of the layout that read it.
         recognised: what was recognised, in words.
-        root: folder that the locators are relative to.
+        root: folder or URL that the locators are relative to.
         table: columns of `record.SCHEMA`, sorted by sample_id.
         pairing: generator -> the real sources it is compared with.
         lost: columns of `record.LOST_SCHEMA`: images left out, the same for every detector.
@@ -47,7 +48,7 @@ class Manifest:
     name: str
     layout: str
     recognised: str
-    root: Path
+    root: Place
     table: pa.Table
     pairing: Mapping[str, tuple[str, ...]]
     lost: pa.Table
@@ -61,7 +62,7 @@ class Manifest:
         name: str,
         layout: str,
         recognised: str,
-        root: Path,
+        root: Place,
         table: pa.Table,
         pairing: Mapping[str, Sequence[str]],
         bad: pa.Table | None = None,
@@ -221,7 +222,7 @@ class Manifest:
         write_saved(path, self.whole_table, head)
 
     @classmethod
-    def load(cls, path: Path, *, root: Path | None = None) -> Manifest:
+    def load(cls, path: Path, *, root: Place | None = None) -> Manifest:
         """Read what `save` wrote, and make sure that it is what was written.
 
         Args:
@@ -234,14 +235,14 @@ class Manifest:
         return cls.restore(read_saved(path), root)
 
     @classmethod
-    def restore(cls, saved: Saved, root: Path | None = None) -> Manifest:
+    def restore(cls, saved: Saved, root: Place | None = None) -> Manifest:
         """Put together the manifest of a file that has been read; see `load`."""
         head = saved.head
         manifest = cls.build(
             name=head["name"],
             layout=head["layout"],
             recognised=head["recognised"],
-            root=Path(head["root"]) if root is None else root,
+            root=place_of(head["root"]) if root is None else root,
             table=saved.table,
             pairing=head["pairing"],
             bad=pa.Table.from_pylist(head["bad"], schema=LOST_SCHEMA),

@@ -14,6 +14,7 @@ from bench.datasets.layouts import builtin_layouts
 from bench.datasets.manifest import Manifest
 from bench.datasets.pocket import pocket_root
 from bench.registry import merge, offered
+from bench.support.objects.place import Place, place_of
 from bench.support.progress import Progress
 from bench.support.user_file import border
 
@@ -31,7 +32,7 @@ class KnownCard(NamedTuple):
     is_own: bool
 
 
-def card_of(manifest: Manifest, data: str | Path | None = None) -> DataCard | None:
+def card_of(manifest: Manifest, data: str | Place | None = None) -> DataCard | None:
     """Give the card of a data set: the one beside it, else its layout's; None for a plain layout.
 
     Args:
@@ -42,13 +43,13 @@ def card_of(manifest: Manifest, data: str | Path | None = None) -> DataCard | No
     return None if known is None else known.card
 
 
-def known_card(manifest: Manifest, data: str | Path | None = None) -> KnownCard | None:
+def known_card(manifest: Manifest, data: str | Place | None = None) -> KnownCard | None:
     """Give the card as `card_of`, and say whether it is the data set's own.
 
     Raises:
         BenchError: The card beside the data is none.
     """
-    if data is not None and data != POCKET and (own := read_card(Path(data).expanduser())):
+    if data is not None and data != POCKET and (own := read_card(place_of(data))):
         return KnownCard(own, is_own=True)
     card = layouts()[manifest.layout].card
     return None if card is None else KnownCard(card, is_own=False)
@@ -78,13 +79,13 @@ def open_data(
     hash_files: bool = True,
     splits: Sequence[str] | None = None,
     columns: Mapping[str, str] | None = None,
-    reals: Sequence[Path] = (),
+    reals: Sequence[Place] = (),
     reals_alone: bool = False,
 ) -> Manifest:
     """Index a data set; a second call reads no image.
 
     Args:
-        source: ``pocket``, or the path of a folder, an archive, or a CSV, JSONL or Parquet file.
+        source: ``pocket``, or the path or URL of a folder, an archive, or a CSV, JSONL or Parquet file.
         progress: Shows how many images have been read.
         layout: A layout's name, or ``auto``.
         cache: Folder of cached manifests; ``None`` is the user's.
@@ -107,16 +108,16 @@ def open_data(
         progress.advance(images - shown)
         shown = images
 
-    embedded = source == POCKET
+    place = pocket_root() if source == POCKET else place_of(source)
     known = layouts()
     with border(f"{source} cannot be indexed", "look at it, and at the layout that reads it"):
         return index(
-            pocket_root() if embedded else Path(source),
+            place,
             layout=layout,
             cache_dir=cache,
             hash=hash_files,
             progress=show,
-            name=POCKET if embedded else None,
+            name=POCKET if source == POCKET else None,
             refresh=refresh,
             layouts=known,
             split=splits,

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from bench.datasets import FAKE, REAL, ImageRecord, load
 from bench.support.figures import save_png, save_svg
+from bench.support.objects.place import Place
 from leaderboards.plots.figure import new_figure
 from leaderboards.statistics.metrics import Metrics
 
@@ -90,7 +91,7 @@ def pick(
 
 
 def draw_gallery(
-    root: Path,
+    root: Place,
     records: Sequence[ImageRecord],
     logits: NDArray[np.float32],
     threshold: float,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from pathlib import Path
 
 from bench.datasets import Manifest
 from bench.datasets.open import POCKET, known_card
@@ -16,6 +15,7 @@ from bench.runs.settled import Settled
 from bench.store.provenance import git_state, versions
 from bench.store.run_spec import ConditionRecord, DataCardRecord, DetectorRecord, RunSpec
 from bench.store.rundir import RunDir, RunRecord
+from bench.support.objects.place import place_of
 from leaderboards.tables.notes import count_left_out
 
 
@@ -84,7 +84,7 @@ def _data_card(manifest: Manifest, data: str) -> DataCardRecord | None:
 
 def place(data: str) -> str:
     """Name a data set as it was named: an embedded one by its name, any other by its place."""
-    return data if data == POCKET else str(Path(data).resolve())
+    return data if data == POCKET else str(place_of(data).resolve())
 
 
 def _asked(detector: DetectorRequest) -> str:

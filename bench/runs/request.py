@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -12,6 +13,7 @@ from bench.inference.detector import DetectorRequest
 from bench.inference.numerics import Numerics
 from bench.protocol.suite import Suite
 from bench.protocol.until import Until
+from bench.support.objects.place import ObjectPath, Place, place_of
 from bench.support.plain import path_name
 
 
@@ -43,7 +45,7 @@ class RunRequest:
     Attributes:
         detectors: The detectors to score, in board order.
         suite: The protocol: conditions, slices and threshold policy.
-        data: A folder or file; ``None`` takes the suite's data set.
+        data: A folder, a file or the URL of one; ``None`` takes the suite's data set.
         layout: Name of the layout, or ``auto``.
         columns: Which columns of tables are which of ours.
         reals: Places of further real images.
@@ -76,11 +78,11 @@ class RunRequest:
     data: str | None = None
     layout: str = "auto"
     columns: Mapping[str, str] = field(default_factory=dict)
-    reals: tuple[Path, ...] = ()
+    reals: tuple[Place, ...] = ()
     split: str | None = None
     out: Path | None = None
     store: Path | None = None
-    parents: tuple[Path, ...] = ()
+    parents: tuple[Place, ...] = ()
     limit: int | None = None
     device: str = "auto"
     batch_size: int | None = None
@@ -105,12 +107,22 @@ class RunRequest:
         return self.out or Path("runs") / path_name(self.suite.name)
 
     def anchored(self) -> RunRequest:
-        """Give the same request with the places it writes to made absolute, and those it names by a path."""
+        """Give the same request with the places it writes to made absolute, and those it names by a path.
+
+        Raises:
+            BenchError: A place that is written is a URL.
+        """
         anchor = Path.cwd()
+        for flag in ("out", "store", "cache"):
+            path: Path | None = getattr(self, flag)
+            if path is not None and path.parts and re.fullmatch(r"\w{2,}:", path.parts[0]):
+                raise BenchError(
+                    f"--{flag} {path}: what a run writes lies on disk: name a folder, and copy it afterwards"
+                )
         out, store, cache = (
             None if path is None else anchor / path for path in (self.out, self.store, self.cache)
         )
-        parents = tuple(anchor / path for path in self.parents)
+        parents = tuple(p if isinstance(p, ObjectPath) else anchor / p for p in self.parents)
         return replace(self, out=out, store=store, parents=parents, cache=cache)
 
     @property
@@ -149,6 +161,8 @@ class RunRequest:
                     f"a name of its own, as {way}"
                 )
             by_label[label] = detector
+        if self.data is not None:
+            place_of(self.data)  # refuses a URL that no record may hold
         if self.limit is not None and self.limit < 2:
             raise BenchError(f"--limit {self.limit}: give at least 2, one real and one fake image")
         if self.batch_size is not None and self.batch_size < 1:

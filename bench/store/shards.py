@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -22,6 +23,8 @@ import pyarrow.parquet as pq
 from bench.errors import BenchError
 from bench.store.seal import table_digest
 from bench.support.files import ensure_writable, write_atomic
+from bench.support.objects.place import ObjectPath, Place, place_of
+from bench.support.objects.remote import ObjectError, is_url
 from bench.support.tables import read_table
 
 # One row an image, in chunk order. A null logit comes with the reason the image could not be decoded.
@@ -68,24 +71,45 @@ class ShardDamagedError(BenchError):
         self.fingerprints = fingerprints
 
 
-def folders_of(text: str) -> tuple[Path, tuple[Path, ...]]:
+def folders_of(text: str) -> tuple[Path, tuple[Place, ...]]:
     """Read ``A`` or ``A:B:C``: the store that is written, and those that are only read.
 
-    A folder whose name holds the separator (that of PATH) is taken as it is.
+    A folder whose name holds the separator (that of PATH) is taken as it is. Stores that are only read may
+    be URLs.
 
     Raises:
-        BenchError: A name is empty, or a store that is to be read is not there.
+        BenchError: A name is empty, a store that is to be read is not there, or one that is to be written
+            is a URL.
     """
-    names = [text] if Path(text).is_dir() else text.split(os.pathsep)
+    names = [text] if Path(text).is_dir() else _split(text)
     if not all(names):
-        raise BenchError(f"--store {text}: a folder's name is empty between {os.pathsep!r}")
-    first, *others = (Path(name) for name in names)
+        raise BenchError(f"--store: a folder's name is empty between {os.pathsep!r}")
+    first, *others = (place_of(name) if is_url(name) else Path(name) for name in names)
+    if isinstance(first, ObjectPath):
+        raise BenchError(
+            f"--store {first}: scores are written to a folder on disk: give --store "
+            f"FOLDER{os.pathsep}{first}, and copy what is in that folder to the URL afterwards"
+        )
     for parent in others:
-        if not parent.is_dir():
+        is_there = (
+            parent.kind() == "directory" if isinstance(parent, ObjectPath) else parent.is_dir()
+        )
+        if not is_there:
             raise BenchError(
-                f"--store {text}: {parent} is no folder of scores: only the first may be new"
+                f"--store {first}: {parent} is no folder of scores: only the first may be new"
             )
     return first, tuple(others)
+
+
+def _split(text: str) -> list[str]:
+    """Split stores at the separator; a colon of a URL, before its slashes, port or password, is none."""
+    names: list[str] = []
+    for piece in re.split(rf"{os.pathsep}(?!//)", text):
+        if names and re.fullmatch(r"\w+://[^/]+", names[-1]) and re.match(r"\d+/|.*@", piece):
+            names[-1] += os.pathsep + piece
+        else:
+            names.append(piece)
+    return names
 
 
 class Store:
@@ -97,9 +121,9 @@ class Store:
             this one when it is asked for, so that a board never rests on a folder that may go away.
     """
 
-    def __init__(self, root: Path, parents: Sequence[Path] = ()) -> None:
+    def __init__(self, root: Path, parents: Sequence[Place] = ()) -> None:
         self.root = root
-        self._parents = tuple(Store(parent) for parent in parents)
+        self._parents = tuple(parents)
 
     def prepare(self) -> None:
         """Make the folder and prove it can be written.
@@ -111,12 +135,15 @@ class Store:
 
     def path(self, fingerprint: str) -> Path:
         """Give the path at which the shard of ``fingerprint`` stands or would stand."""
-        return self.root / fingerprint[:2] / f"{fingerprint}.parquet"
+        return self.root / _name(fingerprint)
 
     def has(self, fingerprint: str) -> bool:
         """Say whether the unit has been scored; whether its shard is still sound, `read` says.
 
         A shard of a parent counts where it is sound.
+
+        Raises:
+            ObjectError: An object store does not answer.
         """
         return self.path(fingerprint).is_file() or self._lent(fingerprint) is not None
 
@@ -127,6 +154,7 @@ class Store:
 
         Raises:
             OutputError: The copy cannot be written.
+            ObjectError: An object store does not answer.
         """
         path = self.path(fingerprint)
         with contextlib.suppress(OSError):  # a file of another user's may be read and not touched
@@ -142,11 +170,15 @@ class Store:
     def _lent(self, fingerprint: str) -> bytes | None:
         """Read a parent's shard, the first sound one; whatever is wrong with the others is theirs."""
         for parent in self._parents:
-            with contextlib.suppress(Exception):
-                content = parent.path(fingerprint).read_bytes()
+            try:
+                content = (parent / _name(fingerprint)).read_bytes()
                 table = pq.read_table(io.BytesIO(content), page_checksum_verification=True)
                 _checked(table, fingerprint, None)
                 return content
+            except ObjectError:
+                raise  # what it holds would be scored anew, perhaps for days
+            except Exception:  # noqa: S112  (not there, or damaged in any way)
+                continue
         return None
 
     def write(self, fingerprint: str, scores: pa.Table) -> None:
@@ -197,6 +229,11 @@ class Store:
                 "run the same command again to score it anew",
                 (fingerprint,),
             ) from error
+
+
+def _name(fingerprint: str) -> str:
+    """Name a shard's file in any store, POSIX."""
+    return f"{fingerprint[:2]}/{fingerprint}.parquet"
 
 
 def _checked(table: pa.Table, fingerprint: str, sample_ids: pa.Array | None) -> pa.Table:

@@ -11,12 +11,13 @@ from typing import Any, NamedTuple, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from bench.errors import BenchError, nearest
+from bench.support.objects.place import Place
 from bench.support.user_file import read_text, why
 
 Model = TypeVar("Model", bound=BaseModel)
 
 
-def read_toml(path: str | Path, model: type[Model], missing: str) -> Model:
+def read_toml(path: str | Place, model: type[Model], missing: str) -> Model:
     """Read a TOML file into its schema.
 
     Args:
@@ -36,7 +37,7 @@ def read_toml(path: str | Path, model: type[Model], missing: str) -> Model:
         raise BenchError(f"{path}: {key}: {reason}") from error
 
 
-def parse_toml(path: str | Path, missing: str) -> dict[str, Any]:
+def parse_toml(path: str | Place, missing: str) -> dict[str, Any]:
     """Read the values of a TOML file, unchecked.
 
     Args:
@@ -47,7 +48,7 @@ def parse_toml(path: str | Path, missing: str) -> dict[str, Any]:
         BenchError: If the file is missing, or is no TOML.
     """
     try:
-        return tomllib.loads(read_text(Path(path)))
+        return tomllib.loads(read_text(Path(path) if isinstance(path, str) else path))
     except (FileNotFoundError, NotADirectoryError):
         raise BenchError(missing) from None
     except Exception as error:  # deep nesting, numbers of any length: a parser meets what it meets

@@ -10,11 +10,11 @@ import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from stat import S_ISBLK, S_ISCHR, S_ISDIR, S_ISFIFO, S_ISREG, S_ISSOCK
 from typing import BinaryIO, Final
 
 from bench.errors import BenchError
+from bench.support.objects.place import ObjectPath, Place
 
 # Text that people write by hand: suites, rules, cards, configurations.
 MOST_TEXT: Final = 16 << 20
@@ -23,7 +23,7 @@ MOST_TABLE: Final = 4 << 30
 
 
 @contextmanager
-def open_regular(path: Path, most: int | None = None) -> Iterator[BinaryIO]:
+def open_regular(path: Place, most: int | None = None) -> Iterator[BinaryIO]:
     """Open a regular file for reading; a pipe without a writer does not block.
 
     Args:
@@ -32,16 +32,26 @@ def open_regular(path: Path, most: int | None = None) -> Iterator[BinaryIO]:
 
     Raises:
         OSError: It cannot be opened, is a folder, pipe, socket or device, or is too large.
+        ObjectError: An object store does not answer.
     """
+    if isinstance(path, ObjectPath):
+        _refuse_large(path, path.stat().st_size, most)
+        with path.open() as stream:
+            yield stream
+        return
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     with os.fdopen(os.open(path, flags), "rb") as stream:
         stat = os.fstat(stream.fileno())
         if kind := special_kind(stat.st_mode):
             raise OSError(errno.EINVAL, f"{kind}, not a regular file", str(path))
-        if most is not None and stat.st_size > most:
-            size = f"{stat.st_size / 2**20:.0f} MiB, more than the {most / 2**20:.0f} MiB"
-            raise OSError(errno.EFBIG, f"a file of {size} that it can need", str(path))
+        _refuse_large(path, stat.st_size, most)
         yield stream
+
+
+def _refuse_large(path: Place, size: int, most: int | None) -> None:
+    if most is not None and size > most:
+        sizes = f"{size / 2**20:.0f} MiB, more than the {most / 2**20:.0f} MiB"
+        raise OSError(errno.EFBIG, f"a file of {sizes} that it can need", str(path))
 
 
 def special_kind(mode: int) -> str:
@@ -58,7 +68,7 @@ def special_kind(mode: int) -> str:
     return next((name for name, is_kind in kinds.items() if is_kind(mode)), "a special file")
 
 
-def read_bytes(path: Path, most: int = MOST_TEXT) -> bytes:
+def read_bytes(path: Place, most: int = MOST_TEXT) -> bytes:
     """Read a regular file whole.
 
     Raises:
@@ -69,7 +79,7 @@ def read_bytes(path: Path, most: int = MOST_TEXT) -> bytes:
         return stream.read(most + 1)
 
 
-def read_text(path: Path, most: int = MOST_TEXT, encoding: str = "utf-8") -> str:
+def read_text(path: Place, most: int = MOST_TEXT, encoding: str = "utf-8") -> str:
     """Read a regular file of text whole, line ends as Python has them.
 
     Raises:

@@ -19,6 +19,7 @@ from torch import Tensor
 from bench.datasets.sources.image_bytes import is_embedded
 from bench.store.provenance import versions
 from bench.support.files import write_atomic, write_text
+from bench.support.objects.place import below
 from bench.support.progress import Progress
 from bench.training.callbacks import BEST
 from bench.training.report import RECORD, draw_curves
@@ -82,7 +83,13 @@ def write_split(plan: TrainingPlan, path: Path) -> None:
     for record, use in zip(plan.manifest.records(), uses.tolist(), strict=True):
         if use:
             source = owners.get(record.generator, record.generator)
-            row = [root / record.locator, record.sample_id, record.label, source, record.domain]
+            row = [
+                below(root, record.locator),
+                record.sample_id,
+                record.label,
+                source,
+                record.domain,
+            ]
             control = int(record.label == 0 and record.generator not in paired)
             writer.writerow([*row, use, record.group, control])
     write_text(path, text.getvalue())

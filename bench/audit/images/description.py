@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final, Literal
 
 import numpy as np
@@ -22,6 +21,7 @@ from bench.datasets import BadImageError, decode, open_bytes
 from bench.datasets.sources.header import open_image, true_format
 from bench.protocol.condition import Condition, parse
 from bench.protocol.seeding import generator_for
+from bench.support.objects.place import Place
 
 Depth = Literal["file", "pixels"]
 
@@ -99,7 +99,7 @@ class Description:
 
 
 def describe_all(
-    root: Path, images: Sequence[tuple[str, str]], description: Description
+    root: Place, images: Sequence[tuple[str, str]], description: Description
 ) -> pa.RecordBatch:
     """Describe images in their order; one that cannot be read has a reason and nothing else.
 

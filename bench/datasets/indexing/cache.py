@@ -7,6 +7,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -26,10 +27,12 @@ from bench.datasets.sources.image_bytes import containers
 from bench.datasets.sources.tree import Tree
 from bench.errors import DataError, OutputError
 from bench.support.files import sweep, write_text
+from bench.support.objects.place import below
 from bench.version import __version__
 
 _log = logging.getLogger(__name__)
 _DIGITS: Final = 16  # of the hash of data set and options; twice as many of the state's
+_THREADS: Final = 16  # an object store lets each answer be waited for
 _BLOCK: Final = 1 << 18
 
 
@@ -155,12 +158,17 @@ def _state_outside(tree: Tree, locators: pa.ChunkedArray) -> str:
     outside = locators.filter(pc.invert(_in_scan(tree, locators)))
     outside = outside.filter(pc.invert(_in_scan(tree, containers(outside))))
     state = hashlib.sha256()
-    for locator in sorted(outside.to_pylist()):
+
+    def facts(locator: str) -> list[str | int | None]:
         try:
-            stat = (tree.root / locator).stat()
-            state.update(json.dumps([locator, stat.st_size, stat.st_mtime_ns]).encode())
+            stat = below(tree.root, locator).stat()
         except (OSError, ValueError):
-            state.update(json.dumps([locator, None]).encode())
+            return [locator, None]
+        return [locator, stat.st_size, stat.st_mtime_ns]
+
+    with ThreadPoolExecutor(_THREADS) as pool:
+        for line in pool.map(facts, sorted(outside.to_pylist())):
+            state.update(json.dumps(line).encode())
     return state.hexdigest() if len(outside) else ""
 
 

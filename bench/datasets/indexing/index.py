@@ -23,9 +23,11 @@ from bench.datasets.layouts.base import Entry, Layout
 from bench.datasets.manifest import FREE, Manifest, share_memory
 from bench.datasets.policy import DEFAULT, DecodePolicy
 from bench.datasets.record import FAKE, LOST_SCHEMA, REAL, SCHEMA
+from bench.datasets.sources.remote.listing import refuse_changed
 from bench.datasets.sources.scan import scan
 from bench.datasets.sources.tree import Tree
 from bench.errors import DataError
+from bench.support.objects.place import ObjectPath, Place, place_of
 
 _log = logging.getLogger(__name__)
 
@@ -33,7 +35,7 @@ _MOST_THREADS: Final = 16
 
 
 def index(
-    path: str | Path,
+    path: str | Place,
     layout: str = "auto",
     cache_dir: Path | None = None,
     split: str | Sequence[str] | None = None,
@@ -46,15 +48,13 @@ def index(
     policy: DecodePolicy = DEFAULT,
     layouts: Mapping[str, Layout] | None = None,
     columns: Mapping[str, str] | None = None,
-    reals: Sequence[Path] = (),
+    reals: Sequence[Place] = (),
     reals_alone: bool = False,
 ) -> Manifest:
-    """Index a data set: which images there are, what each is, and which cannot be used.
-
-    A second call reads no image unless a file was added, removed or changed (size or time).
+    """Index a data set: which images there are and what each is; a second call reads no unchanged image.
 
     Args:
-        path: a folder, or a CSV, JSONL or Parquet file.
+        path: a folder, an archive, or a URL of one, or a CSV, JSONL or Parquet file.
         layout: a layout's name, or ``auto`` to recognise it.
         cache_dir: where manifests are kept; `cache.default_cache_dir` by default. A place that
             cannot be written is a logged warning, not an error.
@@ -77,7 +77,7 @@ def index(
         NothingSelectedError: the split is not there.
     """
     splits = (split,) if isinstance(split, str) else split
-    tree, places = scan(Path(path)).asked(columns or {}, splits), scan_reals(reals)
+    tree, places = scan(place_of(path)).asked(columns or {}, splits), scan_reals(reals)
     layouts = builtin_layouts() if layouts is None else layouts
     reading = {"hash": hash, "policy": asdict(policy)}
     options = {
@@ -92,20 +92,23 @@ def index(
         parts = Parts(cached.parts_folder(reading, cache_dir))
         if refresh:
             parts.remove()
-        reader = Reader(tree.root, policy, hash, workers or _threads(), progress)
-        entries = gather_entries(tree, recognised.layout)
-        entries = with_reals(entries, real_entries(places, layouts), tree)
+        reader = Reader(tree.root, policy, hash, workers or _threads(tree.root), progress)
+        reals_there = real_entries(places, layouts, tree.root)
+        entries = with_reals(gather_entries(tree, recognised.layout), reals_there, tree)
         manifest = _index(
             tree, recognised, entries, name=name, reader=reader, parts=parts, alone=reals_alone
         )
+        refuse_changed([tree, *places])
         cached.put(manifest)
         parts.remove()
     pa.default_memory_pool().release_unused()  # of a million images some 200 MB
     return manifest
 
 
-def _threads() -> int:
-    return min(_MOST_THREADS, 2 * (os.cpu_count() or 1))
+def _threads(root: Place) -> int:
+    """Count the threads that read: a few a core, and as many as may wait for an object store."""
+    is_far = isinstance(root, ObjectPath)
+    return _MOST_THREADS if is_far else min(_MOST_THREADS, 2 * (os.cpu_count() or 1))
 
 
 def _index(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import Final
 
 from bench.datasets.layouts import builtin_layouts
@@ -11,13 +11,14 @@ from bench.datasets.layouts.words import label_of
 from bench.datasets.record import FAKE
 from bench.datasets.sources.tree import Files, Folder, Tree
 from bench.errors import DataError
+from bench.support.objects.place import Place
 
 _SHOWN: Final = 4
 _LEVELS: Final = 6  # how far below is looked
 _LOOKED_AT: Final = 32  # folders of a level
 
 
-def place_above(root: Path) -> str:
+def place_above(root: Place) -> str:
     """Name the folder that holds both classes, where the user is inside one of them; "" otherwise."""
     for folder in (root, root.parent, root.parent.parent):
         if label_of(folder.name) is not None:

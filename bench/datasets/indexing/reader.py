@@ -6,7 +6,6 @@ import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 from bench.datasets.policy import BadImageError, DecodePolicy
@@ -14,6 +13,7 @@ from bench.datasets.sources.header import Header, read_header
 from bench.datasets.sources.image_bytes import is_embedded, open_bytes, parquet_row
 from bench.datasets.sources.names import is_image_name, suffix
 from bench.datasets.sources.regular_file import open_regular
+from bench.support.objects.place import Place, below
 
 Progress = Callable[[int, int], None]
 
@@ -59,7 +59,7 @@ class Reader:
         progress: called with (images read, images in all) in the calling thread.
     """
 
-    root: Path
+    root: Place
     policy: DecodePolicy
     whole: bool
     workers: int = 2
@@ -85,7 +85,7 @@ class Reader:
 
     def _read_header(self, locator: str) -> ImageFacts:
         try:
-            with open_regular(self.root / locator) as stream:
+            with open_regular(below(self.root, locator)) as stream:
                 header = read_header(stream, self.policy)
                 return ImageFacts(header, stream.seek(0, 2), "")
         except FileNotFoundError:

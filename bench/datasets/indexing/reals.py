@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import pyarrow.parquet as pq
 
@@ -15,13 +14,14 @@ from bench.datasets.layouts.parquet_bytes import image_files
 from bench.datasets.layouts.words import label_of
 from bench.datasets.record import FAKE, REAL
 from bench.datasets.sources.names import is_image_name
-from bench.datasets.sources.parquet_file import parquet_errors
+from bench.datasets.sources.parquet_file import parquet_errors, parquet_source
 from bench.datasets.sources.scan import scan
 from bench.datasets.sources.tree import Tree
 from bench.errors import DataError
+from bench.support.objects.place import Place, locator_from
 
 
-def scan_reals(paths: Sequence[Path]) -> list[Tree]:
+def scan_reals(paths: Sequence[Place]) -> list[Tree]:
     """List what lies at every place of real images.
 
     Raises:
@@ -35,10 +35,17 @@ def scan_reals(paths: Sequence[Path]) -> list[Tree]:
     return trees
 
 
-def real_entries(trees: Sequence[Tree], layouts: Mapping[str, Layout]) -> Iterator[Entry]:
+def real_entries(
+    trees: Sequence[Tree], layouts: Mapping[str, Layout], root: Place
+) -> Iterator[Entry]:
     """List the real images of every place; all generators share them.
 
     A place that a layout reads gives the images it calls real; of any other all are.
+
+    Args:
+        trees: what lies at every place.
+        layouts: those to choose from, by name.
+        root: what the locators of the data set are relative to.
 
     Raises:
         DataError: a place without a real image.
@@ -49,7 +56,7 @@ def real_entries(trees: Sequence[Tree], layouts: Mapping[str, Layout]) -> Iterat
             yield replace(
                 entry,
                 sample_id=f"reals/{source}/{entry.sample_id}",
-                locator=str(tree.root / tree.locator(entry.locator)),
+                locator=locator_from(root, tree.root / tree.locator(entry.locator)),
                 generator=source,
                 group=entry.group and f"reals/{source}/{entry.group}",
                 belongs="",
@@ -75,7 +82,7 @@ def _of_place(tree: Tree, layouts: Mapping[str, Layout]) -> Iterator[Entry]:
     if parquet and not any(has_labels(schema.names, tree.columns) for schema in parquet.values()):
         for path in parquet:
             with parquet_errors(tree.root / path):
-                rows = pq.read_metadata(tree.root / path).num_rows
+                rows = pq.read_metadata(parquet_source(tree.root / path)).num_rows
             for row in range(rows):
                 yield Entry(f"{path}#{row}", f"{path}#{row}", REAL, SHARED_REAL)
         return

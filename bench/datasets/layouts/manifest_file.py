@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Final
 
 from bench.datasets.layouts.base import Entry, Layout, Match, Tree
@@ -27,6 +26,7 @@ from bench.datasets.sources.names import suffix
 from bench.datasets.sources.parquet_file import image_column, read_schema
 from bench.datasets.sources.table_file import Record, Table, read_table
 from bench.errors import DataError
+from bench.support.objects.place import ObjectPath, Place
 
 _OURS: Final = ("manifest.csv", "manifest.jsonl", "manifest.parquet")
 _HUGGING_FACE: Final = ("metadata.csv", "metadata.jsonl", "metadata.parquet")  # imagefolder's
@@ -111,7 +111,7 @@ def _find_table(tree: Tree, *, named: bool) -> str | None:
     return tables[0] if tables and _lists_paths(tree.root / tables[0]) else None
 
 
-def _lists_paths(path: Path) -> bool:
+def _lists_paths(path: Place) -> bool:
     """Whether a table can only list image files: Parquet may hold the images themselves."""
     return suffix(path.name) != ".parquet" or image_column(read_schema(path)) is None
 
@@ -128,10 +128,11 @@ class _Base:
 
     def __init__(self, tree: Tree) -> None:
         self._root, self._archived = tree.root, bool(tree.archived)
+        self._posix = self._archived or isinstance(tree.root, ObjectPath)
         self._folder: str | None = "" if self._archived else None
 
     def place(self, path: str) -> str:
-        if "\\" in path and (self._archived or not (self._root / path).exists()):
+        if "\\" in path and (self._posix or not (self._root / path).exists()):
             path = path.replace("\\", "/")  # written on Windows
         if self._folder is None:
             below = not _exists(self._root / path) and _exists(self._root / "images" / path)
@@ -139,7 +140,7 @@ class _Base:
         return posixpath.normpath(posixpath.join(self._folder, path))
 
 
-def _exists(path: Path) -> bool:
+def _exists(path: Place) -> bool:
     try:
         return path.exists()
     except (OSError, ValueError):  # a NUL, or a name that is too long

@@ -32,7 +32,12 @@ from bench.datasets.layouts.table_rows import Reading, Row, entries_from_rows
 from bench.datasets.layouts.words import split_of
 from bench.datasets.record import REAL
 from bench.datasets.sources.names import stem, suffix
-from bench.datasets.sources.parquet_file import image_column, parquet_errors, read_schema
+from bench.datasets.sources.parquet_file import (
+    image_column,
+    parquet_errors,
+    parquet_source,
+    read_schema,
+)
 from bench.datasets.sources.table_file import refuse_repeated
 from bench.errors import DataError
 
@@ -151,7 +156,9 @@ def _rows(tree: Tree, path: str, schema: pa.Schema, label: LabelColumn) -> Itera
     id_column = reading.names.get("sample_id") or find_column(PATH_COLUMNS, columns)
     number = 0
     with parquet_errors(tree.root / path):
-        for batch in pq.ParquetFile(tree.root / path).iter_batches(_BATCH, columns=columns):
+        for batch in pq.ParquetFile(parquet_source(tree.root / path)).iter_batches(
+            _BATCH, columns=columns
+        ):
             for raw in batch.to_pylist():
                 row = reading.row(f"row {number} of {path}", raw, f"{path}#{number}", split)
                 values = {**row.values, **_published(raw, row, label, path)}

@@ -25,16 +25,18 @@ from bench.datasets.sources.names import (
     is_image_name,
     is_other_archive_name,
     is_table_name,
+    leads_out,
+    name_problem,
+    printable,
     suffix,
 )
-from bench.datasets.sources.plain_tar import open_plain
+from bench.datasets.sources.plain_tar import ObjectTar, PlainTar, TarMember, open_plain
 from bench.datasets.sources.regular_file import OpenFiles, read_image
-from bench.errors import OutputError
+from bench.errors import BenchError
+from bench.support.objects.place import Place
 
 _MEMBER: Final = re.compile(r"(.+?\.(?:zip|tar|tar\.gz|tgz))::(.+)", re.IGNORECASE | re.DOTALL)
 _MOST_MEMBERS: Final = 5_000_000
-_MAX_DEPTH: Final = 64
-_MAX_NAME: Final = 4096
 _MAX_TABLE: Final = 1 << 30
 _END: Final = b"\0" * 512  # a block of zeros ends a TAR
 
@@ -79,12 +81,12 @@ class Archive:
         if len(self.members) + len(self.unreadable) >= _MOST_MEMBERS:
             raise ArchiveDamagedError(f"more than {_MOST_MEMBERS:,} members: unpack it")
         plain = _plain_name(name)
-        if not _leads_out(plain) and any(is_hidden(part) for part in plain.split("/")):
+        if not leads_out(plain) and any(is_hidden(part) for part in plain.split("/")):
             return
-        problem = _name_problem(plain) or problem or _kind_problem(plain)
+        problem = name_problem(plain, "its archive") or problem or _kind_problem(plain)
         if problem:
             if _is_data(plain) or is_archive_name(plain) or is_other_archive_name(plain):
-                self.unreadable.append((_printable(plain), problem))
+                self.unreadable.append((printable(plain), problem))
             return
         if plain in self.members:
             reason = (
@@ -102,7 +104,7 @@ def archive_member(locator: str) -> Member | None:
     return Member(match[1], match[2]) if match else None
 
 
-def list_archive(path: Path) -> Archive:
+def list_archive(path: Place) -> Archive:
     """List an archive, or give what was listed before; no member is read.
 
     Raises:
@@ -112,7 +114,7 @@ def list_archive(path: Path) -> Archive:
     return _archives.get(path)
 
 
-def read_member(path: Path, name: str) -> bytes:
+def read_member(path: Place, name: str) -> bytes:
     """Read one image of an archive whole.
 
     Raises:
@@ -124,7 +126,7 @@ def read_member(path: Path, name: str) -> bytes:
         return read_image(stream, entry.size)
 
 
-def read_member_table(path: Path, name: str) -> bytes:
+def read_member_table(path: Place, name: str) -> bytes:
     """Read a table that lies in an archive.
 
     Raises:
@@ -138,7 +140,7 @@ def read_member_table(path: Path, name: str) -> bytes:
         return stream.read(entry.size + 1)
 
 
-def _entry(path: Path, name: str) -> _Entry:
+def _entry(path: Place, name: str) -> _Entry:
     try:
         entry = list_archive(path).members.get(name)
     except ArchiveDamagedError as error:
@@ -153,21 +155,21 @@ def _member_errors() -> Iterator[None]:
     """Turn what zlib, lzma and zipfile raise about a damaged member into a reason in words."""
     try:
         yield
-    except (BadImageError, OSError, MemoryError):
+    except (BenchError, OSError, MemoryError):
         raise
     except Exception as error:
         raise BadImageError(f"damaged in its archive ({in_words(error)})") from error
 
 
-def _open_archive(path: Path) -> Archive:
+def _open_archive(path: Place) -> Archive:
     return _list_zip(path) if suffix(path.name) == ".zip" else _list_tar(path)
 
 
-def _list_zip(path: Path) -> Archive:
+def _list_zip(path: Place) -> Archive:
     archive = Archive()
     try:
-        handle = zipfile.ZipFile(path)
-    except (OSError, MemoryError):
+        handle = zipfile.ZipFile(path if isinstance(path, Path) else path.open())
+    except (OSError, MemoryError, BenchError):
         raise
     except Exception as error:  # zipfile's parser raises many kinds on hostile bytes
         raise ArchiveDamagedError(
@@ -194,31 +196,31 @@ def _zip_problem(info: zipfile.ZipInfo) -> str:
     return ""
 
 
-def _list_tar(path: Path) -> Archive:
+def _list_tar(path: Place) -> Archive:
     archive = Archive()
     try:
         plain = open_plain(path)
-        with tarfile.open(fileobj=plain.stream(), mode="r:") as handle:
-            for info in _tar_members(handle):
-                if not info.isdir():
-                    entry = _Entry(info.size, plain.opener(info.offset_data, info.size))
-                    archive.add(info.name, entry, _tar_problem(info))
-            end = plain.read(handle.offset, len(_END))
-    except (OSError, MemoryError, ArchiveDamagedError, OutputError):
+        members = _tar_members(plain) if isinstance(plain, PlainTar) else plain.listed(_tar_members)
+        for name, start, size, problem in members:
+            archive.add(name, _Entry(size, plain.opener(start, size)), problem)
+    except (OSError, MemoryError, ArchiveDamagedError, BenchError):
         raise
     except Exception as error:  # tarfile's parser raises many kinds on hostile bytes
         raise ArchiveDamagedError(
             f"a damaged or cut TAR archive ({in_words(error)}): fetch it again"
         ) from error
-    if end != _END:
-        raise ArchiveDamagedError("a TAR archive that is cut short or damaged: fetch it again")
     return archive
 
 
-def _tar_members(handle: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
-    while (info := handle.next()) is not None:
-        handle.members = []  # type: ignore[attr-defined]  # it would keep every one
-        yield info
+def _tar_members(plain: PlainTar | ObjectTar) -> Iterator[TarMember]:
+    with tarfile.open(fileobj=plain.stream(), mode="r:") as handle:
+        while (info := handle.next()) is not None:
+            handle.members = []  # type: ignore[attr-defined]  # it would keep every one
+            if not info.isdir():
+                yield TarMember(info.name, info.offset_data, info.size, _tar_problem(info))
+        end = plain.read(handle.offset, len(_END))
+    if end != _END:
+        raise ArchiveDamagedError("a TAR archive that is cut short or damaged: fetch it again")
 
 
 def _tar_problem(info: tarfile.TarInfo) -> str:
@@ -235,30 +237,12 @@ def _plain_name(name: str) -> str:
     return root + "/".join(part for part in name.split("/") if part not in ("", "."))
 
 
-def _leads_out(name: str) -> bool:
-    return name.startswith("/") or ".." in name.split("/") or bool(re.match("[A-Za-z]:", name))
-
-
-def _name_problem(name: str) -> str:
-    if "\0" in name:
-        return "a name with a zero byte in it"
-    if _leads_out(name):
-        return "a name that leads out of its archive"
-    if len(name) > _MAX_NAME or name.count("/") >= _MAX_DEPTH:
-        return f"a name of more than {_MAX_NAME} characters or {_MAX_DEPTH} folders"
-    return "" if _printable(name) == name else "a name that is not valid UTF-8"
-
-
 def _kind_problem(name: str) -> str:
     if is_archive_name(name) or is_other_archive_name(name):
         return "an archive inside an archive: unpack it"
     if suffix(name) == ".parquet":
         return "a Parquet file inside an archive: unpack it"
     return ""
-
-
-def _printable(name: str) -> str:
-    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def _is_data(name: str) -> bool:

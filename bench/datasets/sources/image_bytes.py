@@ -13,11 +13,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from bench.datasets.places import default_cache_dir
 from bench.datasets.policy import BadImageError
 from bench.datasets.sources.archive import archive_member, read_member
 from bench.datasets.sources.parquet_file import image_column, parquet_errors
 from bench.datasets.sources.regular_file import OpenFiles, read_image_file
 from bench.errors import DataError
+from bench.support.objects.copies import copied
+from bench.support.objects.place import Place, below
 
 _ROW: Final = re.compile(r"(.+\.parquet)#(\d+)", re.IGNORECASE | re.DOTALL)
 _IN_ARCHIVE: Final = r"(?is)^(.+?\.(?:zip|tar|tar\.gz|tgz))::.*$"
@@ -39,12 +42,17 @@ def parquet_row(locator: str) -> ParquetRow | None:
     return ParquetRow(match[1], int(match[2])) if match else None
 
 
+def _on_disk(path: Place) -> Path:
+    """Give a file on disk with the same bytes: the order of images is not that of row groups."""
+    return path if isinstance(path, Path) else copied(path, default_cache_dir() / "objects")
+
+
 class _ParquetImages:
     """The image column of one Parquet file, a row group at a time."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Place) -> None:
         with parquet_errors(path):
-            self._file = pq.ParquetFile(path)
+            self._file = pq.ParquetFile(_on_disk(path))
         column = image_column(self._file.schema_arrow)
         if column is None:
             raise DataError(f"{path} has no column of image bytes")
@@ -89,6 +97,13 @@ def is_embedded(locator: str) -> bool:
     return parquet_row(locator) is not None or archive_member(locator) is not None
 
 
+def reads_as_inside(path: str) -> str:
+    """Say what the name of a file would be taken for, as a locator; "" for a file, as it is one."""
+    if parquet_row(path) is not None:
+        return "a row of a Parquet file"
+    return "a file in an archive" if archive_member(path) is not None else ""
+
+
 def containers(locators: pa.ChunkedArray) -> pa.ChunkedArray:
     """Name the file on disk that each locator leads to.
 
@@ -102,24 +117,26 @@ def containers(locators: pa.ChunkedArray) -> pa.ChunkedArray:
     return pc.replace_substring_regex(files, _IN_ARCHIVE, r"\1")
 
 
-def open_bytes(root: Path, locator: str) -> bytes:
+def open_bytes(root: Place, locator: str) -> bytes:
     """Read the encoded image behind a locator; safe to call from several threads.
 
     Args:
         root: folder that the locator is relative to.
-        locator: a path relative to the root, ``file.parquet#row`` or ``archive.zip::name``.
+        locator: a path relative to the root, ``file.parquet#row`` or ``archive.zip::name``; or the same
+            below a URL.
 
     Raises:
         BadImageError: the file cannot be read, is no regular file or is far too large, or the row holds
             no bytes.
+        ObjectError: an object store does not answer.
     """
     in_parquet, in_archive = parquet_row(locator), archive_member(locator)
     try:
         if in_archive is not None:
-            return read_member(root / in_archive.archive, in_archive.name)
+            return read_member(below(root, in_archive.archive), in_archive.name)
         if in_parquet is None:
-            return read_image_file(root / locator)
-        return _open_parquet.get(root / in_parquet.path).read(in_parquet.row)
+            return read_image_file(below(root, locator))
+        return _open_parquet.get(below(root, in_parquet.path)).read(in_parquet.row)
     except FileNotFoundError:
         raise BadImageError("no such file") from None
     except OSError as error:

@@ -34,6 +34,9 @@ _OTHER_ARCHIVE: Final = re.compile(
 # What operating systems and archivers leave beside data.
 LITTER: Final = frozenset({"__macosx", "thumbs.db", "desktop.ini", "__pycache__"})
 
+MOST_FOLDERS: Final = 64
+_MOST_CHARACTERS: Final = 4096
+
 
 def suffix(path: str) -> str:
     """Give the last suffix of a path in lower case, with its dot; "" for none.
@@ -86,3 +89,29 @@ def is_other_archive_name(path: str) -> bool:
 def is_hidden(name: str) -> bool:
     """Whether a name is one that listings pass over: hidden, or litter."""
     return name.startswith(".") or name.lower() in LITTER
+
+
+def leads_out(path: str) -> bool:
+    """Whether a POSIX path leads out of the folder that it is relative to, on any system."""
+    return path.startswith("/") or ".." in path.split("/") or bool(re.match("[A-Za-z]:", path))
+
+
+def name_problem(path: str, place: str) -> str:
+    """Say why what strangers call a file is no name for one; "" where it is.
+
+    Args:
+        path: POSIX, relative.
+        place: what holds the file, for the sentence.
+    """
+    if "\0" in path:
+        return "a name with a zero byte in it"
+    if leads_out(path):
+        return f"a name that leads out of {place}"
+    if len(path) > _MOST_CHARACTERS or path.count("/") >= MOST_FOLDERS:
+        return f"a name of more than {_MOST_CHARACTERS} characters or {MOST_FOLDERS} folders"
+    return "" if printable(path) == path else "a name that is not valid UTF-8"
+
+
+def printable(path: str) -> str:
+    """Give a name that can be written down: what is no UTF-8 in it is spelled out."""
+    return path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")

@@ -5,19 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from bench.datasets.sources.header import in_words
 from bench.errors import DataError
+from bench.support.objects.place import Place
 
 _IMAGE_COLUMNS: Final = ("image", "img", "image_bytes", "bytes", "data", "image_data")
 
 
 @contextmanager
-def parquet_errors(path: Path) -> Iterator[None]:
+def parquet_errors(path: Place) -> Iterator[None]:
     """Turn what pyarrow raises about a damaged file into one sentence that names it.
 
     The footer of a file may be whole and the pages damaged, so reading the schema alone proves
@@ -36,14 +37,19 @@ def parquet_errors(path: Path) -> Iterator[None]:
         ) from error
 
 
-def read_schema(path: Path) -> pa.Schema:
+def parquet_source(path: Place) -> Path | BinaryIO:
+    """Give what pyarrow reads a file from: its path, or a stream that fetches the parts it asks for."""
+    return path if isinstance(path, Path) else path.open()
+
+
+def read_schema(path: Place) -> pa.Schema:
     """Read the columns of a Parquet file and their types; no row is read.
 
     Raises:
         DataError: the file cannot be read as Parquet.
     """
     with parquet_errors(path):
-        return pq.read_schema(path)
+        return pq.read_schema(parquet_source(path))
 
 
 def image_column(schema: pa.Schema) -> str | None:

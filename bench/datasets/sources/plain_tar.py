@@ -6,22 +6,30 @@ the copy is about as large as the archive; one that grows far beyond it is refus
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import hashlib
 import io
+import json
 import os
 import shutil
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import BinaryIO, Final, NamedTuple
 
 from bench.datasets.places import default_cache_dir
 from bench.datasets.sources.names import suffix
-from bench.support.files import write_atomic
+from bench.support.files import write_atomic, write_text
+from bench.support.objects.copies import identity
+from bench.support.objects.place import ObjectPath, Place
+from bench.support.objects.window import Window
+from bench.support.user_file import MOST_TABLE, open_regular, read_text
 
 _BLOCK: Final = 1 << 20
+# The heads of members lie among their bytes: to list an archive in a store is to fetch it, in such parts.
+_STRETCH: Final = 8 << 20
 # A bomb grows a thousandfold; uncompressed pictures of one colour come near, so small ones may.
 _GROWTH: Final = 64
 _SMALL: Final = 1 << 30
@@ -29,6 +37,15 @@ _SMALL: Final = 1 << 30
 
 class TarDamagedError(Exception):
     """A compressed archive that cannot be unpacked; the message is the reason in words."""
+
+
+class TarMember(NamedTuple):
+    """A member: its name, where its bytes begin and how many, and why it cannot be read, if so."""
+
+    name: str
+    start: int
+    size: int
+    problem: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,37 +71,53 @@ class PlainTar:
 
     def opener(self, start: int, size: int) -> Callable[[], BinaryIO]:
         """Give a function that opens one member; a large one is read piece by piece."""
-        return lambda: io.BufferedReader(_Window(self, start, size))
+        return lambda: io.BufferedReader(Window(self.read, start, size))
 
 
-class _Window(io.RawIOBase):
-    """A part of a file as a stream."""
+@dataclass(frozen=True, slots=True)
+class ObjectTar:
+    """The bytes of a TAR archive in an object store: only the parts that are asked for are fetched.
 
-    def __init__(self, tar: PlainTar, start: int, size: int) -> None:
-        self._tar, self._start, self._size, self._at = tar, start, size, 0
+    Attributes:
+        place: where it lies.
+        size: bytes in it.
+    """
 
-    def readable(self) -> bool:
-        return True
+    place: ObjectPath
+    size: int
 
-    def seekable(self) -> bool:
-        return True
+    def read(self, start: int, size: int) -> bytes:
+        """Read bytes from a position on; fewer at the end."""
+        return self.place.read_range(start, max(0, min(size, self.size - start)))
 
-    def seek(self, offset: int, whence: int = 0) -> int:
-        self._at = max(0, offset + (0, self._at, self._size)[whence])
-        return self._at
+    def stream(self) -> BinaryIO:
+        """Open the whole of it as a stream of its own, to be read from the beginning on."""
+        return self.place.open(_STRETCH)
 
-    def tell(self) -> int:
-        return self._at
+    def listed(self, list_members: Callable[[ObjectTar], Iterable[TarMember]]) -> list[TarMember]:
+        """List the members, from what was kept of an earlier time: to list anew is to fetch all.
 
-    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
-        wanted = min(len(buffer), max(0, self._size - self._at))
-        data = self._tar.read(self._start + self._at, wanted)
-        buffer[: len(data)] = data
-        self._at += len(data)
-        return len(data)
+        Raises:
+            OutputError: The cache cannot be written.
+        """
+        kept = default_cache_dir() / "archives" / f"{identity(self.place)}.json"
+        with contextlib.suppress(OSError, ValueError, TypeError):
+            digest, _, text = read_text(kept, MOST_TABLE).partition("\n")
+            if hashlib.sha256(text.encode()).hexdigest() == digest:
+                return [TarMember(*member) for member in json.loads(text)]
+        members = list(list_members(self))
+        text = json.dumps(members)
+        write_text(kept, f"{hashlib.sha256(text.encode()).hexdigest()}\n{text}")
+        return members
+
+    def opener(self, start: int, size: int) -> Callable[[], BinaryIO]:
+        """Give a function that opens one member, to be fetched at once."""
+        return lambda: io.BufferedReader(
+            Window(self.read, start, size), max(1, min(size, _STRETCH))
+        )
 
 
-def open_plain(path: Path) -> PlainTar:
+def open_plain(path: Place) -> PlainTar | ObjectTar:
     """Open a TAR archive, compressed or not.
 
     Raises:
@@ -92,11 +125,13 @@ def open_plain(path: Path) -> PlainTar:
         OutputError: The cache cannot be written.
         OSError: It cannot be opened.
     """
-    plain = path if suffix(path.name) == ".tar" else _unpacked(path)
+    if isinstance(path, ObjectPath) and suffix(path.name) == ".tar":
+        return ObjectTar(path, path.stat().st_size)
+    plain = path if isinstance(path, Path) and suffix(path.name) == ".tar" else _unpacked(path)
     return PlainTar(os.open(plain, os.O_RDONLY))
 
 
-def _unpacked(path: Path) -> Path:
+def _unpacked(path: Place) -> Path:
     state = path.stat()
     identity = f"{path.resolve()}\n{state.st_size}\n{state.st_mtime_ns}"
     name = hashlib.sha256(identity.encode()).hexdigest()[:32]
@@ -106,11 +141,11 @@ def _unpacked(path: Path) -> Path:
     return plain
 
 
-def _unpack(path: Path, size: int, target: BinaryIO) -> None:
+def _unpack(path: Place, size: int, target: BinaryIO) -> None:
     limit = max(_SMALL, _GROWTH * size)
     written = 0
     try:
-        with gzip.open(path) as source:
+        with open_regular(path) as packed, gzip.open(packed) as source:
             while block := source.read(_BLOCK):
                 written += len(block)
                 if written > limit:

@@ -7,15 +7,17 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import BinaryIO, Final, Generic, TypeVar
 
 from bench.datasets.policy import BadImageError
 from bench.datasets.sources.header import open_image
+from bench.support.objects.place import ObjectPath, Place
 from bench.support.user_file import special_kind
 
 # A file up to this size is read before its header is looked at.
 _READ_AT_ONCE: Final = 64 << 20
+# What is fetched of an object of which the header is wanted.
+_HEADER: Final = 64 << 10
 # What an image may take beside its pixels, and for each pixel, uncompressed in 16 bits a channel.
 _METADATA: Final = 256 << 20
 _BYTES_A_PIXEL: Final = 16
@@ -25,13 +27,18 @@ Opened = TypeVar("Opened")
 
 
 @contextmanager
-def open_regular(path: Path) -> Iterator[BinaryIO]:
+def open_regular(path: Place) -> Iterator[BinaryIO]:
     """Open a regular file for reading; a pipe without a writer does not block.
 
     Raises:
         BadImageError: it is a pipe, socket or device, or a link to one.
         OSError: it cannot be opened.
+        ObjectError: an object store does not answer.
     """
+    if isinstance(path, ObjectPath):
+        with path.open(_HEADER) as stream:
+            yield stream
+        return
     descriptor = os.open(
         path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     )
@@ -41,15 +48,27 @@ def open_regular(path: Path) -> Iterator[BinaryIO]:
         yield stream
 
 
-def read_image_file(path: Path) -> bytes:
+def read_image_file(path: Place) -> bytes:
     """Read an encoded image whole; of a large file the header is read first.
 
     Raises:
         BadImageError: no regular file, no image, or far larger than its pixels need.
         OSError: it cannot be read.
+        ObjectError: an object store does not answer.
     """
+    if isinstance(path, ObjectPath):
+        return _read_object(path)
     with open_regular(path) as stream:
         return read_image(stream, os.fstat(stream.fileno()).st_size)
+
+
+def _read_object(path: ObjectPath) -> bytes:
+    """Read an encoded image from an object store: in one answer, unless it is large."""
+    data = path.read_bytes(_READ_AT_ONCE)
+    if len(data) <= _READ_AT_ONCE:
+        return data
+    with path.open() as stream:
+        return read_image(stream, path.stat().st_size)
 
 
 def read_image(stream: BinaryIO, size: int) -> bytes:
@@ -76,12 +95,12 @@ def read_image(stream: BinaryIO, size: int) -> bytes:
 class OpenFiles(Generic[Opened]):
     """Keep the few files that were read last open, by path, size and time; safe in threads and forks."""
 
-    def __init__(self, open_file: Callable[[Path], Opened]) -> None:
+    def __init__(self, open_file: Callable[[Place], Opened]) -> None:
         self._open_file = open_file
         self._files: OrderedDict[tuple[int, str, int, int], Opened] = OrderedDict()
         self._lock = threading.Lock()
 
-    def get(self, path: Path) -> Opened:
+    def get(self, path: Place) -> Opened:
         """Give a file, opened now or before.
 
         Raises:

@@ -8,36 +8,42 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from pathlib import Path
 from stat import S_ISDIR
 from typing import Final, NamedTuple
 
-from bench.datasets.sources.archive import archive_member
 from bench.datasets.sources.archived import with_archives
-from bench.datasets.sources.image_bytes import parquet_row
+from bench.datasets.sources.image_bytes import reads_as_inside
 from bench.datasets.sources.names import (
+    MOST_FOLDERS,
     is_archive_name,
     is_hidden,
     is_image_name,
     is_other_archive_name,
     is_table_name,
+    printable,
 )
+from bench.datasets.sources.remote.listing import list_objects
 from bench.datasets.sources.tree import Files, FilesBuilder, Tree
 from bench.errors import DataError, nearest
+from bench.support.objects.place import ObjectPath, Place, ask_anew
 from bench.support.user_file import special_kind
+from bench.support.walk import walk
 
-_MAX_DEPTH: Final = 64
 _THREADS: Final = 4  # over a network each listing waits for an answer
 
 
-def scan(path: Path) -> Tree:
-    """List what lies at a path. Symlinks are followed; a link to a folder above is not.
+def scan(path: Place) -> Tree:
+    """List what lies at a place. Symlinks are followed; a link to a folder above is not.
 
     Raises:
-        DataError: no such path, or it cannot be listed.
+        DataError: no such place, or it cannot be listed.
     """
+    if isinstance(path, ObjectPath):
+        ask_anew()
+        kind = path.kind()
+        return _single_file(path) if kind == "file" else with_archives(list_objects(path))
     path = path.expanduser()
     if path.is_file():
         return _single_file(path)
@@ -105,15 +111,8 @@ class _Contents:
 def _walk(top: Path) -> Iterator[_Contents]:
     """List a folder and all below it, several at a time, in the order in which they answer."""
     stat = top.stat()
-    with ThreadPoolExecutor(max_workers=_THREADS) as pool:
-        root = _Visit(str(top), "", (_FolderId(stat.st_dev, stat.st_ino),))
-        pending = {pool.submit(_list_folder, root)}
-        while pending:
-            finished, pending = wait(pending, return_when=FIRST_COMPLETED)
-            for future in finished:
-                contents = future.result()
-                pending |= {pool.submit(_list_folder, visit) for visit in contents.folders}
-                yield contents
+    root = _Visit(str(top), "", (_FolderId(stat.st_dev, stat.st_ino),))
+    yield from walk(root, _list_folder, lambda contents: contents.folders, _THREADS)
 
 
 def _list_folder(visit: _Visit) -> _Contents:
@@ -145,7 +144,7 @@ def _examine(entry: os.DirEntry[str], visit: _Visit) -> _File | _Visit | _Unread
     """Say what an entry of a folder is; None for what is neither a file nor called an image or table."""
     relative = f"{visit.relative}/{entry.name}" if visit.relative else entry.name
     if not _is_utf8(relative):
-        return _Unreadable(_printable(relative), "a name that is not valid UTF-8")
+        return _Unreadable(printable(relative), "a name that is not valid UTF-8")
     try:
         stat = entry.stat()
     except OSError as error:
@@ -157,8 +156,7 @@ def _examine(entry: os.DirEntry[str], visit: _Visit) -> _File | _Visit | _Unread
         return (
             _Unreadable(relative, f"{kind}, not a regular file") if _is_data(entry.name) else None
         )
-    if parquet_row(relative) is not None or archive_member(relative) is not None:
-        inside = "a row of a Parquet file" if parquet_row(relative) else "a file in an archive"
+    if inside := reads_as_inside(relative):
         return _Unreadable(relative, f"a name that reads as {inside}")
     return _File(entry.name, stat.st_size, stat.st_mtime_ns)
 
@@ -169,8 +167,8 @@ def _enter(
     """Walk into a folder, unless that would never end."""
     if folder in lineage:
         return _Unreadable(relative, "a link to a folder above itself")
-    if len(lineage) >= _MAX_DEPTH:
-        return _Unreadable(relative, f"more than {_MAX_DEPTH} folders deep")
+    if len(lineage) >= MOST_FOLDERS:
+        return _Unreadable(relative, f"more than {MOST_FOLDERS} folders deep")
     return _Visit(path, relative, (*lineage, folder))
 
 
@@ -188,11 +186,7 @@ def _is_utf8(name: str) -> bool:
     return True
 
 
-def _printable(name: str) -> str:
-    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-
-
-def _single_file(path: Path) -> Tree:
+def _single_file(path: Place) -> Tree:
     stat = path.stat()
     files = FilesBuilder("")
     files.add(path.name, stat.st_size, stat.st_mtime_ns)

@@ -8,14 +8,14 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import pyarrow.parquet as pq
 
 from bench.datasets.sources.names import suffix
-from bench.datasets.sources.parquet_file import parquet_errors, read_schema
+from bench.datasets.sources.parquet_file import parquet_errors, parquet_source, read_schema
 from bench.errors import DataError
+from bench.support.objects.place import Place
 from bench.support.user_file import MOST_TABLE, read_bytes, why
 
 
@@ -39,7 +39,7 @@ class Table:
     records: Iterator[Record]
 
 
-def read_table(path: Path, data: bytes | None = None, *, separators: str = ",") -> Table:
+def read_table(path: Place, data: bytes | None = None, *, separators: str = ",") -> Table:
     """Read a table by its suffix: ``.parquet``, ``.jsonl``, or CSV for any other.
 
     Args:
@@ -83,15 +83,15 @@ class _Pairs(dict[str, Any]):
         self.names = [name for name, _ in pairs]
 
 
-def _read_parquet(path: Path) -> Table:
+def _read_parquet(path: Place) -> Table:
     refuse_repeated(read_schema(path).names, path.name)
     with parquet_errors(path):
-        table = pq.read_table(path)
+        table = pq.read_table(parquet_source(path))
     rows = enumerate(table.to_pylist())
     return Table(table.column_names, (Record(f"row {i}", values) for i, values in rows))
 
 
-def _read_text(path: Path, data: bytes | None) -> str:
+def _read_text(path: Place, data: bytes | None) -> str:
     try:
         if data is not None:
             return data.decode("utf-8-sig").replace("\r\n", "\n")
@@ -102,7 +102,7 @@ def _read_text(path: Path, data: bytes | None) -> str:
         raise DataError(f"{path} cannot be read ({why(error)})") from error
 
 
-def _read_csv(path: Path, text: str, separators: str) -> Table:
+def _read_csv(path: Place, text: str, separators: str) -> Table:
     try:
         headers = {
             separator: next(csv.reader(io.StringIO(text), strict=True, delimiter=separator), [])
@@ -115,7 +115,7 @@ def _read_csv(path: Path, text: str, separators: str) -> Table:
     return Table(columns, _csv_records(path, text, columns, separator))
 
 
-def _csv_columns(path: Path, header: Sequence[str]) -> list[str]:
+def _csv_columns(path: Place, header: Sequence[str]) -> list[str]:
     columns = [name.strip() for name in header]
     if not columns:
         raise DataError(f"{path} is empty: its first line names the columns path,label,generator")
@@ -125,7 +125,9 @@ def _csv_columns(path: Path, header: Sequence[str]) -> list[str]:
     return columns
 
 
-def _csv_records(path: Path, text: str, columns: Sequence[str], separator: str) -> Iterator[Record]:
+def _csv_records(
+    path: Place, text: str, columns: Sequence[str], separator: str
+) -> Iterator[Record]:
     # Lines are those an editor counts, not rows: blank lines hold no row, and a quoted value may
     # run over several. A row is named by the line it ends on, which is what the reader knows of it.
     # A row that cannot be read, such as one whose quote never closes, is named by the line it
@@ -148,7 +150,7 @@ def _csv_records(path: Path, text: str, columns: Sequence[str], separator: str) 
         raise DataError(f"{path.name}, line {last_line + 1}: {error}") from error
 
 
-def _read_jsonl(path: Path, text: str) -> Table:
+def _read_jsonl(path: Place, text: str) -> Table:
     records: list[Record] = []
     columns: dict[str, None] = {}  # a set that keeps the order
     # Not splitlines(): JSON strings may hold U+2028 and its like unescaped.

@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import Final, overload
 
 import numpy as np
@@ -20,6 +20,7 @@ from bench.datasets.sources.header import Header, read_header
 from bench.datasets.sources.names import SIDECARS, is_image_name, is_table_name, stem, suffix
 from bench.datasets.sources.regular_file import open_regular
 from bench.errors import DataError
+from bench.support.objects.place import Place
 
 __all__ = [
     "FileStat", "Files", "FilesBuilder", "Folder", "Tree", "is_image_name", "is_table_name", "suffix",
@@ -32,7 +33,10 @@ Folder = tuple[str, ...]
 
 @dataclass(frozen=True, slots=True)
 class FileStat:
-    """One file: POSIX path relative to the root, size in bytes, modification time in ns."""
+    """One file: POSIX path relative to the root, size in bytes, modification time in ns.
+
+    Of an object in a store the time is a number that stands for its version.
+    """
 
     path: str
     size: int
@@ -156,7 +160,7 @@ class Tree:
         splits: the only splits that are asked for; None for all.
     """
 
-    root: Path
+    root: Place
     listing: tuple[Files, ...]
     unreadable: tuple[tuple[str, str], ...] = ()
     single: str = ""
@@ -176,7 +180,7 @@ class Tree:
         return sum(len(files) for files in self.listing)
 
     @property
-    def place(self) -> Path:
+    def place(self) -> Place:
         """What the user pointed at."""
         return self.root / (self.single or self.archive)
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from bench.datasets import SCHEMA, BadImageError, ImageRecord, StaleIndexError, load, pocket_root
 from bench.errors import BenchError
 from bench.store.rundir import RunDir
+from bench.support.objects.remote import is_url
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,8 @@ def _root(data: str) -> Path | None:
     """Give the folder that the images' places are relative to, as far as the run says."""
     if data == "pocket":
         return pocket_root()
-    path = Path(data).expanduser() if data else None
+    # Nobody who looks at a run has asked for a store to be contacted.
+    path = Path(data).expanduser() if data and not is_url(data) else None
     if path is None or not path.exists():
         return None
     return path if path.is_dir() else path.parent

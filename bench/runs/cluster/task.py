@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Literal
 
 import pyarrow as pa
@@ -14,6 +13,7 @@ from bench.runs.request import RunRequest
 from bench.runs.settled import Settled
 from bench.scoring.outcomes import Failed, Scored
 from bench.store.units import Unit
+from bench.support.objects.place import Place
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class Context:
     Attributes:
         run: Id of the run: a worker keeps the detectors of one run.
         request: Request of the run, with absolute paths.
-        root: Folder of the images; ``None`` for the embedded set, which every installation has.
+        root: Folder or URL of the images; ``None`` for the embedded set, which every installation has.
         environment: Environment that all workers must have.
         identities: By detector label: a digest over all that decides its logits.
         codes: By condition: parameters of its steps, and digests over their code.
@@ -35,7 +35,7 @@ class Context:
 
     run: str
     request: RunRequest
-    root: Path | None
+    root: Place | None
     environment: Mapping[str, Any]
     identities: Mapping[str, str]
     codes: Mapping[str, str]

@@ -8,7 +8,6 @@ import threading
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -31,6 +30,7 @@ from bench.scoring.outcomes import BatchTooLargeError, Failed, Scored
 from bench.store.provenance import file_digests, source_digest
 from bench.store.units import Chunk
 from bench.support.memory.allocator import keep_large_blocks
+from bench.support.objects.place import ObjectPath, Place
 
 
 @dataclass(slots=True)
@@ -91,7 +91,9 @@ def check_machine(context: Context, worker: str) -> str:
     if difference := differs(context.environment, here.environment):
         raise BenchError(f"worker {worker} has {difference}: its scores would not be comparable")
     root = _root(context)
-    if not root.is_dir():
+    if isinstance(root, ObjectPath):
+        root.check_installed()
+    elif not root.is_dir():
         raise BenchError(
             f"worker {worker} has no data at {root}: mount the same path on every machine"
         )
@@ -173,7 +175,7 @@ def _threads(device: torch.device) -> int:
     return max(1, len(os.sched_getaffinity(0)) // max(1, sharing))
 
 
-def _root(context: Context) -> Path:
+def _root(context: Context) -> Place:
     return pocket_root() if context.root is None else context.root
 
 
@@ -234,7 +236,7 @@ def _refuse_other_code(
         )
 
 
-def _manifest(root: Path, table: pa.Table) -> Manifest:
+def _manifest(root: Place, table: pa.Table) -> Manifest:
     return Manifest(
         name="",
         layout="",

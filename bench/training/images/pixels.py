@@ -17,6 +17,7 @@ from bench.datasets import DEFAULT, ImageRecord, Manifest, default_cache_dir, lo
 from bench.errors import OutputError
 from bench.store.provenance import fingerprint
 from bench.support.files import write_atomic
+from bench.support.objects.place import Place
 from bench.support.progress import Progress
 from detectors.card import InputSpec
 from detectors.fit import fit_image
@@ -44,7 +45,7 @@ class Pixels(Protocol):
 class Decoded:
     """Images that are decoded anew at every request: for data too large to keep."""
 
-    def __init__(self, root: Path, records: list[ImageRecord], spec: InputSpec) -> None:
+    def __init__(self, root: Place, records: list[ImageRecord], spec: InputSpec) -> None:
         self._root, self._records, self._spec = root, records, spec
 
     def image(self, position: int) -> Image:

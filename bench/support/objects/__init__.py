@@ -1,0 +1,1 @@
+"""Places in object stores, by fsspec URLs: named, listed and read; nothing is written there."""
