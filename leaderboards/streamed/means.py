@@ -39,7 +39,7 @@ class MeanFile:
     """A mean of areas, and what each image contributes to its error, in a file.
 
     Attributes:
-        mean: The mean.
+        mean: Value, variance and degrees of freedom of the mean.
         parts: File of float64, one an image; nan where the variance is undefined.
         clusters: Which images depend on each other; None where each stands alone.
     """

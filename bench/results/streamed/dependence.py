@@ -60,7 +60,7 @@ class Repeated:
         return cls(hashes, np.zeros_like(hashes))
 
     def numbers(self, names: pa.ChunkedArray) -> tuple[NDArray[np.int64], bool]:
-        """Number some names.
+        """Number the names of some images.
 
         Returns:
             (m,) the number from 0 on of each, -1 where no other image has it or there is none; and whether

@@ -45,7 +45,7 @@ class Load:
 
     @property
     def scores(self) -> int:
-        """Scores kept."""
+        """Scores that the run keeps, one an image, detector and condition."""
         return self.images * self.detectors * self.conditions
 
     @property
