@@ -10,7 +10,7 @@ import typer
 from bench.cli import options
 from bench.cli.effect import choose_format, refuse_without_effect
 from bench.cli.examples import examples
-from bench.cli.output import put, put_json, say
+from bench.cli.output import Bar, put, put_json, say
 from bench.cli.terminal import TABLE, print_board
 from bench.cli.values import check_choice
 from bench.errors import BenchError
@@ -84,7 +84,8 @@ def _leaderboard(run: Path, form: str, *, write: bool) -> None:
     from bench.results.board import report
     from bench.support.files import writable
 
-    result = report(run)
+    with Bar() as bar:
+        result = report(run, bar)
     print_board(result, run, form)
     if write:
         with writable(run):

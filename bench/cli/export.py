@@ -10,7 +10,7 @@ import typer
 from bench.cli import completion, options
 from bench.cli.effect import refuse_without_effect
 from bench.cli.examples import examples
-from bench.cli.output import put, say
+from bench.cli.output import Bar, put, say
 from bench.cli.values import check_choice
 from bench.results.formats import choices, format_names
 
@@ -116,7 +116,8 @@ def _board(run: Path, form: str, metric: str) -> int:
     """Print the board; return the number of cells without a result."""
     from bench.results.export import export
 
-    exported = export(run, form, metric)
+    with Bar() as bar:
+        exported = export(run, form, metric, bar)
     put(exported.texts[form])
     return exported.incomplete
 
@@ -127,7 +128,8 @@ def _model_card(
     """Print or write the files of a model's repository; return the number of cells without a result."""
     from bench.results.export import model_card, write
 
-    files = model_card(run, form, detector, dataset_id)
+    with Bar() as bar:
+        files = model_card(run, form, detector, dataset_id, bar)
     if out is None:
         for name, text in files.texts.items():
             put(f"# {name}\n{text}")

@@ -10,7 +10,7 @@ import typer
 from bench.cli import options
 from bench.cli.effect import refuse_without_effect
 from bench.cli.examples import examples
-from bench.cli.output import put, put_json, say, table
+from bench.cli.output import Bar, put, put_json, say, table
 
 EXAMPLES = examples(
     "bench verify runs/cross-generator",
@@ -50,7 +50,8 @@ def command(
         return
     from bench.results.verification.verify import verify
 
-    result = verify(place)
+    with Bar() as bar:
+        result = verify(place, bar)
     if as_json:
         put_json(result.as_document())
     elif result.files:

@@ -21,6 +21,7 @@ from bench.results.streamed.run import StreamedRun, stream_folder, stream_record
 from bench.store.run_spec import ConditionRecord, DataCardRecord, RunSpec
 from bench.store.rundir import RunRecord
 from bench.support.contingency import image_count
+from bench.support.progress import Progress, Silent
 from detectors.card import DetectorCard
 from leaderboards import CLEAN, Board, BoardNotes, Extras, Slice, cell_rows, extras, wilson
 from leaderboards.statistics.sequential.precision import Precision
@@ -54,28 +55,36 @@ class Report:
     lost_class: bool = False
 
 
-def report(folder: Path) -> Report:
+def report(folder: Path, progress: Progress | None = None) -> Report:
     """Build the board of a run from its stored scores.
+
+    Args:
+        folder: The run's folder.
+        progress: Listener to what takes long: a board of many scores, made in passes.
 
     Raises:
         BenchError: If the folder is no run.
         NothingSelectedError: If its slices are empty.
     """
-    if streamed := stream_folder(folder):
+    if streamed := stream_folder(folder, progress or Silent()):
         return _streamed_report(streamed)
     run = load_run(folder)
     with as_written(folder):
         return build_report(run)
 
 
-def recorded_report(record: RunRecord) -> Report:
+def recorded_report(record: RunRecord, progress: Progress | None = None) -> Report:
     """Build the board of what was recorded of a run; damaged shards are renamed, to be scored anew.
+
+    Args:
+        record: What was recorded.
+        progress: As for ``report``.
 
     Raises:
         ShardDamagedError: Scores are damaged; names all the units.
         NothingSelectedError: If its slices are empty.
     """
-    if streamed := stream_record(record):
+    if streamed := stream_record(record, progress or Silent()):
         return _streamed_report(streamed)
     return build_report(read_scores(record, set_aside=True))
 
@@ -160,7 +169,7 @@ def remarks(warnings: Sequence[Caution], scores: ScoreTable) -> Iterator[str]:
     if scores.left_out:
         n = sum(kind.images for kind in scores.left_out)
         yield f"left out for every detector alike: {n} images: {count_by_class(scores.left_out)}"
-    yield from duplicate_lines(scores.samples)
+    yield from duplicate_lines(scores.repeats)
 
 
 def _notes(
@@ -209,7 +218,7 @@ def _notes(
             *_observed_rates(spec, false_alarms),
             *_inputs(cards if spec.imported is None else _stated(cards)),
             *format_lines(scores.samples),
-            *duplicate_lines(scores.samples),
+            *duplicate_lines(scores.repeats),
             *import_lines(spec.imported),
             *_arithmetic(spec),
             *spec.suite.remarks,

@@ -17,6 +17,7 @@ from bench.datasets import FAKE, REAL
 from bench.store.run_spec import RunSpec
 from bench.support import contingency
 from leaderboards.tables.generator_names import GeneratorName, parse_name
+from leaderboards.tables.measures.repeats import Repeats, repeats_of
 from leaderboards.tables.notes import Caution, LeftOut, count_by_class, count_left_out
 
 # Balanced accuracy of guessing by file format or size alone from which a reader is warned.
@@ -51,7 +52,10 @@ def count_run(spec: RunSpec, undecoded: pd.DataFrame) -> tuple[LeftOut, ...]:
 
 
 def run_cautions(
-    spec: RunSpec, samples: pd.DataFrame, left_out: Sequence[LeftOut]
+    spec: RunSpec,
+    samples: pd.DataFrame,
+    left_out: Sequence[LeftOut],
+    repeats: Repeats | None = None,
 ) -> tuple[Caution, ...]:
     """Find what of its images makes the numbers of a run unusable; its limit is told by the board.
 
@@ -59,10 +63,11 @@ def run_cautions(
         spec: Request of the run, as its folder records it.
         samples: One row a scored image.
         left_out: Images that cannot be used, by kind.
+        repeats: Files of equal bytes, where samples have no row an image.
     """
     # Of a limited run it is not known how many images each class had before the limit.
     compared = left_out if spec.limit is None else ()
-    of_images = cautions(samples, spec.pairing, compared)
+    of_images = cautions(samples, spec.pairing, compared, repeats)
     if spec.suite.equalise:
         of_images = tuple(c.of_raw() if c.code in _OF_FILES else c for c in of_images)
     of_files = spec.audit.cautions if spec.audit is not None else ()
@@ -83,7 +88,10 @@ def _dropped(spec: RunSpec) -> Iterator[Caution]:
 
 
 def cautions(
-    samples: pd.DataFrame, pairing: Mapping[str, Sequence[str]], left_out: Sequence[LeftOut]
+    samples: pd.DataFrame,
+    pairing: Mapping[str, Sequence[str]],
+    left_out: Sequence[LeftOut],
+    repeats: Repeats | None = None,
 ) -> tuple[Caution, ...]:
     """Find everything about the scored images that makes numbers unusable.
 
@@ -92,9 +100,10 @@ def cautions(
             ``sha256``; a column that is not there is not looked at.
         pairing: Generator to the real sources its fakes are compared with.
         left_out: Images that cannot be used, by class.
+        repeats: Files of equal bytes, where samples have no row an image.
     """
     messages = [
-        _conflict(samples),
+        _conflict(repeats_of(samples) if repeats is None else repeats),
         _tell_apart(samples, pairing, "format"),
         _tell_apart(samples, pairing, "size"),
         _unequal_loss(samples, left_out),
@@ -241,44 +250,29 @@ def _is_chance(real: NDArray[np.float64], fake: NDArray[np.float64]) -> bool:
     return table.shape[1] < 2 or contingency.independence_p(table) >= CHANCE_P
 
 
-def _conflict(samples: pd.DataFrame) -> Caution | None:
+def _conflict(repeats: Repeats) -> Caution | None:
     """Warn of bytes that stand in both classes: one of the two labels is wrong."""
-    hashed = _hashed(samples)
-    n_labels = hashed.groupby("sha256")["label"].nunique()
-    both = n_labels.index[n_labels > 1]
-    if both.empty:
+    if not repeats.images_of_both:
         return None
-    n = int(hashed["sha256"].isin(both).sum())
     return Caution(
         code="same bytes in both classes",
-        title=f"WARNING: {n} files ({len(both)} different images) stand in both classes, byte for byte",
+        title=f"WARNING: {repeats.files_of_both} files ({repeats.images_of_both} different images) stand in "
+        "both classes, byte for byte",
         advice="One of the two labels is wrong, whatever a detector says. Mend the data before believing "
         "these numbers.",
     )
 
 
-def duplicate_lines(samples: pd.DataFrame) -> list[str]:
-    """Say how many files repeat the bytes of another of their class; none where none does.
-
-    Args:
-        samples: Columns ``label`` and ``sha256``, one row a scored image.
-    """
-    hashed = _hashed(samples)
-    repeats = hashed[hashed.duplicated(["sha256", "label"])]["label"]
-    if repeats.empty:
+def duplicate_lines(repeats: Repeats) -> list[str]:
+    """Say how many files repeat the bytes of another of their class; none where none does."""
+    n = repeats.real + repeats.fake
+    if not n:
         return []
-    n_real, n_fake = int((repeats == REAL).sum()), int((repeats == FAKE).sum())
     return [
-        f"Duplicates: {len(repeats)} files repeat another of their class byte for byte ({n_real} real, "
-        f"{n_fake} fake). Equal bytes are one image in paired tests, ranks and pooled numbers; a cell of "
-        "one generator counts each of its files."
+        f"Duplicates: {n} files repeat another of their class byte for byte ({repeats.real} real, "
+        f"{repeats.fake} fake). Equal bytes are one image in paired tests, ranks and pooled numbers; a cell "
+        "of one generator counts each of its files."
     ]
-
-
-def _hashed(samples: pd.DataFrame) -> pd.DataFrame:
-    if "sha256" not in samples.columns:
-        return pd.DataFrame({"sha256": [], "label": []})
-    return samples.loc[samples["sha256"] != "", ["sha256", "label"]]
 
 
 class Loss(NamedTuple):

@@ -10,6 +10,7 @@ from bench.errors import BenchError, nearest
 from bench.results.board import report
 from bench.results.formats import renderers
 from bench.support.files import write_text
+from bench.support.progress import Progress
 from leaderboards import Board
 
 
@@ -26,18 +27,19 @@ class Exported:
     incomplete: int
 
 
-def export(run: Path, form: str, metric: str = "auc") -> Exported:
+def export(run: Path, form: str, metric: str = "auc", progress: Progress | None = None) -> Exported:
     """Render the board as one text.
 
     Args:
         run: A run's folder.
         form: Name of a format of a board or of a metric; see ``bench.results.formats``.
         metric: What to show, where the format shows one metric only.
+        progress: Listener to what takes long, the board of a large run.
 
     Raises:
         BenchError: If the folder is no run, or the board has no such metric.
     """
-    built = report(run)
+    built = report(run, progress)
     try:
         text = _render(built.board, form, metric)
     except ValueError as error:
@@ -55,7 +57,13 @@ def _render(board: Board, form: str, metric: str) -> str:
     return str(of_metric[form](board.rows, board.notes, board.extras, metric))
 
 
-def model_card(run: Path, form: str, detector: str | None, dataset_id: str | None) -> Exported:
+def model_card(
+    run: Path,
+    form: str,
+    detector: str | None,
+    dataset_id: str | None,
+    progress: Progress | None = None,
+) -> Exported:
     """Make the files for a model's repository.
 
     Args:
@@ -63,11 +71,12 @@ def model_card(run: Path, form: str, detector: str | None, dataset_id: str | Non
         form: Name of a format of model cards; see ``bench.results.formats``.
         detector: Name of the detector; None where the run has only one.
         dataset_id: The data set's id there; None takes its name.
+        progress: As for ``export``.
 
     Raises:
         BenchError: If it is not clear whose model card it is, or there is nothing to report.
     """
-    built = report(run)
+    built = report(run, progress)
     rows, notes = built.board.rows, built.board.notes
     names = list(dict.fromkeys(rows["detector"]))
     if detector is None and len(names) > 1:

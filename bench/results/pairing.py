@@ -184,7 +184,7 @@ def data_notes(*tables: ScoreTable) -> Iterator[str]:
     yield from dict.fromkeys(
         f"left out for every detector alike: {kinds}" for kinds in lacking if kinds
     )
-    yield from dict.fromkeys(line for table in tables for line in duplicate_lines(table.samples))
+    yield from dict.fromkeys(line for table in tables for line in duplicate_lines(table.repeats))
 
 
 def undefined_notes(cells: Sequence[PairedCell], metric: str) -> list[str]:

@@ -34,6 +34,7 @@ from bench.support.user_file import border
 from leaderboards import ScoreColumn, SeenBy, Slice, Status
 from leaderboards.tables.attack_checks import Check
 from leaderboards.tables.further.classes import ensembles
+from leaderboards.tables.measures.repeats import Repeats, repeats_of
 from leaderboards.tables.notes import Caution, LeftOut
 
 
@@ -59,6 +60,7 @@ class ScoreTable:
             when the data were indexed.
         cautions: Why numbers made of these scores must not be taken at face value.
         is_matched: Whether a slice keeps only the reals that share their group with one of its fakes.
+        counted_repeats: Files of equal bytes, where samples have no row an image.
     """
 
     name: str
@@ -77,6 +79,13 @@ class ScoreTable:
     left_out: tuple[LeftOut, ...] = ()
     cautions: tuple[Caution, ...] = ()
     is_matched: bool = False
+    counted_repeats: Repeats | None = None
+
+    @property
+    def repeats(self) -> Repeats:
+        """Files of equal bytes among the samples."""
+        counted = self.counted_repeats
+        return repeats_of(self.samples) if counted is None else counted
 
     def slices(self) -> list[Slice]:
         """Cut the samples as the suite asks; a cut by domain is left out where no domain is named.

@@ -16,6 +16,7 @@ from bench.store.provenance import git_state, versions
 from bench.store.run_spec import ConditionRecord, DataCardRecord, DetectorRecord, RunSpec
 from bench.store.rundir import RunDir, RunRecord
 from bench.support.objects.place import place_of
+from bench.support.progress import Progress
 from leaderboards.tables.notes import count_left_out
 
 
@@ -95,7 +96,9 @@ def _asked(detector: DetectorRequest) -> str:
     return " ".join([*(str(part) for part in parts if part is not None), *foreign])
 
 
-def report_with(folder: RunDir, record: RunRecord, manifest: Manifest) -> Report:
+def report_with(
+    folder: RunDir, record: RunRecord, manifest: Manifest, progress: Progress | None = None
+) -> Report:
     """Record the failures, build the report, and list every image that was left out.
 
     The report is made from what this run has recorded, not from what the folder says by now.
@@ -104,7 +107,7 @@ def report_with(folder: RunDir, record: RunRecord, manifest: Manifest) -> Report
         ShardDamagedError: Scores are damaged; they have been set aside.
     """
     folder.failed(record.failures)
-    finished = recorded_report(record)
+    finished = recorded_report(record, progress)
     lost = manifest.lost_from(record.spec.split).to_pylist()
     indexed = [(row["path"], row["reason"]) for row in lost]
     folder.left_out(sorted({*indexed, *finished.bad}))

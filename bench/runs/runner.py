@@ -146,7 +146,7 @@ class _Run:
         while True:
             try:
                 record = self._attempt(folder, settled)
-                finished = report_with(folder, record, prepared.manifest)
+                finished = report_with(folder, record, prepared.manifest, self.progress)
                 break
             except BatchTooLargeError as error:
                 settled = self._halved(settled, error)

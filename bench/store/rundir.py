@@ -12,7 +12,7 @@ import contextlib
 import csv
 import io
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -50,6 +50,10 @@ _BATCH: Final = 1 << 16  # images that are read at once where they are read in p
 _ANEW: Final = (
     "run the command that made it again, which writes it anew and takes over all sound scores"
 )
+
+
+# Reads images, some of their columns or (None) all, a part at a time, in their order.
+ImageReader = Callable[[Collection[str] | None], Iterator[pa.RecordBatch]]
 
 
 def no_run(folder: Path) -> BenchError:
@@ -168,11 +172,11 @@ class RunDir:
             raise self._damaged(MANIFEST_NAME, f"{len(manifest)} images where {spec.n_images} were")
         return RunRecord(self.root, spec, manifest, units, tuple(self._failures(spec)))
 
-    def read_streamed(self, spec: RunSpec) -> tuple[RunRecord, Iterator[pa.RecordBatch]]:
-        """Read the record but for the images, and these a part at a time, in their order.
+    def read_streamed(self, spec: RunSpec) -> tuple[RunRecord, ImageReader]:
+        """Read the record but for the images.
 
         Returns:
-            The record, whose table of images has no row; and the images.
+            The record, whose table of images has no row; and what reads these, as often as it is called.
 
         Raises:
             BenchError: As for `read`; for what is found late, as the images are read.
@@ -181,9 +185,9 @@ class RunDir:
             self.root, spec, pa.table({"sample_id": pa.array([], pa.string())}),
             self._table(UNITS_NAME, spec), tuple(self._failures(spec)),
         )  # fmt: skip
-        return record, self._batches(spec)
+        return record, lambda columns: self._batches(spec, columns)
 
-    def _batches(self, spec: RunSpec) -> Iterator[pa.RecordBatch]:
+    def _batches(self, spec: RunSpec, columns: Collection[str] | None) -> Iterator[pa.RecordBatch]:
         try:
             with open_regular(self.root / MANIFEST_NAME) as stream:
                 if (
@@ -195,7 +199,9 @@ class RunDir:
                 with pq.ParquetFile(stream, page_checksum_verification=True) as file:
                     if (n := file.metadata.num_rows) != spec.n_images:
                         raise self._damaged(MANIFEST_NAME, f"{n} images where {spec.n_images} were")
-                    yield from file.iter_batches(_BATCH, use_threads=False)
+                    names = file.schema_arrow.names
+                    chosen = [name for name in names if columns is None or name in columns]
+                    yield from file.iter_batches(_BATCH, columns=chosen, use_threads=False)
         except FileNotFoundError:
             raise BenchError(
                 f"{self.root / MANIFEST_NAME} is missing, and {SPEC_NAME} tells of it: {_ANEW}"

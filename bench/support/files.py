@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import glob
 import hashlib
 import os
 import platform
 import re
+import shutil
 import sys
 import tempfile
 import time
@@ -72,15 +74,37 @@ def sweep(*folders: Path) -> None:
                     path.unlink()
 
 
+@contextmanager
+def scratch_folder(purpose: str) -> Iterator[Path]:
+    """Give a folder under TMPDIR for files that nobody needs later; it is removed at the end.
+
+    First, folders of the same purpose go that killed processes left there, by the rules of `sweep`; those of
+    a process that lives on this machine stay, however old they are.
+
+    Args:
+        purpose: How its name begins.
+
+    Raises:
+        OSError: It cannot be made.
+    """
+    for path in Path(tempfile.gettempdir()).glob(f"{glob.escape(purpose)}{_UNFINISHED}*"):
+        with contextlib.suppress(OSError):
+            if path.is_dir() and not path.is_symlink() and _is_abandoned(path):
+                shutil.rmtree(path, ignore_errors=True)
+    with tempfile.TemporaryDirectory(
+        prefix=purpose + _mine(), ignore_cleanup_errors=True
+    ) as folder:
+        yield Path(folder)
+
+
 def _is_abandoned(path: Path) -> bool:
-    if time.time() - path.stat().st_mtime > _DAY_S:
-        return True
-    owner = re.match(rf"{re.escape(_UNFINISHED)}(\d+)-([0-9a-f]{{8}})-", path.name)
+    age = time.time() - path.stat().st_mtime
+    owner = re.search(rf"{re.escape(_UNFINISHED)}(\d+)-([0-9a-f]{{8}})-", path.name)
     if owner is None or owner[2] != _machine() or sys.platform == "win32":
-        return False
+        return age > _DAY_S
     if int(owner[1]) == os.getpid():  # in a container, numbers come again
         return path.stat().st_mtime < _STARTED
-    return not _is_alive(int(owner[1]))
+    return not _is_alive(int(owner[1])) or (path.is_file() and age > _DAY_S)
 
 
 def _is_alive(process: int) -> bool:

@@ -135,6 +135,28 @@ def clopper_pearson_lower(k: NDArray[Any], n: int, confidence: float) -> NDArray
     return np.where(k == 0, 0.0, bound)
 
 
+def has_variance(n_real: int, n_fake: int) -> bool:
+    """Say whether an area under the ROC curve has a variance: one image of a class tells of no spread.
+
+    Args:
+        n_real: Real images behind it.
+        n_fake: Fake images behind it.
+    """
+    return min(n_real, n_fake) > 1
+
+
+def cluster_correction(n_clusters: int, n: int) -> float:
+    """Give the factor on the squared sums over clusters: ``k / (k - 1) (1 - 1 / n)``; nan for one cluster.
+
+    With single images, k = n, it is 1.
+
+    Args:
+        n_clusters: Clusters that hold an image, k.
+        n: Images.
+    """
+    return n_clusters / (n_clusters - 1) * (1 - 1 / n) if n_clusters > 1 else NAN
+
+
 def delong(labels: NDArray[Any], logits: NDArray[Any]) -> Delong:
     """Estimate the area under the ROC curve with DeLong's variance, in O(n log n), ties included.
 
@@ -165,7 +187,7 @@ def delong_of(groups: Ranking) -> Delong:
     """Make DeLong's estimate from scores already sorted; see ``delong``."""
     auc = groups.auc()
     n_real, n_fake = groups.n_real, groups.n_fake
-    if min(n_real, n_fake) < 2:
+    if not has_variance(n_real, n_fake):
         return Delong(auc, NAN)
     of_fakes, of_reals = groups.squares(auc)
     fake_variance, real_variance = of_fakes / (n_fake - 1), of_reals / (n_real - 1)

@@ -17,7 +17,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri, stdtr, stdtrit
 
-from leaderboards.statistics.intervals import NAN, Interval, wilson
+from leaderboards.statistics.intervals import (
+    NAN,
+    Interval,
+    cluster_correction,
+    has_variance,
+    wilson,
+)
 from leaderboards.statistics.ranking import is_fake_mask, join_codes, tie_groups
 
 _ROUNDING = 1e-24
@@ -131,7 +137,7 @@ def auc_influence(labels: NDArray[Any], logits: NDArray[Any]) -> Influence:
     groups = tie_groups(fake, logits)
     value = groups.auc()
     n_real, n_fake = groups.n_real, groups.n_fake
-    if min(n_real, n_fake) < 2:
+    if not has_variance(n_real, n_fake):
         return Influence(value, np.full(fake.size, NAN))
     member = np.empty(fake.size, dtype=np.int64)
     member[groups.order] = np.repeat(np.arange(groups.starts.size), groups.real + groups.fake)
@@ -199,10 +205,7 @@ def variance_of(parts: NDArray[np.float64], clusters: NDArray[np.int64] | None =
         return float(np.dot(parts, parts))
     sums = np.bincount(clusters, weights=parts)
     filled = int(np.count_nonzero(np.bincount(clusters)))
-    if filled < 2:
-        return NAN
-    correction = filled / (filled - 1) * (1 - 1 / parts.size)
-    return float(np.dot(sums, sums)) * correction
+    return float(np.dot(sums, sums)) * cluster_correction(filled, parts.size)
 
 
 def cluster_codes(

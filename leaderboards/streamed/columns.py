@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leaderboards.statistics.streams.cell import StreamedCell, measure_streamed
-from leaderboards.statistics.streams.ranking import RankingFile
+from leaderboards.statistics.streams.ranking import PairCount, RankingFile
 from leaderboards.statistics.streams.runs import SortedRuns, merged
 from leaderboards.statistics.thresholds import called_fake
 from leaderboards.tables.measures.states import CellState, Status, counted_state
@@ -21,6 +21,8 @@ CHUNK: Final = 1 << 20  # images that are read at once
 _SCORES: Final = np.dtype(np.float32)
 _KINDS: Final = np.dtype(np.int32)
 LEFT_OUT: Final = -1
+# Is told how many more images have passed, for whoever watches.
+Advance = Callable[[int], object]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -83,12 +85,15 @@ class ColumnPass:
         column: The files that hold it.
         threshold: The logit above which an image is called fake; nan where none is chosen.
         folder: Where runs are written; the caller removes it.
+        advance: Hears of every image that is read, and of every image of a cell that is measured.
     """
 
-    def __init__(self, column: ColumnFile, threshold: float, folder: Path) -> None:
-        self.column, self.threshold, self._folder = column, threshold, folder
+    def __init__(
+        self, column: ColumnFile, threshold: float, folder: Path, advance: Advance = lambda _: None
+    ) -> None:
+        self.column, self.threshold, self.folder, self._advance = column, threshold, folder, advance
         self._runs = SortedRuns(folder, column.fake, _SCORES)
-        self._n_rankings = 0
+        self._pairs: dict[tuple[bytes, bytes], PairCount] = {}
         k = column.fake.size
         counts = np.zeros((4, k), dtype=np.int64)
         for codes, logits in column.chunks():
@@ -104,6 +109,7 @@ class ColumnPass:
             for number, mark in enumerate(marks):
                 counts[number] += np.bincount(there[mark], minlength=k)
             self._runs.add(there[finite], scores[finite])
+            advance(codes.size)
         self.tally = Tally(*counts)
 
     def state(self, kinds: NDArray[np.int64]) -> CellState:
@@ -111,12 +117,18 @@ class ColumnPass:
         n, unscored, infinite = (int(counts[kinds].sum()) for counts in self.tally[:3])
         return counted_state(self.column.status, self.column.reason, n, unscored, infinite)
 
-    def ranking(self, reals: NDArray[np.int64], fakes: NDArray[np.int64]) -> RankingFile:
-        """Merge the runs of some kinds into a file of their own, which `discard` removes."""
-        segments = self._runs.segments([*reals.tolist(), *fakes.tolist()])
-        path = self._folder / f"ranking-{self._n_rankings}"
-        self._n_rankings += 1
-        return RankingFile.written(path, _SCORES, merged(segments, _SCORES))
+    def pairs(self, reals: NDArray[np.int64], fakes: NDArray[np.int64]) -> PairCount:
+        """Count the pairs of an area under a ROC curve: at once where its cell is measured already."""
+        key = (reals.tobytes(), fakes.tobytes())
+        if key not in self._pairs:
+            count = PairCount()
+            for rows in self._merged(reals, fakes):
+                count.add(rows)
+            self._pairs[key] = count
+        return self._pairs[key]
+
+    def _merged(self, reals: NDArray[np.int64], fakes: NDArray[np.int64]) -> Iterator[NDArray[Any]]:
+        return merged(self._runs.segments([*reals.tolist(), *fakes.tolist()]), _SCORES)
 
     def measured(self, cut: Slice) -> dict[str, Any]:
         """Give what a board's row holds of one cell: size, state, and numbers where it has any."""
@@ -126,7 +138,9 @@ class ColumnPass:
         values: dict[str, Any] = {"n_real": n_real, "n_fake": n_fake, **state._asdict()}
         if state.status != "ok":
             return values
-        ranking, called = self.ranking(reals, fakes), self.tally.called_fake
+        ranking = RankingFile.written(self.folder / "ranking", _SCORES, self._merged(reals, fakes))
+        self._pairs[reals.tobytes(), fakes.tobytes()] = ranking.count
+        called = self.tally.called_fake
         cell = StreamedCell(
             ranking,
             lambda: self.column.of(reals),
@@ -136,4 +150,5 @@ class ColumnPass:
         )
         values |= measure_streamed(cell, self.threshold)
         ranking.path.unlink()
+        self._advance(n_real + n_fake)
         return values

@@ -152,9 +152,8 @@ def headline_influence(
         None where a cell of it is not scored or has no variance of its own.
     """
     of_column = (rows["detector"] == column.detector) & (rows["condition"] == column.condition)
-    cells = main_rows(rows[of_column])
-    chosen = averaged_slices(cuts, cells)
-    if (cells["status"] != "ok").any() or cells["auc"].isna().any() or not chosen:
+    chosen = headline_slices(cuts, main_rows(rows[of_column]))
+    if not chosen:
         return None
     return mean_influence(
         len(samples),
@@ -163,6 +162,13 @@ def headline_influence(
             for cut in map(column.part, chosen)
         ],
     )
+
+
+def headline_slices(cuts: Sequence[Slice], cells: pd.DataFrame) -> list[Slice]:
+    """Choose the slices of a headline mean that is defined; none where one of the cells has no AUC."""
+    if (cells["status"] != "ok").any() or cells["auc"].isna().any():
+        return []
+    return averaged_slices(cuts, cells)
 
 
 def averaged_slices(cuts: Sequence[Slice], cells: pd.DataFrame) -> list[Slice]:

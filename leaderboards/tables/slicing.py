@@ -20,6 +20,9 @@ NO_VALUE = "(none)"
 # What a data set's own further columns are called in the samples, before their name.
 FREE = "free:"
 MOST_VALUES = 100
+# Of a row that stands for a kind of image: generator and domain of every image of its class that comes before
+# one of them with the same bytes.
+EARLIER = "earlier"
 SAMPLE_COLUMNS = ("sample_id", "label", "generator", "domain")
 
 
@@ -93,7 +96,8 @@ def slices(
     Args:
         samples: One row an image: ``sample_id``, ``label`` (0/1), ``generator`` (of a real: its
             source's name), ``domain`` ("" = none named). With ``sha256``, images of one class with
-            equal bytes count once in a slice of several generators, as they do in ``pool``.
+            equal bytes count once in a slice of several generators, as they do in ``pool``; so they do
+            with ``EARLIER`` where rows are kinds of images.
         pairing: Generator to the real sources its fakes are compared with. Reals of a source that it
             names for no generator are controls: they are in no slice.
         by: ``("generator",)``: a slice a generator, with its paired reals. ``("domain",)``: all
@@ -246,6 +250,7 @@ class _Cut:
     domain: _Coded
     content: NDArray[np.int64]
     group: NDArray[np.int64] | None = None
+    earlier: Sequence[frozenset[tuple[str, str]]] | None = None
 
     @classmethod
     def of(cls, samples: pd.DataFrame, *, matched: bool = False) -> _Cut:
@@ -260,9 +265,9 @@ class _Cut:
         if matched:
             named = samples["group"].where(samples["group"] != "")
             group = pd.factorize(named)[0].astype(np.int64)
-        return cls(
-            fake, _Coded.of(samples["generator"]), _Coded.of(samples["domain"]), content, group
-        )
+        earlier = list(samples[EARLIER]) if EARLIER in samples.columns else None
+        generator, domain = _Coded.of(samples["generator"]), _Coded.of(samples["domain"])
+        return cls(fake, generator, domain, content, group, earlier)
 
     def check_names(self) -> None:
         """Refuse the board's own word for "pooled" as a name in the data."""
@@ -301,12 +306,29 @@ class _Cut:
     def _each_once(self, chosen: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """Keep the first of images of one class with equal bytes, as copied under each generator."""
         rows = np.flatnonzero(chosen)
-        _, first = np.unique(
-            np.stack([self.fake[rows], self.content[rows]]), axis=1, return_index=True
-        )
         once = np.zeros_like(chosen)
-        once[rows[first]] = True
+        if self.earlier is not None:
+            once[self._first_kinds(rows, self.earlier)] = True
+        else:
+            both = np.stack([self.fake[rows], self.content[rows]])
+            once[rows[np.unique(both, axis=1, return_index=True)[1]]] = True
         return once
+
+    def _first_kinds(
+        self, rows: NDArray[np.int64], earlier: Sequence[frozenset[tuple[str, str]]]
+    ) -> list[int]:
+        """Find among kinds of images those of which no bytes have come before in another of them."""
+        generators, domains = self.generator, self.domain
+        names = [
+            (generators.names[generators.codes[row]], domains.names[domains.codes[row]])
+            for row in rows
+        ]
+        there = set(zip(self.fake[rows].tolist(), names, strict=True))
+        return [
+            row
+            for row in rows.tolist()
+            if not any((bool(self.fake[row]), name) in there for name in earlier[row])
+        ]
 
 
 def _checked_axes(by: Sequence[Axis]) -> frozenset[str]:

@@ -11,6 +11,7 @@ import pytest
 import bench
 from bench.inference.detector import DetectorRequest
 from bench.protocol.suite import Suite
+from bench.results.streamed.scope import STREAM_FROM
 from bench.runs.cluster.dispatch import Dispatcher
 from bench.runs.cluster.flow import Flow
 from bench.runs.prepare import prepare
@@ -121,15 +122,31 @@ def test_what_breaks_first_is_what_the_arithmetic_says():
     client = (26 * 3.0 + 7.2 + 26 * 0.07) / 1e3
     assert plan.feeds == pytest.approx(200 * 13 * 2 / 1000 / client)
     assert plan.held_by == "writing shards"
-    board = (
-        1e7 * DEFAULTS["board_image_bytes"].value + 2.6e8 * DEFAULTS["board_score_bytes"].value
-    ) / 1e9
-    assert plan.beyond["memory of the board"] == pytest.approx(board)
+    board = 1e6 * DEFAULTS["pass_mb"].value + plan.counts.units * DEFAULTS["pass_unit_bytes"].value
+    assert plan.beyond["memory of the board"] == pytest.approx(board / 1e9)
     assert next(iter(plan.beyond)) == "the client (writing shards)"
     assert plan.share("devices") == pytest.approx(plan.feeds / 1000, rel=0.05)
     few = scenario(Load(1000, 2, 13), Worker(), rates(), simulate=True)
     assert not few.beyond
     assert few.held_by == "devices"
+
+
+def test_a_board_is_reckoned_as_it_is_made():
+    conditions = 13
+    fewest = math.ceil(STREAM_FROM / (2 * conditions))
+    plans = [
+        scenario(Load(images, 2, conditions, gradients), Worker(), rates(), simulate=False)
+        for images, gradients in ((fewest, 0), (fewest - 1, 0), (10_000_000, 3), (10_000_000, 0))
+    ]
+    assert [plan.board.in_passes for plan in plans] == [True, False, False, True]
+    _, _, attacked, passes = plans
+    scores = 1e7 * 2 * conditions
+    assert attacked.board.memory == pytest.approx(
+        1e7 * DEFAULTS["board_image_bytes"].value + scores * DEFAULTS["board_score_bytes"].value
+    )
+    assert attacked.board.disk == 0
+    assert passes.board.memory < attacked.board.memory / 4
+    assert passes.board.disk > 4 * scores
 
 
 def test_a_rate_that_nobody_measured_says_so(cli):

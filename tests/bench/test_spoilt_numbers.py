@@ -19,6 +19,7 @@ from bench.results.comparison import compare
 from bench.results.confounds import cautions, class_loss, duplicate_lines, guess
 from bench.results.export import export, model_card
 from bench.results.pairing import load_scores
+from leaderboards.tables.measures.repeats import repeats_of
 from leaderboards.tables.notes import LeftOut
 
 SUITE = Suite(name="s", slices=["generator", "pooled"], conditions=["clean"])
@@ -359,9 +360,9 @@ def test_a_photograph_copied_under_each_generator_is_one_photograph(copied, tmp_
 
 def test_duplicates_are_counted_within_a_class_and_unhashed_files_are_like_no_other():
     samples = pd.DataFrame({"label": [0, 0, 0, 1, 1, 1], "sha256": ["a", "a", "", "", "b", "a"]})
-    (line,) = duplicate_lines(samples)
+    (line,) = duplicate_lines(repeats_of(samples))
     assert line.startswith("Duplicates: 1 files")
-    assert duplicate_lines(samples.iloc[2:]) == []
+    assert duplicate_lines(repeats_of(samples.iloc[2:])) == []
 
 
 def test_the_observed_false_positive_rate_is_held_against_the_one_asked(tree, toy, tmp_path):

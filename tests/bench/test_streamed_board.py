@@ -5,6 +5,9 @@ from __future__ import annotations
 import contextlib
 import errno
 import shutil
+import signal
+import subprocess
+import sys
 import tempfile
 
 import numpy as np
@@ -17,12 +20,14 @@ import bench
 from bench.errors import BenchError, OutputError
 from bench.protocol.suite import Suite
 from bench.results.board import report
-from bench.results.streamed import load, scope
+from bench.results.streamed import dependence, load, scope
 from bench.results.streamed import run as streamed
 from bench.store.rundir import RunDir
 from bench.store.shards import SCHEMA, ShardDamagedError, Store
+from bench.support.progress import Silent
+from leaderboards.statistics.streams import clusters
 from leaderboards.statistics.streams import runs as sorting
-from leaderboards.streamed import columns, means
+from leaderboards.streamed import columns, means, placements
 
 SUITE = Suite(
     name="streamed",
@@ -57,8 +62,11 @@ def in_parts(monkeypatch):
         monkeypatch.setattr(load, "WINDOW", 20)
         monkeypatch.setattr(sorting, "RUN", 16)
         monkeypatch.setattr(columns, "CHUNK", 25)
-        monkeypatch.setattr(means, "PART", 30)
+        monkeypatch.setattr(placements, "PART", 30)
+        monkeypatch.setattr(placements, "BLOCK", 40)
         monkeypatch.setattr(means, "_STEP", 31)
+        monkeypatch.setattr(clusters, "_STEP", 17)
+        monkeypatch.setattr(dependence, "_STEP", 23)
 
     return switch
 
@@ -100,7 +108,7 @@ def assert_same_board(one, other):
 def test_a_board_in_passes_has_the_bytes_of_one_in_memory(scored, in_parts):
     expected = report(scored)
     in_parts()
-    assert streamed.stream_folder(scored) is not None
+    assert streamed.stream_folder(scored, Silent()) is not None
     result = report(scored)
     assert_same_board(expected, result)
     assert len(result.bad) == 1
@@ -122,7 +130,7 @@ def test_a_generator_of_one_image_makes_no_difference_significant(photos, toy, t
         == 2
     )
     in_parts()
-    assert streamed.stream_folder(folder) is not None
+    assert streamed.stream_folder(folder, Silent()) is not None
     assert_same_board(expected, report(folder))
     assert set(expected.board.extras.ranks.values()) == {1}
 
@@ -151,16 +159,108 @@ def test_a_run_writes_the_bytes_of_a_board_in_memory(photos, toy, tmp_path, in_p
     assert one == other
 
 
-def test_images_that_depend_on_each_other_are_put_together_in_memory(
-    photos, toy, tmp_path, in_parts
-):
-    first, second = photos.parent / "1.png", photos.parent / "7.png"
-    shutil.copy(first, second)
-    folder = bench.run([toy()], suite=SUITE, data=photos, out=tmp_path / "run").folder
-    expected = report(folder)
+def test_images_that_depend_on_each_other_give_the_board_of_memory(photos, toy, tmp_path, in_parts):
+    folder = photos.parent
+    for first, second in (
+        (1, 7),
+        (1, 3),
+        (2, 88),
+        (4, 9),
+    ):  # of one generator, of two, of both classes
+        shutil.copy(folder / f"{first}.png", folder / f"{second}.png")
+    table = pd.read_csv(photos)
+    table["group"] = [f"photo {n // 3}" if n % 4 else "" for n in range(len(table))]
+    table.to_csv(photos, index=False)
+    run = bench.run([toy(), toy("Rounds")], suite=SUITE, data=photos, out=tmp_path / "run").folder
+    expected = report(run)
     in_parts()
-    assert streamed.stream_folder(folder) is None
-    assert_same_board(expected, report(folder))
+    assert streamed.stream_folder(run, Silent()) is not None
+    result = report(run)
+    assert_same_board(expected, result)
+    assert any(remark.startswith("Duplicates: 3 files") for remark in result.remarks)
+    assert "in both classes" in result.board.to_markdown()
+    pooled = result.board.extras.pooled
+    assert (pooled["n_real"] + pooled["n_fake"] == 90 - 3).all()
+
+
+def test_names_of_one_hash_are_put_together_in_memory(photos, toy, tmp_path, in_parts, monkeypatch):
+    table = pd.read_csv(photos)
+    table["group"] = [f"photo {n // 2}" for n in range(len(table))]
+    table.to_csv(photos, index=False)
+    run = bench.run([toy()], suite=SUITE, data=photos, out=tmp_path / "run").folder
+    expected = report(run)
+    in_parts()
+    exact = dependence._hashes
+
+    def coarse(names, rows, key="0123456789123456"):
+        hashes = exact(names, rows, key)
+        return hashes if key == dependence._OTHER_KEY else hashes % np.uint64(20) + np.uint64(1)
+
+    monkeypatch.setattr(dependence, "_hashes", coarse)
+    assert streamed.stream_folder(run, Silent()) is None
+    assert_same_board(expected, report(run))
+
+
+def test_a_bar_counts_to_its_end(scored, in_parts):
+    class Heard(Silent):
+        def __init__(self):
+            self.tasks = []
+
+        def start(self, task, total):
+            self.tasks.append([task, total, 0])
+
+        def advance(self, steps=1):
+            self.tasks[-1][2] += steps
+
+    in_parts()
+    heard = Heard()
+    report(scored, heard)
+    names, totals, finished = zip(*heard.tasks, strict=True)
+    assert names == ("board, reading scores", "board, measuring cells")
+    assert totals == finished
+    assert totals[0] == 90 * 2 * 2
+
+
+def test_nothing_but_the_board_is_printed_where_nobody_watches(scored, in_parts, cli):
+    code, expected, _ = cli("board", scored, "-f", "csv")
+    in_parts()
+    code, out, err = cli("board", scored, "-f", "csv")
+    assert (code, out) == (0, expected)
+    assert "board, " not in err
+
+
+def test_what_a_killed_board_left_goes_with_the_next(scored, tmp_path, monkeypatch):
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "room"))
+    (tmp_path / "room").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    before = digests(scored)
+    killed = subprocess.run([sys.executable, "-c", KILLED, str(scored)], check=False)
+    assert killed.returncode == -signal.SIGKILL
+    (left,) = (tmp_path / "room").iterdir()
+    assert (left / "scores-0").stat().st_size == 90 * 4
+    assert digests(scored) == before
+    monkeypatch.setattr(scope, "STREAM_FROM", 0)
+    result = report(scored)
+    assert list((tmp_path / "room").iterdir()) == []
+    assert len(result.board.rows)
+    assert digests(scored) == before
+
+
+def digests(folder):
+    return {path: path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+# A board that is killed while cells are measured.
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from bench.results.board import report
+from bench.results.streamed import scope
+from leaderboards.streamed.columns import ColumnPass
+scope.STREAM_FROM = 0
+ColumnPass.measured = lambda self, cut: os.kill(os.getpid(), signal.SIGKILL)
+report(Path(sys.argv[1]))
+"""
 
 
 @pytest.mark.parametrize(

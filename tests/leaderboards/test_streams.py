@@ -119,7 +119,7 @@ def test_values_are_those_of_scikit_learn(tmp_path):
     partial = roc_auc_score(labels, logits, max_fpr=0.1)
     assert ranking.partial_auc() == pytest.approx(partial, abs=1e-12)
     pairs = ranking.n_real * ranking.n_fake
-    assert ranking.ties / pairs == pytest.approx(tied_pairs(labels, logits), abs=1e-15)
+    assert ranking.count.ties / pairs == pytest.approx(tied_pairs(labels, logits), abs=1e-15)
 
 
 def test_a_merge_holds_a_block_whatever_the_number_of_runs(tmp_path):

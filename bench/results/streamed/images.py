@@ -1,10 +1,10 @@
-"""The images of a run, read in parts: their kinds, their facts, and whether each stands alone."""
+"""The images of a run, read in parts: their kinds and their facts."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import BinaryIO, Final, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -12,14 +12,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from bench.results.streamed.dependence import Dependence
 from bench.support.contingency import IMAGES
-from leaderboards.statistics.streams.runs import SortedRuns, merged
 from leaderboards.streamed.columns import LEFT_OUT
+from leaderboards.tables.slicing import EARLIER
 
 KIND_COLUMNS: Final = ("label", "generator", "domain")
 _FACTS: Final = ("format", "width", "height")
 _MOST_PARTS: Final = 64  # tables of counts that are held before they are put together
-_HASH: Final = np.dtype(np.uint64)
 
 
 class Parts:
@@ -44,38 +44,56 @@ class Parts:
         return table.slice(0, n)
 
 
+class Kind(NamedTuple):
+    """What slices are made of; they tell images of one kind from no others.
+
+    Attributes:
+        label: 1 = AI-generated.
+        generator: The generator, or the source of a real.
+        domain: The domain, or "".
+        earlier: Generator and domain of each image of the class, before it, that has its bytes.
+    """
+
+    label: int
+    generator: str
+    domain: str
+    earlier: frozenset[tuple[str, str]] = frozenset()
+
+
 class ImageCounts:
     """What is counted of the images while they pass.
 
     Args:
         folder: Where files are made; the caller removes it.
+        dependence: Which of them depend on others.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.kinds_path = folder / "kinds"
-        self._codes: dict[tuple[int, str, str], int] = {}
+    def __init__(self, folder: Path, dependence: Dependence) -> None:
+        self.kinds_path, self.dependence = folder / "kinds", dependence
+        self._codes: dict[Kind, int] = {}
         self._facts: list[pa.Table] = []
-        self._alone = [self._hashes(folder, name) for name in ("sha256", "group")]
+        # Of each content and class the kind that its next file is of, but for its names: a number.
+        self._earlier = np.zeros((dependence.n_contents, 2), dtype=np.int32)
+        self._sets: dict[frozenset[tuple[str, str]], int] = {frozenset(): 0}
 
     def add(self, images: pa.Table, kept: NDArray[np.bool_], kinds: BinaryIO) -> None:
         """Count some images, and write the kind of each; those that are not kept count for nothing."""
-        codes = self._kinds_of(images)
-        kinds.write(np.where(kept, codes, LEFT_OUT).astype(np.int32).tobytes())
-        table = images.append_column("kind", pa.array(codes)).filter(pa.array(kept))
+        contents = self.dependence.add(images, kept)[kept]
+        table = images.filter(pa.array(kept))
+        codes = np.full(len(images), LEFT_OUT, dtype=np.int32)
+        codes[kept] = of_kept = self._kinds_of(table, contents)
+        kinds.write(codes.tobytes())
+        table = table.append_column("kind", pa.array(of_kept))
         keys = ["kind", *(name for name in _FACTS if name in table.column_names)]
         self._facts.append(_sizes(table.select(keys), keys))
         if len(self._facts) > _MOST_PARTS:
             self._facts = [self._together()]
-        for name, runs in zip(("sha256", "group"), self._alone, strict=True):
-            if name in table.column_names:
-                named = table[name].filter(pc.not_equal(table[name], ""))
-                hashes = pd.util.hash_array(named.to_numpy(), categorize=False)
-                runs.add(np.zeros(hashes.size, np.int64), hashes)
 
     def kinds(self) -> pd.DataFrame:
         """Give the kinds, a row each in the order of their numbers, with how many images each has."""
-        frame = pd.DataFrame(list(self._codes), columns=list(KIND_COLUMNS))
+        frame = pd.DataFrame([kind[:3] for kind in self._codes], columns=list(KIND_COLUMNS))
         frame.insert(0, "sample_id", [str(code) for code in self._codes.values()])
+        frame[EARLIER] = pd.Series([kind.earlier for kind in self._codes], dtype=object)
         together = self._together().to_pandas()
         images = together.groupby("kind")[IMAGES].sum()
         frame[IMAGES] = images.reindex(range(len(frame)), fill_value=0).to_numpy()
@@ -88,19 +106,7 @@ class ImageCounts:
         together[list(KIND_COLUMNS)] = kinds
         return together.drop(columns="kind")
 
-    def stand_alone(self) -> bool:
-        """Say whether no two images share a group or their bytes.
-
-        Names are compared by 64 bits of a hash: where two differ and their hashes do not, which one in
-        thousands of data sets of 100 million images shows, the answer is False, and all is done in memory.
-        """
-        return not any(
-            bool((rows["real"] > 1).any())
-            for runs in self._alone
-            for rows in merged(runs.segments([0]), _HASH)
-        )
-
-    def _kinds_of(self, images: pa.Table) -> NDArray[np.int64]:
+    def _kinds_of(self, images: pa.Table, contents: NDArray[np.int64]) -> NDArray[np.int64]:
         """Number the kinds of some images, in the order in which kinds are first seen."""
         coded = [pc.dictionary_encode(images[name].combine_chunks()) for name in KIND_COLUMNS]
         names = [array.dictionary.to_pylist() for array in coded]
@@ -108,24 +114,47 @@ class ImageCounts:
         for array, known in zip(coded, names, strict=True):
             together = together * len(known) + array.indices.to_numpy()
         combined, inverse = np.unique(together, return_inverse=True)
-        numbers = []
+        plain = []
         for code in combined.tolist():
             rest, domain = divmod(code, len(names[2]))
             label, generator = divmod(rest, len(names[1]))
-            kind = (names[0][label], names[1][generator], names[2][domain])
-            numbers.append(self._codes.setdefault(kind, len(self._codes)))
-        return np.array(numbers, dtype=np.int64)[inverse]
+            plain.append(Kind(names[0][label], names[1][generator], names[2][domain]))
+        again = self._again(contents, inverse, plain)
+        numbers = np.full(len(plain), -1, dtype=np.int64)
+        alone = np.ones(len(images), dtype=bool)
+        alone[list(again)] = False
+        for at in np.unique(inverse[alone]).tolist():
+            numbers[at] = self._number(plain[at])
+        found = numbers[inverse]
+        for row, kind in again.items():
+            found[row] = self._number(kind)
+        return found
+
+    def _again(
+        self, contents: NDArray[np.int64], inverse: NDArray[np.int64], plain: Sequence[Kind]
+    ) -> dict[int, Kind]:
+        """Find the images whose bytes another of their class has had before; row to kind."""
+        sets, again = list(self._sets), {}
+        for row in np.flatnonzero(contents >= 0).tolist():
+            content, kind = int(contents[row]), plain[inverse[row]]
+            before = sets[self._earlier[content, kind.label]]
+            if before:
+                again[row] = kind._replace(earlier=before)
+            after = before | {(kind.generator, kind.domain)}
+            number = self._sets.setdefault(after, len(self._sets))
+            if number == len(sets):
+                sets.append(after)
+            self._earlier[content, kind.label] = number
+        return again
+
+    def _number(self, kind: Kind) -> int:
+        return self._codes.setdefault(kind, len(self._codes))
 
     def _together(self) -> pa.Table:
         table = pa.concat_tables(self._facts)
         keys = [name for name in table.column_names if name != IMAGES]
         counts = table.group_by(keys, use_threads=False).aggregate([(IMAGES, "sum")])
         return counts.rename_columns([*keys, IMAGES]).select([*keys, IMAGES])
-
-    @staticmethod
-    def _hashes(folder: Path, name: str) -> SortedRuns:
-        (folder / name).mkdir()
-        return SortedRuns(folder / name, np.array([False]), _HASH)
 
 
 def _sizes(table: pa.Table, keys: list[str]) -> pa.Table:

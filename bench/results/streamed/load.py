@@ -14,9 +14,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from bench.results.streamed.dependence import Dependence
 from bench.results.streamed.images import KIND_COLUMNS, ImageCounts, Parts
 from bench.store.run_shards import RunShards, StoredScores
 from bench.store.rundir import RunRecord
+from leaderboards.streamed.columns import Advance
 
 WINDOW: Final = 1 << 16  # images that are read at once, or a chunk where that is larger
 
@@ -77,15 +79,23 @@ class LaidRun:
 
 
 def lay_out(
-    record: RunRecord, batches: Iterator[pa.RecordBatch], folder: Path, *, set_aside: bool
+    record: RunRecord,
+    batches: Iterator[pa.RecordBatch],
+    dependence: Dependence,
+    folder: Path,
+    *,
+    set_aside: bool,
+    advance: Advance = lambda _: None,
 ) -> LaidRun:
     """Read a run from first to last, every shard held against its digest and the images it is about.
 
     Args:
         record: The run; its table of images is not looked at.
         batches: The images in their order.
-        folder: Where files are made: 4 bytes a score, 4 and up to 40 more an image.
+        dependence: Which of the images depend on others, as far as the index tells.
+        folder: Where files are made: 4 bytes a score, 8 an image.
         set_aside: Rename damaged shards, so that their units count as not scored.
+        advance: Hears of every score that is read.
 
     Raises:
         ShardDamagedError: Scores are damaged; names all the units.
@@ -95,7 +105,7 @@ def lay_out(
         LaidColumn(detector, condition, folder / f"scores-{number}")
         for number, (detector, condition) in enumerate(units.names)
     ]
-    run, parts = LaidRun(ImageCounts(folder), columns), Parts(batches)
+    run, parts = LaidRun(ImageCounts(folder, dependence), columns), Parts(batches)
     shards = RunShards(record, set_aside=set_aside)
     with ExitStack() as stack:
         files = [stack.enter_context(column.path.open("wb")) for column in columns]
@@ -110,6 +120,7 @@ def lay_out(
             if not kept.all():
                 run.left_out.append(images.select(KIND_COLUMNS).filter(pa.array(~kept)).to_pandas())
             run.counts.add(images, kept, kinds)
+            advance(len(images) * len(columns))
     shards.check()
     return run
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import itertools
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,12 +35,15 @@ from bench.results.scores import (
     with_remedy,
 )
 from bench.results.stored.conditions import stored_status
+from bench.results.streamed.dependence import NAMES, Dependence, repeated
 from bench.results.streamed.load import LaidColumn, LaidRun, lay_out
-from bench.results.streamed.scope import is_streamed, n_scores
+from bench.results.streamed.scope import disk_bytes, is_streamed, n_scores
 from bench.store.run_spec import RunSpec
-from bench.store.rundir import RunDir, RunRecord
+from bench.store.rundir import ImageReader, RunDir, RunRecord
+from bench.support.files import scratch_folder
+from bench.support.progress import Progress
 from leaderboards import CLEAN
-from leaderboards.streamed.board import BoardProtocol, StreamedTables, stream_tables
+from leaderboards.streamed.board import BoardProtocol, StreamedTables, steps, stream_tables
 from leaderboards.streamed.columns import ColumnFile, ColumnPass
 from leaderboards.tables.further.periods import TIME_COLUMNS
 from leaderboards.tables.notes import Caution
@@ -61,7 +64,7 @@ class StreamedRun:
     tables: StreamedTables
 
 
-def stream_folder(folder: Path) -> StreamedRun | None:
+def stream_folder(folder: Path, progress: Progress) -> StreamedRun | None:
     """Make the tables of a run's folder in passes; None where they are to be made in memory.
 
     Nothing in the folder or its store is changed.
@@ -75,45 +78,58 @@ def stream_folder(folder: Path) -> StreamedRun | None:
     spec = RunDir(folder).spec()
     if not is_streamed(spec):
         return None
-    record, batches = RunDir(folder).read_streamed(spec)
+    record, images = RunDir(folder).read_streamed(spec)
     with with_remedy(folder), as_written(folder):
-        return _stream(record, batches, set_aside=False)
+        return _stream(record, images, progress, set_aside=False)
 
 
-def stream_record(record: RunRecord) -> StreamedRun | None:
+def stream_record(record: RunRecord, progress: Progress) -> StreamedRun | None:
     """Make the tables of what a run recorded in passes; None where they are to be made in memory.
 
     Damaged shards are renamed, so that their units count as not scored.
     """
     if not is_streamed(record.spec):
         return None
-    return _stream(record, iter(record.manifest.to_batches()), set_aside=True)
+
+    def images(columns: Collection[str] | None) -> Iterator[pa.RecordBatch]:
+        names = record.manifest.column_names
+        chosen = [name for name in names if columns is None or name in columns]
+        yield from record.manifest.select(chosen).to_batches()
+
+    return _stream(record, images, progress, set_aside=True)
 
 
 def _stream(
-    record: RunRecord, batches: Iterator[pa.RecordBatch], *, set_aside: bool
+    record: RunRecord, images: ImageReader, progress: Progress, *, set_aside: bool
 ) -> StreamedRun | None:
     spec = record.spec
     with _room(spec) as folder:
+        batches = images(None)
         first = next(batches, None)
         if first is None or not TIME_COLUMNS.isdisjoint(first.schema.names):
             return None
-        laid = lay_out(record, itertools.chain([first], batches), folder, set_aside=set_aside)
-        kinds = laid.counts.kinds()
-        # A kind of which no image is left would make an empty slice; groups and copies make clusters.
-        if (kinds["images"] == 0).any() or not laid.counts.stand_alone():
+        dependence = Dependence(repeated(images(NAMES), folder), folder / "clusters")
+        progress.start("board, reading scores", n_scores(spec))
+        laid = lay_out(
+            record, itertools.chain([first], batches), dependence, folder,
+            set_aside=set_aside, advance=progress.advance,
+        )  # fmt: skip
+        clusters = dependence.finished()
+        if dependence.has_collision:
             return None
+        kinds = laid.counts.kinds()
         thresholds, seen = chosen_thresholds(spec), seen_by(spec.detectors, spec.pairing)
         cuts = cut_samples(
             kinds, spec.suite.slices, spec.pairing, dataset=spec.dataset, split=spec.split
         )
         protocol = BoardProtocol(
             kinds=kinds, cuts=cuts, seen=seen, dataset=spec.dataset, thresholds=thresholds,
-            policy=spec.suite.threshold,
+            policy=spec.suite.threshold, clusters=clusters,
         )  # fmt: skip
         fake = (kinds["label"] == 1).to_numpy()
         columns = [_column(column, laid, record, fake, thresholds) for column in laid.columns]
-        tables = stream_tables(columns, protocol, folder)
+        progress.start("board, measuring cells", steps(columns, protocol))
+        tables = stream_tables(columns, protocol, folder, progress.advance)
         scores = _score_table(record, laid, columns, folder)
     return StreamedRun(spec, scores, tables)
 
@@ -126,12 +142,12 @@ def _room(spec: RunSpec) -> Iterator[Path]:
         OutputError: There is no room for them.
     """
     try:
-        with tempfile.TemporaryDirectory(prefix="bench-board-") as folder:
-            yield Path(folder)
+        with scratch_folder("bench-board") as folder:
+            yield folder
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
-        need = (4 * n_scores(spec) + 60 * spec.n_images) / 1e9
+        need = disk_bytes(spec.n_images, len(spec.detectors), len(spec.conditions)) / 1e9
         raise OutputError(
             f"no room in {tempfile.gettempdir()} for the files of a board of {n_scores(spec):,} scores, some "
             f"{need:.0f} GB: set TMPDIR to a folder with more"
@@ -166,6 +182,7 @@ def _score_table(
     """Say of the run what a board's notes tell."""
     spec, samples = record.spec, laid.counts.facts()
     left_out = count_run(spec, pd.concat([samples.iloc[:0], *laid.left_out]))
+    repeats = laid.counts.dependence.repeats()
     return ScoreTable(
         **table_head(record),
         samples=samples,
@@ -177,8 +194,9 @@ def _score_table(
         cautions=(
             *_score_cautions(spec, laid, columns, folder),
             *detector_cautions(spec.detectors),
-            *run_cautions(spec, samples, left_out),
+            *run_cautions(spec, samples, left_out, repeats),
         ),
+        counted_repeats=repeats,
     )
 
 
@@ -201,6 +219,6 @@ def _score_cautions(
             with tempfile.TemporaryDirectory(dir=folder) as place:
                 measured = ColumnPass(column, 0.0, Path(place))
                 reals, fakes = (np.flatnonzero(column.fake == label) for label in (False, True))
-                ranking = measured.ranking(reals, fakes)
-            pairs = ranking.n_real * ranking.n_fake
-            yield from tie_cautions(column.detector, ranking.ties / pairs if pairs else 0.0)
+                count = measured.pairs(reals, fakes)
+            pairs = count.n_real * count.n_fake
+            yield from tie_cautions(column.detector, count.ties / pairs if pairs else 0.0)

@@ -17,12 +17,21 @@ def n_scores(spec: RunSpec) -> int:
     return spec.n_images * len(spec.detectors) * len(spec.conditions)
 
 
+def disk_bytes(images: int, detectors: int, conditions: int) -> int:
+    """Bound the bytes under TMPDIR that the passes of a board take.
+
+    Scores, kinds and clusters lie there throughout, contributions from each detector on. Beside them there is
+    one column, sorted and counted for a cell, then sorted for the mean; or, before, the hashes of the index.
+    """
+    return images * (detectors * (4 * conditions + 8) + 8 + 40)
+
+
 def is_streamed(spec: RunSpec) -> bool:
     """Say whether a run's board is made in passes, as far as its request tells.
 
-    What needs the scores of an image beside others of the same image, or the images of a group, is made in
-    memory: attacks and their checks, certificates, conditions of one class, parts of a protocol, equalised
-    boards, stopping rules, matched pairs, slices by a column of the data, and scores made elsewhere.
+    What needs the scores of an image beside others of the same image is made in memory: attacks and their
+    checks, certificates, conditions of one class, parts of a protocol, equalised boards, stopping rules,
+    matched pairs, slices by a column of the data, and scores made elsewhere.
     """
     suite = spec.suite
     in_memory = (

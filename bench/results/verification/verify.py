@@ -27,24 +27,26 @@ from bench.results.verification.verdict import (
 )
 from bench.store.rundir import BAD_IMAGES_NAME, SPEC_NAME, RunDir, RunRecord
 from bench.store.shards import ShardDamagedError, Store
+from bench.support.progress import Progress
 from bench.support.user_file import MOST_TABLE, read_bytes, why
 from bench.version import __version__
 from leaderboards.board import BOARD_FILES, CSV_NAME, MARKDOWN_NAME
 from leaderboards.statistics.catalogue import CATALOGUE
 
 
-def verify(place: Path) -> Verification:
+def verify(place: Path, progress: Progress | None = None) -> Verification:
     """Verify the board of a run, or the cells of a baseline.
 
     Args:
         place: A run's folder, a baseline's folder, or a ``baseline.json``.
+        progress: Listener to what takes long, the board of a large run.
 
     Raises:
         BenchError: There is neither a run, nor a baseline, nor a board.
     """
     folder = place.parent if place.is_file() else place
     if (folder / SPEC_NAME).is_file() and place.name != BASELINE_NAME:
-        checks = _run(folder)
+        checks = _run(folder, progress)
     elif (folder / BASELINE_NAME).is_file():
         checks = _baseline(folder)
     else:
@@ -68,13 +70,13 @@ def _without_scores(place: Path) -> Verification:
     )
 
 
-def _run(folder: Path) -> Verification:
+def _run(folder: Path, progress: Progress | None) -> Verification:
     broken = tuple(_broken_record(folder))
     if broken:
         return Verification(str(folder), broken)
     record = RunDir(folder).read()
     try:
-        computed = report(folder)
+        computed = report(folder, progress)
     except ShardDamagedError as error:
         return Verification(str(folder), tuple(_damaged_shards(record, error)))
     missing = _missing_units(record)

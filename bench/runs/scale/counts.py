@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from attacks.base import FORWARDS_PER_GRADIENT
+from bench.results.streamed.scope import STREAM_FROM
 from bench.runs.cluster.parts import shape, shares
 from bench.store.units import chunk_images
 
@@ -41,6 +42,16 @@ class Load:
     def passes(self) -> int:
         """Forward passes that one image costs one detector, a gradient counted as several."""
         return self.conditions + FORWARDS_PER_GRADIENT * self.gradients
+
+    @property
+    def scores(self) -> int:
+        """Scores that the run keeps, one an image, detector and condition."""
+        return self.images * self.detectors * self.conditions
+
+    @property
+    def board_in_passes(self) -> bool:
+        """Whether the board is made in passes over files: of many scores, without an attack."""
+        return self.scores >= STREAM_FROM and not self.gradients
 
 
 class Kind(NamedTuple):
@@ -111,8 +122,7 @@ def count(load: Load) -> Counts:
     ]
     units = chunks * load.detectors * load.conditions
     body = Kind(size, load.detectors, load.detectors * load.conditions)
-    scores = load.images * load.detectors * load.conditions
-    return Counts(chunks, units, scores, (body, chunks - tail), tuple(tasks))
+    return Counts(chunks, units, load.scores, (body, chunks - tail), tuple(tasks))
 
 
 def _kinds(load: Load, rows: int, pieces: int) -> list[Kind]:

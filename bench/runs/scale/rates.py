@@ -32,6 +32,7 @@ class Rate:
 
 
 _PAGE = "docs/performance.md"
+_BOARDS = "tests.benchmarks.large_board"
 _MACHINE = "two busy cores of AMD EPYC, CPU time"
 # A network of ResNet-50's size at 224 px on one core, fp32, folded and channels last.
 _CORE_RATE: Final = 9.37
@@ -64,13 +65,17 @@ DEFAULTS: Final[Mapping[str, Rate]] = {
         350.0, "bytes of memory an image, index and plan", f"{_PAGE}: a million images"
     ),
     "plan_unit_bytes": Rate(200.0, "bytes of memory a unit, plan", "sizes of the objects"),
-    "board_image_bytes": Rate(
-        286.0, "bytes of memory an image, board", "tests.benchmarks.large_board"
+    "board_image_bytes": Rate(286.0, "bytes of memory an image, board in memory", _BOARDS),
+    "board_score_bytes": Rate(23.0, "bytes of memory a score, board in memory", _BOARDS),
+    "board_us": Rate(2.7, "µs of a core a score, board in memory", _BOARDS),
+    "pass_mb": Rate(900.0, "MB of memory, board in passes", f"{_BOARDS}: 40 million images"),
+    "pass_unit_bytes": Rate(
+        100.0, "bytes of memory a unit, board in passes", "sizes of the objects"
     ),
-    "board_score_bytes": Rate(
-        23.0, "bytes of memory a score, board", "tests.benchmarks.large_board"
+    "pass_us": Rate(1.3, "µs of a core a score, board in passes", _BOARDS),
+    "pass_clean_us": Rate(
+        1.5, "µs of a core an image and detector besides, board in passes", _BOARDS
     ),
-    "board_us": Rate(2.7, "µs of a core a score, board", "tests.benchmarks.large_board"),
     "image_kb": Rate(110.0, "kB an image file", f"{ASSUMED}: a JPEG of 500 x 375"),
     "data_gbit": Rate(10.0, "Gbit a second from the images' store to all workers", ASSUMED),
     "memory_gb": Rate(64.0, "GB of memory where the client runs", ASSUMED),

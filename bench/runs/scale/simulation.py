@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from bench.results.streamed.scope import disk_bytes
 from bench.runs.scale.counts import Counts, Kind, Load, count
 from bench.runs.scale.rates import Rates
 
@@ -71,6 +72,22 @@ class Worker:
         return cost.device + cost.cores
 
 
+class BoardNeed(NamedTuple):
+    """What it takes to make the board.
+
+    Attributes:
+        in_passes: Whether it is made in passes over files, and not in memory.
+        memory: Bytes of memory of the process that makes it.
+        disk: Bytes under TMPDIR.
+        hours: Hours of a core.
+    """
+
+    in_passes: bool
+    memory: float
+    disk: float
+    hours: float
+
+
 @dataclass(frozen=True, slots=True)
 class Scenario:
     """One line of a plan.
@@ -85,8 +102,7 @@ class Scenario:
         feeds: Workers that one client can keep busy.
         store_bytes: Size of the store.
         plan_bytes: Memory of the client that holds index and plan.
-        board_bytes: Memory of the process that makes the board.
-        board_hours: Hours of a core for the board.
+        board: What the board takes.
         beyond: What does not suffice: need over what there is, by name, the largest first, each above 1.
             Of the client's and the data's seconds, what there is is the time that the workers take.
     """
@@ -100,8 +116,7 @@ class Scenario:
     feeds: float
     store_bytes: float
     plan_bytes: float
-    board_bytes: float
-    board_hours: float
+    board: BoardNeed
     beyond: Mapping[str, float]
 
     @property
@@ -138,13 +153,13 @@ def scenario(load: Load, worker: Worker, rates: Rates, *, simulate: bool) -> Sce
     bound = max(*seconds.values(), whole.scheduler + whole.writing)
     body = costs[counts.body[0]] if counts.body[1] else whole
     plan = load.images * rates["plan_image_bytes"] + counts.units * rates["plan_unit_bytes"]
-    board = load.images * rates["board_image_bytes"] + counts.scores * rates["board_score_bytes"]
+    board = board_need(load, counts, rates)
     memory = 1e9 * rates["memory_gb"]
     workers = max(seconds["devices"], seconds["cores"], seconds["Python's lock"])
     client = max(_CLIENT, key=seconds.__getitem__)
     ratios = {
         "memory of the plan": plan / memory,
-        "memory of the board": board / memory,
+        "memory of the board": board.memory / memory,
         "reading images": seconds["reading images"] / workers,
         f"the client ({client})": (whole.scheduler + whole.writing) / workers,
     }
@@ -159,10 +174,23 @@ def scenario(load: Load, worker: Worker, rates: Rates, *, simulate: bool) -> Sce
         feeds=worker.seconds(body) / (body.scheduler + body.writing),
         store_bytes=counts.units * rates["shard_bytes"] + counts.scores * rates["score_bytes"],
         plan_bytes=plan,
-        board_bytes=board,
-        board_hours=counts.scores * rates["board_us"] / 3.6e9,
+        board=board,
         beyond={name: ratio for ratio, name in broken},
     )
+
+
+def board_need(load: Load, counts: Counts, rates: Rates) -> BoardNeed:
+    """Say what the board of a run takes, made as `bench board` would make it."""
+    if load.board_in_passes:
+        columns = load.images * load.detectors
+        return BoardNeed(
+            True,
+            1e6 * rates["pass_mb"] + counts.units * rates["pass_unit_bytes"],
+            disk_bytes(load.images, load.detectors, load.conditions),
+            (counts.scores * rates["pass_us"] + columns * rates["pass_clean_us"]) / 3.6e9,
+        )
+    memory = load.images * rates["board_image_bytes"] + counts.scores * rates["board_score_bytes"]
+    return BoardNeed(False, memory, 0.0, counts.scores * rates["board_us"] / 3.6e9)
 
 
 def _demands(whole: Cost, workers: int, worker: Worker) -> dict[str, float]:

@@ -38,8 +38,10 @@ def _row(plan: Scenario) -> dict[str, Value]:
         "store_files": plan.counts.units,
         "store_bytes": plan.store_bytes,
         "plan_bytes": plan.plan_bytes,
-        "board_bytes": plan.board_bytes,
-        "board_core_hours": plan.board_hours,
+        "board_in_passes": plan.board.in_passes,
+        "board_bytes": plan.board.memory,
+        "board_disk_bytes": plan.board.disk,
+        "board_core_hours": plan.board.hours,
         "breaks_first": next(iter(plan.beyond), None),
         "beyond": "; ".join(f"{name} {ratio:.3g}x" for name, ratio in plan.beyond.items()) or None,
     }
@@ -84,8 +86,10 @@ def _facts(plan: Scenario) -> dict[str, str]:
         "size of the store": f"{plan.store_bytes / _GB:,.3g} GB",
         "images read": f"{counts.decodes:,}",
         "memory of the plan": f"{plan.plan_bytes / _GB:,.3g} GB",
-        "memory of the board": f"{plan.board_bytes / _GB:,.3g} GB",
-        "board, hours of a core": _hours(plan.board_hours),
+        "the board is made in": "passes over files" if plan.board.in_passes else "memory",
+        "memory of the board": f"{plan.board.memory / _GB:,.3g} GB",
+        "disk for the board": f"{plan.board.disk / _GB:,.3g} GB",
+        "board, hours of a core": _hours(plan.board.hours),
         "breaks first": _beyond(plan),
     }
 

@@ -33,6 +33,41 @@ class Stretch(NamedTuple):
     fake: int
 
 
+@dataclass(slots=True)
+class PairCount:
+    """Real-fake pairs, counted while distinct scores pass in ascending order.
+
+    Attributes:
+        n_groups: Number of distinct scores.
+        n_real: Number of real images.
+        n_fake: Number of fake images.
+        halves: Twice the number of pairs that are ranked rightly, ties counted as one half.
+        ties: Number of pairs of equal scores.
+    """
+
+    n_groups: int = 0
+    n_real: int = 0
+    n_fake: int = 0
+    halves: int = 0
+    ties: int = 0
+
+    def add(self, rows: NDArray[Any]) -> None:
+        """Count the next distinct scores, rows of ``group_type``."""
+        real, fake = rows["real"], rows["fake"]
+        below = self.n_real + np.cumsum(real) - real
+        # In halves of a block at most n_real n_fake: whole numbers, exact.
+        self.halves += int(np.sum(fake * (2 * below + real)))
+        self.ties += int(np.sum(fake * real))
+        self.n_groups += rows.size
+        self.n_real += int(real.sum())
+        self.n_fake += int(fake.sum())
+
+    def auc(self) -> float:
+        """Compute the area under the ROC curve; see ``TieGroups.auc``."""
+        pairs = self.n_real * self.n_fake
+        return self.halves / (2 * pairs) if pairs else NAN
+
+
 @dataclass(frozen=True, slots=True)
 class RankingFile:
     """Scores of both classes counted by distinct value: what ``TieGroups`` holds, on disk.
@@ -40,21 +75,13 @@ class RankingFile:
     Attributes:
         path: Rows of ``group_type``, ascending, every score once.
         scores: Type of the scores.
-        n_groups: Number of distinct scores.
-        n_real: Number of real images.
-        n_fake: Number of fake images.
-        halves: Twice the number of real-fake pairs that are ranked rightly, ties counted as one half.
-        ties: Number of real-fake pairs of equal scores.
+        count: How many images and pairs there are.
         block: Rows that are read at once.
     """
 
     path: Path
     scores: np.dtype[Any]
-    n_groups: int
-    n_real: int
-    n_fake: int
-    halves: int
-    ties: int
+    count: PairCount
     block: int = BLOCK
 
     @classmethod
@@ -62,18 +89,27 @@ class RankingFile:
         cls, path: Path, scores: np.dtype[Any], stream: Iterable[NDArray[Any]], block: int = BLOCK
     ) -> RankingFile:
         """Write what ``merged`` yields, and count it on the way."""
-        n_groups = n_real = n_fake = halves = ties = 0
+        count = PairCount()
         with path.open("wb") as file:
             for rows in stream:
                 file.write(rows.tobytes())
-                real, fake = rows["real"], rows["fake"]
-                below = n_real + np.cumsum(real) - real
-                # In halves of a block at most n_real n_fake: whole numbers, exact.
-                halves += int(np.sum(fake * (2 * below + real)))
-                ties += int(np.sum(fake * real))
-                n_groups += rows.size
-                n_real, n_fake = n_real + int(real.sum()), n_fake + int(fake.sum())
-        return cls(path, scores, n_groups, n_real, n_fake, halves, ties, block)
+                count.add(rows)
+        return cls(path, scores, count, block)
+
+    @property
+    def n_groups(self) -> int:
+        """Number of distinct scores."""
+        return self.count.n_groups
+
+    @property
+    def n_real(self) -> int:
+        """Number of real images."""
+        return self.count.n_real
+
+    @property
+    def n_fake(self) -> int:
+        """Number of fake images."""
+        return self.count.n_fake
 
     @property
     def has_both(self) -> bool:
@@ -82,7 +118,7 @@ class RankingFile:
 
     def auc(self) -> float:
         """Compute the area under the ROC curve; see ``TieGroups.auc``."""
-        return self.halves / (2 * self.n_real * self.n_fake) if self.has_both else NAN
+        return self.count.auc()
 
     def ascending(self) -> Iterator[Stretch]:
         """Read from the lowest score to the highest."""

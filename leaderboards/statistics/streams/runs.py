@@ -97,21 +97,22 @@ class SortedRuns:
 
 def _counted(ordered: NDArray[Any], *, fake: bool) -> NDArray[Any]:
     """Count equal scores of one class, given in ascending order."""
-    starts = _firsts(ordered)
+    starts = firsts(ordered)
     rows = np.zeros(starts.size, group_type(ordered.dtype))
     rows["value"] = ordered[starts]
     rows["fake" if fake else "real"] = np.diff(starts, append=ordered.size)
     return rows
 
 
-def _firsts(ordered: NDArray[Any]) -> NDArray[np.int64]:
+def firsts(ordered: NDArray[Any]) -> NDArray[np.int64]:
+    """Give the position of the first of every run of equal values, (n,) in order."""
     first = np.ones(ordered.size, dtype=bool)
     first[1:] = ordered[1:] != ordered[:-1]
     return np.flatnonzero(first)
 
 
 class _Cursor:
-    """Reads one segment block by block."""
+    """Reads one segment block by block, in rows that are ascending in their field ``value``."""
 
     def __init__(self, segment: Segment, rows: np.dtype[Any]) -> None:
         self._segment, self._type, self._next = segment, rows, segment.start
@@ -147,9 +148,6 @@ def merged(
 ) -> Iterator[NDArray[Any]]:
     """Merge segments into one ascending stream in which every score stands once.
 
-    Up to the smallest of the last scores that are in memory of each segment, all rows are there: these are
-    put together, then more is read.
-
     Args:
         segments: Each ascending, a score once.
         scores: Type of the scores.
@@ -158,15 +156,34 @@ def merged(
     Yields:
         Arrays of ``group_type`` rows.
     """
-    cursors = [_Cursor(segment, group_type(scores)) for segment in segments]
-    while cursors:
-        size = max(_LEAST, block // len(cursors))
-        for cursor in cursors:
+    for parts in stretches(segments, group_type(scores), block):
+        yield _joined(np.concatenate(parts))
+
+
+def stretches(
+    segments: Sequence[Segment], rows: np.dtype[Any], block: int = BLOCK
+) -> Iterator[list[NDArray[Any]]]:
+    """Read ascending segments side by side, so that equal values come together.
+
+    Up to the smallest of the last values that are in memory of each segment, all rows are there: these are
+    given, then more is read.
+
+    Args:
+        segments: Each ascending in ``value``.
+        rows: Type of their rows.
+        block: Rows that are held, of all segments together.
+
+    Yields:
+        The next rows of each segment, in the order of the segments; none of one that is read.
+    """
+    cursors = [_Cursor(segment, rows) for segment in segments]
+    while left := [cursor for cursor in cursors if cursor.block.size or not cursor.is_read]:
+        size = max(_LEAST, block // len(left))
+        for cursor in left:
             cursor.fill(size)
-        lasts = [cursor.block["value"][-1] for cursor in cursors if not cursor.is_read]
+        lasts = [cursor.block["value"][-1] for cursor in left if not cursor.is_read]
         most = min(lasts) if lasts else np.inf
-        yield _joined(np.concatenate([cursor.take(most) for cursor in cursors]))
-        cursors = [cursor for cursor in cursors if cursor.block.size or not cursor.is_read]
+        yield [cursor.take(most) for cursor in cursors]
 
 
 def _joined(rows: NDArray[Any]) -> NDArray[Any]:
@@ -174,7 +191,7 @@ def _joined(rows: NDArray[Any]) -> NDArray[Any]:
     # Runs that are sorted already are what this kind of sort is quick at.
     order = np.argsort(rows["value"], kind="stable")
     values = rows["value"][order]
-    starts = _firsts(values)
+    starts = firsts(values)
     joined = np.zeros(starts.size, rows.dtype)
     joined["value"] = values[starts]
     for name in ("real", "fake"):
