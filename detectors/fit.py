@@ -7,6 +7,7 @@ made with.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -28,6 +29,9 @@ _FILTERS = {
     "hamming": Image.Resampling.HAMMING,
 }
 
+# Values of an image, at most 64 x 64 px, up to which images of one size are padded and cropped together.
+_TOGETHER = 3 << 12
+
 
 def fit_image(image: NDArray[np.uint8], spec: InputSpec) -> NDArray[np.uint8]:
     """Bring one image to the canvas the detector was trained on.
@@ -42,28 +46,56 @@ def fit_image(image: NDArray[np.uint8], spec: InputSpec) -> NDArray[np.uint8]:
     Raises:
         ValueError: If the image is not (H, W, 3) uint8 or the rule lacks a size.
     """
+    return _placed(_resampled(image, spec), spec)
+
+
+def fit_images(images: Sequence[NDArray[np.uint8]], spec: InputSpec) -> Sequence[NDArray[np.uint8]]:
+    """Bring images to the canvas, those of one small size together; each as :func:`fit_image` does.
+
+    Args:
+        images: (H, W, 3) uint8 RGB in 0..255, one or more.
+        spec: The detector's input rule.
+
+    Returns:
+        One canvas an image.
+
+    Raises:
+        ValueError: As :func:`fit_image`, for the first image that is wrong.
+    """
+    resampled = [_resampled(image, spec) for image in images]
+    if len({image.shape for image in resampled}) > 1 or resampled[0].size > _TOGETHER:
+        return [_placed(image, spec) for image in resampled]
+    together: Sequence[NDArray[np.uint8]] = _placed(np.stack(resampled), spec)  # type: ignore[assignment]
+    return together
+
+
+def _resampled(image: NDArray[np.uint8], spec: InputSpec) -> NDArray[np.uint8]:
+    """Resample an image as far as the rule asks for it."""
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
         raise ValueError(f"expected an (H, W, 3) uint8 image, got {image.dtype} {image.shape}")
     if spec.fit == "native":
-        return np.ascontiguousarray(_native(image, spec).transpose(2, 0, 1))
+        if spec.resize_to is None:
+            return image
+        return _shortest(image, min(sides(spec.resize_to)), spec.interpolation)
     if spec.size is None:
         raise ValueError(f"the fit rule {spec.fit!r} needs a size")
     target = spec.size if spec.resize_to is None else spec.resize_to
     if spec.fit == "resize":
-        image = _resize(image, *sides(target), spec.interpolation)
-    elif spec.fit == "shortest-crop":
-        image = _shortest(image, min(sides(target)), spec.interpolation)
-    return np.ascontiguousarray(_centre(image, *sides(spec.size), spec).transpose(2, 0, 1))
+        return _resize(image, *sides(target), spec.interpolation)
+    if spec.fit == "shortest-crop":
+        return _shortest(image, min(sides(target)), spec.interpolation)
+    return image
 
 
-def _native(image: NDArray[np.uint8], spec: InputSpec) -> NDArray[np.uint8]:
-    if spec.resize_to is not None:
-        image = _shortest(image, min(sides(spec.resize_to)), spec.interpolation)
-    if spec.view_size is None:
-        return image
-    # A view must find room: what is smaller is padded as for a crop.
-    height, width = sides(spec.view_size)
-    return _padded(image, height, width, spec)
+def _placed(images: NDArray[np.uint8], spec: InputSpec) -> NDArray[np.uint8]:
+    """Pad and crop images of one size, (..., H, W, 3), to canvases, (..., 3, h, w)."""
+    if spec.fit != "native":
+        assert spec.size is not None
+        images = _centre(images, *sides(spec.size), spec)
+    elif spec.view_size is not None:
+        # A view must find room: what is smaller is padded as for a crop.
+        images = _padded(images, *sides(spec.view_size), spec)
+    return np.ascontiguousarray(np.moveaxis(images, -1, -3))
 
 
 def _resize(image: NDArray[np.uint8], height: int, width: int, kernel: str) -> NDArray[np.uint8]:
@@ -81,29 +113,30 @@ def _shortest(image: NDArray[np.uint8], size: int, kernel: str) -> NDArray[np.ui
 
 
 def _centre(
-    image: NDArray[np.uint8], height: int, width: int, spec: InputSpec
+    images: NDArray[np.uint8], height: int, width: int, spec: InputSpec
 ) -> NDArray[np.uint8]:
-    image = _padded(image, height, width, spec)
-    top = _margin(image.shape[0] - height, spec)
-    left = _margin(image.shape[1] - width, spec)
-    return image[top : top + height, left : left + width]
+    images = _padded(images, height, width, spec)
+    top = _margin(images.shape[-3] - height, spec)
+    left = _margin(images.shape[-2] - width, spec)
+    return images[..., top : top + height, left : left + width, :]
 
 
 def _padded(
-    image: NDArray[np.uint8], height: int, width: int, spec: InputSpec
+    images: NDArray[np.uint8], height: int, width: int, spec: InputSpec
 ) -> NDArray[np.uint8]:
-    rows, cols = max(0, height - image.shape[0]), max(0, width - image.shape[1])
+    rows, cols = max(0, height - images.shape[-3]), max(0, width - images.shape[-2])
     if not rows and not cols:
-        return image
+        return images
     top, left = (_before(missing, spec) for missing in (rows, cols))
-    padding = ((top, rows - top), (left, cols - left), (0, 0))
+    alone = [(0, 0)] * (images.ndim - 3)
+    padding = (*alone, (top, rows - top), (left, cols - left), (0, 0))
     match spec.padding:
         case "mirror":
-            return np.pad(image, padding, mode="symmetric")
+            return np.pad(images, padding, mode="symmetric")
         case "zero":
-            return np.pad(image, padding, mode="constant")
+            return np.pad(images, padding, mode="constant")
         case "replicate":
-            return np.pad(image, padding, mode="edge")
+            return np.pad(images, padding, mode="edge")
 
 
 def _margin(surplus: int, spec: InputSpec) -> int:

@@ -5,7 +5,7 @@ Only canvases are kept, so the memory this needs is the detectors' own, whatever
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
@@ -18,6 +18,7 @@ from bench.inference.threads import Lanes
 from bench.scoring.chains.chain import Chain, parts, spans
 from corruptions.likeness import Likeness, likeness
 from detectors.base import Detector
+from detectors.fit import fit_images
 
 if TYPE_CHECKING:
     from bench.datasets import ImageRecord
@@ -97,12 +98,13 @@ def make_ready(
                 between = watch.clock()
                 for row, outcome in zip(rows, outcomes, strict=False):
                     ready.changed[row], ready.likeness[row] = outcome.changed, outcome.likeness
-                    for key, detector in fits.items():
-                        if key not in unfit:
-                            try:
-                                ready.canvases[key][row] = detector.fit(outcome.image)
-                            except Exception as failure:  # the user's own code may raise anything
-                                unfit[key] = failure
+                for key, detector in fits.items():
+                    if key not in unfit:
+                        try:
+                            for row, canvas in _fitted(detector, rows, outcomes):
+                                ready.canvases[key][row] = canvas
+                        except Exception as failure:  # the user's own code may raise anything
+                            unfit[key] = failure
                 end = watch.clock()
                 corrupting, fitting = corrupting + between - start, fitting + end - between
                 if error is not None:
@@ -116,6 +118,17 @@ def make_ready(
         ready.error = error or ready.error
         ready.unfit |= unfit
     return ready
+
+
+def _fitted(
+    detector: Detector, rows: Sequence[int], outcomes: Sequence[_Corrupted]
+) -> Iterator[tuple[int, Image]]:
+    """Fit images in turn, together where they go by the card; gives each row with its canvas."""
+    images = [outcome.image for outcome in outcomes]
+    if detector.fits_by_card and len(images) > 1:
+        yield from zip(rows, fit_images(images, detector.card.input), strict=False)
+    else:
+        yield from zip(rows, map(detector.fit, images), strict=False)
 
 
 def unmoved(chunk: DecodedChunk, condition: Condition) -> Unmoved:

@@ -15,7 +15,7 @@ from bench.protocol.suite import Suite
 from bench.runs.cluster import work
 from bench.runs.cluster.dispatch import Dispatcher
 from bench.runs.cluster.flow import Flow
-from bench.runs.cluster.parts import pieces
+from bench.runs.cluster.parts import Rest, passes_left, shape
 from bench.runs.cluster.spec import SHARED_BY
 from bench.runs.prepare import prepare
 from bench.runs.request import RunRequest
@@ -108,10 +108,14 @@ def test_parts_give_the_bits_of_the_whole_chunk_in_any_order(prepared):
     assert any(o.scores["unrounded"].null_count < 48 for o in expected.values())
     sent, outcomes, counts = in_parts(prepared, 2, lambda tasks: tasks[::-1])
     assert [task.role for task in sent].count("rows") > 3
-    assert [task.role for task in sent].count("probes") == 1
+    probed = [unit for task in sent if task.role == "probes" for unit in task.units]
+    gradients = sum(any(a in c for a in ("pgd", "fgsm", "fmn")) for c in SUITE.conditions)
+    assert len(probed) == len(set(probed)) == gradients
     assert {len(task.table) % 5 for task in sent if task.role == "rows"} == {0, 3}
+    assert len({len(task.units) for task in sent if task.role == "rows"}) > 1
     same(outcomes, expected)
-    assert (counts.decoded, counts.scored) == (48, 48 * len(SUITE.conditions))
+    decoded = sum(len(task.table) for task in sent if task.role == "rows")
+    assert (counts.decoded, counts.scored) == (decoded, 48 * len(SUITE.conditions))
 
 
 def test_an_image_that_cannot_be_decoded_sends_the_chunk_whole(prepared, monkeypatch):
@@ -171,7 +175,7 @@ def test_detectors_with_canvases_of_any_size_are_not_cut(tree, tmp_path):
     same(outcomes, whole(free))
 
 
-def test_chunks_stay_whole_until_the_end_of_a_run_and_gradients_count():
+def test_work_that_is_left_counts_gradients():
     class Costs:
         certificate = None
         attack = None
@@ -187,15 +191,58 @@ def test_chunks_stay_whole_until_the_end_of_a_run_and_gradients_count():
             self.condition = condition
 
     conditions = {"clean": Costs, "pgd": Searches}
-    clean = [(Chunk(i, range(256), ""), [Unit("clean")]) for i in range(100)]
-    counts = list(pieces(clean, conditions, 2))
-    assert set(counts[:92]) == {1}
-    assert counts[-1] == 8
-    assert counts == sorted(counts)
+    work = [
+        (Chunk(0, range(256), ""), [Unit("clean"), Unit("pgd")]),
+        (Chunk(1, range(10), ""), [Unit("clean")]),
+    ]
+    assert list(passes_left(work, conditions)) == [256 * 101 + 10, 10]
+    assert list(passes_left([], conditions)) == []
+
+
+def cuts(rows, step, passes, left, threads):
+    parts = list(shape(rows, step, passes, Rest(left, threads)))
+    assert [part.stop for part in parts[:-1]] == [part.start for part in parts[1:]]
+    assert (parts[0].start, parts[-1].stop) == (0, rows)
+    for part in parts:
+        assert [bundle for group in part.groups for bundle in group] == list(range(len(passes)))
+        assert all(part.groups)
+        assert part.start % step == 0
+    return [
+        (part.stop - part.start) * sum(passes[bundle] for bundle in group)
+        for part in parts
+        for group in part.groups
+    ]
+
+
+def test_chunks_stay_whole_until_the_end_of_a_run():
+    tasks = [len(cuts(256, 32, [1] * 13, 256 * 13 * left, 2)) for left in range(100, 0, -1)]
+    assert set(tasks[:92]) == {1}
+    assert tasks == sorted(tasks)
+    assert tasks[-1] > 8
     # One chunk under an attack costs as much as a hundred others.
-    mixed = [(clean[0][0], [Unit("pgd")]), *clean[:99]]
-    assert next(pieces(mixed, conditions, 2)) == 5
-    assert list(pieces([], conditions, 2)) == []
+    assert len(cuts(256, 32, [100], 256 * 199, 2)) == 5
+    # A chunk that cannot be cut by its rows is cut by what it has besides.
+    assert cuts(256, 256, [1, 1], 512, 2) == [256, 256]
+    assert cuts(256, 256, [7], 7 * 256, 64) == [7 * 256]
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3, 8, 40])
+@pytest.mark.parametrize(
+    ("rows", "step", "passes"),
+    [(240, 64, [1] * 13), (240, 32, [5, 124, 32, 62]), (240, 16, [1] * 13), (256, 256, [1] * 26)],
+)
+def test_threads_that_take_the_next_task_as_they_come_free_end_together(
+    rows, step, passes, threads
+):
+    tasks = cuts(rows, step, passes, rows * sum(passes), threads)
+    free = [0] * threads
+    for cost in tasks:
+        free[free.index(min(free))] += cost
+    # No later than their mean by more than a third of a thread's share, but for what cannot be cut.
+    indivisible = min(step, rows) * max(passes)
+    assert max(free) <= sum(tasks) / threads * (1 + 1 / 3) + indivisible
+    # Without tasks for some of the conditions, a thread would have waited as long as a part takes.
+    assert max(tasks[-threads:]) <= sum(tasks) / threads / 3 + indivisible
 
 
 FAULTS = """

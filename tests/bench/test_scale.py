@@ -58,12 +58,12 @@ def test_it_cuts_as_the_client_of_a_cluster_does(
              gradients=bool(attack), pixels=40 * 48, batch_size=batch, workers=threads)
     )  # fmt: skip
     expected = list(repeat(counts.body[0], counts.body[1])) + list(counts.tail)
-    assert [(len({u.detector for u in t.units}), t.role == "probes") for t in sent] == [
-        (kind.detectors, kind.probes) for kind in expected
-    ]
-    assert [len(t.table) for t in sent if t.role != "probes"] == [
-        k.rows for k in expected if not k.probes
-    ]
+    assert [t.role == "probes" for t in sent] == [kind.probes for kind in expected]
+    passes = {unit: context.costs[unit.condition] for unit in plan.units}
+    assert [
+        (len(t.table), len({u.condition for u in t.units}), len(t.units), sum(passes[u] for u in t.units))
+        for t in sent if t.role != "probes"
+    ] == [(k.rows, k.conditions, k.units, k.passes) for k in expected if not k.probes]  # fmt: skip
     assert (counts.chunks, counts.units) == (len(plan.chunks), len(plan.units))
     assert sum(kind.files for kind in expected) == pytest.approx(counts.units)
 
@@ -199,4 +199,4 @@ def test_what_is_wrong_with_a_plan_is_one_sentence(cli, arguments, sentence):
 def test_kinds_are_counted_once():
     counts = count(Load(10_000, 2, 3, pixels=1, workers=3))
     assert sum(counts.kinds.values()) == counts.tasks
-    assert counts.body[0] == Kind(256, 2, 6)
+    assert counts.body[0] == Kind(256, 3, 6, 6, 6)

@@ -5,11 +5,14 @@
 Three clusters of this machine stand side by side, two of them idle; every round scores everything into an
 empty store. A ratio of clock times is only worth something where the control is near 1, and two workers
 need two cores for themselves; CPU seconds, and those of the busier worker, tell more on a busy machine.
+The ceiling is what two cores give to two workers that share nothing: each of two clusters of one worker
+scores everything, both at once, and twice the time of one alone is held against that.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import statistics
 import tempfile
 import time
@@ -35,6 +38,7 @@ from bench.store.shards import Store
 from bench.support.progress import Silent
 
 SIDES = {"process": 0, "one worker": 1, "one worker again": 1, "two workers": 2}
+BOTH = "both at once"
 
 
 def cpu(session: Session | None) -> list[float]:
@@ -54,6 +58,12 @@ def score(executor: Executor, prepared: Prepared) -> None:
             store.write(outcome.unit.fingerprint, outcome.scores)
 
 
+def score_both(executors: list[Executor], prepared: Prepared) -> None:
+    """Score everything twice at once, by a worker each."""
+    with ThreadPoolExecutor(len(executors)) as clients:
+        list(clients.map(lambda executor: score(executor, prepared), executors))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
@@ -68,9 +78,10 @@ def main() -> None:
         detectors=(DetectorRequest(given.detector),), suite=load_suite(given.suite),
         limit=given.images, device="cpu",
     )  # fmt: skip
-    wall: dict[str, list[float]] = {name: [] for name in SIDES}
-    total: dict[str, list[float]] = {name: [] for name in SIDES}
-    most: dict[str, list[float]] = {name: [] for name in SIDES}
+    order = [*SIDES, BOTH]
+    wall: dict[str, list[float]] = {name: [] for name in order}
+    total: dict[str, list[float]] = {name: [] for name in order}
+    most: dict[str, list[float]] = {name: [] for name in order}
     with ExitStack() as stack:
         sessions: dict[str, Session | None] = {
             name: stack.enter_context(connected(Local(n), Tls(), Silent())) if n else None
@@ -86,22 +97,37 @@ def main() -> None:
             for name, s in sessions.items()
         }
         for number in range(given.rounds + 1):
-            names = list(SIDES)
-            for name in names[number % 4 :] + names[: number % 4]:
-                before, start = cpu(sessions[name]), time.perf_counter()
-                score(executors[name], prepared if name == "process" else sent)
+            for name in order[number % 5 :] + order[: number % 5]:
+                used = ["one worker", "one worker again"] if name == BOTH else [name]
+                before = [seconds for n in used for seconds in cpu(sessions[n])]
+                start = time.perf_counter()
+                if name == BOTH:
+                    score_both([executors[n] for n in used], sent)
+                else:
+                    score(executors[name], prepared if name == "process" else sent)
                 taken = time.perf_counter() - start
-                each = [b - a for a, b in zip(before, cpu(sessions[name]), strict=True)]
+                after = [c for n in used for c in cpu(sessions[n])]
+                each = [b - a for a, b in zip(before, after, strict=True)]
                 if number:  # in the first round the workers load the detector
                     wall[name].append(taken)
                     total[name].append(sum(each))
                     most[name].append(max(each))
-    print(f"{len(sent.chunks)} chunks, {given.detector}, {given.suite}, {given.images} images")
+    load = ", ".join(f"{value:.1f}" for value in os.getloadavg())
+    print(
+        f"{len(sent.chunks)} chunks, {given.detector}, {given.suite}, {given.images} images, load {load}"
+    )
     control = [a / b for a, b in zip(wall["one worker"], wall["one worker again"], strict=True)]
     cpu_control = min(total["one worker"]) / min(total["one worker again"])
     print(
         f"control, one worker over itself: {statistics.median(control):.2f} wall (rounds "
         f"{min(control):.2f} to {max(control):.2f}), {cpu_control:.2f} CPU"
+    )
+    both = [2 * a / b for a, b in zip(wall["one worker"], wall[BOTH], strict=True)]
+    print(
+        f"ceiling, twice one worker over two that share nothing: "
+        f"{2 * min(wall['one worker']) / min(wall[BOTH]):.2f} wall (rounds {min(both):.2f} to "
+        f"{max(both):.2f}, median {statistics.median(both):.2f}), "
+        f"{2 * min(total['one worker']) / min(total[BOTH]):.2f} CPU"
     )
     for name in SIDES:
         ratios = [a / b for a, b in zip(wall["one worker"], wall[name], strict=True)]

@@ -4,11 +4,14 @@
 
 Both sides are processes of their own. The networks alone: torch and what builds the networks are imported,
 weights are read, and batches of noise as large as bench's go through, one thread or as many as torch takes.
+Both sides find bench compiled to bytecode, as an installation has it, whatever PYTHONDONTWRITEBYTECODE says
+here: compiling it anew at each start is no part of a run.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import shutil
 import subprocess
 import sys
@@ -44,8 +47,13 @@ def main() -> None:
     place = Path(tempfile.mkdtemp(prefix="bench-small-"))
     asked = [part for name in given.detectors for part in ("--detector", name)]
 
+    environment = dict(os.environ, PYTHONPYCACHEPREFIX=str(place / "bytecode"))
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
+
     def process(*arguments: str) -> None:
-        subprocess.run([sys.executable, *arguments], check=True, stdout=subprocess.DEVNULL)
+        subprocess.run(
+            [sys.executable, *arguments], check=True, stdout=subprocess.DEVNULL, env=environment
+        )
 
     def alone() -> None:
         process("-c", ALONE, str(given.images), *given.detectors)

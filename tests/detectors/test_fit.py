@@ -12,7 +12,7 @@ from torchvision.transforms import v2
 
 from detectors import DetectorCard, NetworkDetector
 from detectors.card import InputSpec
-from detectors.fit import fit_image
+from detectors.fit import fit_image, fit_images
 from detectors.inputs.views import views
 
 RNG = np.random.default_rng(0)
@@ -251,3 +251,37 @@ def test_what_shares_a_geometry_shares_canvases_and_nothing_else_does():
         assert InputSpec(**{"size": 32, "fit": "crop", **fields}).geometry == base.geometry
     for fields in other:
         assert InputSpec(**{"size": 32, "fit": "crop", **fields}).geometry != base.geometry
+
+
+@given(
+    shape=SHAPES,
+    fit=st.sampled_from(["resize", "crop", "shortest-crop", "native"]),
+    padding=st.sampled_from(["mirror", "zero", "replicate"]),
+    rounding=st.sampled_from(["even", "floor"]),
+    size=st.integers(1, 90),
+    odd=st.booleans(),
+)
+@settings(max_examples=150, deadline=None)
+def test_images_that_go_together_have_the_canvases_they_have_alone(
+    shape, fit, padding, rounding, size, odd
+):
+    spec = InputSpec(
+        size=None if fit == "native" else size, fit=fit, padding=padding, rounding=rounding
+    )
+    rng = np.random.default_rng(size)
+    shapes = [shape] * 4 + [(7, 9)] * odd
+    images = [rng.integers(0, 256, (*each, 3), dtype=np.uint8) for each in shapes]
+    found = fit_images(images, spec)
+    assert len(found) == len(images)
+    for canvas, each in zip(found, images, strict=True):
+        assert canvas.dtype == np.uint8
+        assert canvas.flags.c_contiguous
+        assert np.array_equal(canvas, fit_image(each, spec))
+
+
+def test_the_first_wrong_image_of_several_is_named():
+    right = np.zeros((8, 8, 3), np.uint8)
+    with pytest.raises(ValueError, match="float64"):
+        fit_images([right, right.astype(float), right[..., :1]], InputSpec(size=8, fit="crop"))
+    with pytest.raises(ValueError, match="needs a size"):
+        fit_images([right, right], InputSpec(size=None, fit="crop"))

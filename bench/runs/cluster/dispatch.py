@@ -169,7 +169,8 @@ class Dispatcher:
 
         A worker that dies then died on that unit.
         """
-        while flow.running:
+        # All that is under suspicion is known first: the cheapest of it settles most.
+        while self._send_suspected(flow) or flow.running:
             for task, result in self._finished(flow):
                 if result is None:
                     self._suspect(flow, task, suspects)
@@ -197,6 +198,13 @@ class Dispatcher:
                         yield from self._counted(flow, breaker, task, result)
                         return
         yield from self._outcome(flow, breaker, task, _worker_died(task))
+
+    def _send_suspected(self, flow: Flow) -> bool:
+        """Send what waits to be tried in processes of its own; tells whether there was any."""
+        tasks = flow.suspected()
+        for task in tasks:
+            self._send(flow, task)
+        return bool(tasks)
 
     def _send(self, flow: Flow, task: Task) -> None:
         name = f"score-{self._run[:8]}-{task.index}-{uuid.uuid4().hex[:8]}"

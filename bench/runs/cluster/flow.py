@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Any
 
-from bench.runs.cluster.parts import Assembly, Work, cut, pieces
+from bench.runs.cluster.parts import Assembly, Rest, Work, cut, passes_left
 from bench.runs.cluster.task import Context, Task
 from bench.runs.prepare import Prepared
 from bench.store.units import Unit
@@ -69,6 +69,12 @@ class Flow:
                 return task
         raise StopIteration
 
+    def suspected(self) -> list[Task]:
+        """Take out the tasks that a worker died on, and that wait to be tried in processes of their own."""
+        tasks = [task for task in self._first if task.deaths]
+        self._first = deque(task for task in self._first if not task.deaths)
+        return [needed for task in tasks if (needed := self._still_needed(task))]
+
     def _still_needed(self, task: Task) -> Task | None:
         units = tuple(unit for unit in task.units if self.needs(task, unit))
         return task.of(units) if units else None
@@ -97,16 +103,18 @@ class Flow:
             self._last.append(dataclasses.replace(task, units=left, deaths=0, insists=True))
 
     def _made(self, work: Work, threads: int) -> Iterator[Task]:
-        counts = pieces(work, self._prepared.conditions, threads)
+        left = passes_left(work, self._prepared.conditions)
         sizes = self.context.settled.batch_sizes
-        for (chunk, units), count in zip(work, counts, strict=True):
+        for (chunk, units), passes in zip(work, left, strict=True):
             needed = [unit for unit in units if not self._skip(unit)]
             if not needed:
                 continue
-            for label, group in self._groups(needed).items():
-                for task in cut(self._prepared, sizes, chunk, group, count):
-                    if left := self._still_needed(task):
-                        yield dataclasses.replace(left, apart=bool(label))
+            for group in self._groups(needed).values():
+                for task in cut(self._prepared, sizes, chunk, group, Rest(passes, threads)):
+                    if wanted := self._still_needed(task):
+                        # A detector may have killed a worker since the chunk's first task was sent.
+                        for label, own in self._groups(wanted.units).items():
+                            yield dataclasses.replace(wanted, units=tuple(own), apart=bool(label))
 
     def _groups(self, units: Sequence[Unit]) -> dict[str, list[Unit]]:
         """Share units out by detectors that are scored apart; "" stands for all others together."""

@@ -1,7 +1,8 @@
 """Chunks cut into parts where the work asks for it, and the outcomes of the parts put together again.
 
 A part is a run of whole batches, so its images meet in the very batches of the whole chunk and every score
-has the same bits. What is chosen among all images of a chunk, the probes of attacks, is a task of its own.
+has the same bits; towards the end of a run a task has some of the units only. What is chosen among all
+images of a chunk, the probes of attacks, is a task of its own.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -17,51 +19,112 @@ import pyarrow as pa
 from bench.protocol.condition import Condition
 from bench.runs.cluster.task import Task
 from bench.runs.prepare import Prepared
+from bench.scoring.attacking import sharing_groups
 from bench.scoring.outcomes import Failed, Scored
 from bench.scoring.probes import is_probed, probe_candidates
 from bench.store.shards import PROBE_COLUMNS, SCHEMA
 from bench.store.units import Chunk, Unit, weight
 
-# Tasks that a thread still gets of what is left: with fewer, some idle at the end while others work.
-_TASKS_A_THREAD = 4
+# Parts of the rows that a thread still gets of what is left, and tasks: with fewer, some threads idle at the
+# end while others work. Parts of rows cost nothing; tasks for some of the conditions decode once more.
+_PARTS_A_THREAD = 4
+_TASKS_A_THREAD = 3
 
 Work = Sequence[tuple[Chunk, Sequence[Unit]]]
 
 
-def pieces(work: Work, conditions: Mapping[str, Condition], threads: int) -> Iterator[int]:
-    """Choose into how many pieces each chunk is cut, by the forward passes that its units cost.
+class Part(NamedTuple):
+    """Some rows of a chunk, and the tasks that score them.
 
-    Gradients count as the forward passes they cost; see :func:`shares`.
+    Attributes:
+        start: First row.
+        stop: Row behind the last.
+        groups: By task: its bundles, by their positions.
+    """
+
+    start: int
+    stop: int
+    groups: tuple[range, ...]
+
+
+class Rest(NamedTuple):
+    """What a chunk's share is taken of.
+
+    Attributes:
+        passes: Forward passes left in the run, with those of the chunk.
+        threads: Threads of all workers together.
+    """
+
+    passes: int
+    threads: int
+
+
+class _Bundle(NamedTuple):
+    """Units of one detector that share work, as a gradient: they stay in one task.
+
+    Attributes:
+        units: At least one.
+        passes: Forward passes that they cost an image; gradients count as the passes they cost.
+    """
+
+    units: tuple[Unit, ...]
+    passes: int
+
+
+def passes_left(work: Work, conditions: Mapping[str, Condition]) -> Iterator[int]:
+    """Count the forward passes that are left, from each chunk on to the last.
 
     Args:
         work: Chunks with their units, in the order in which they are sent.
         conditions: By canonical spelling.
-        threads: Threads of all workers together.
 
     Yields:
-        One number a chunk, at least 1.
+        One number a chunk; its own passes are among them.
     """
     costs = [len(c.rows) * sum(weight(conditions[u.condition]) for u in us) for c, us in work]
-    yield from shares(costs, threads)
-
-
-def shares(costs: Sequence[int], threads: int) -> Iterator[int]:
-    """Choose into how many pieces each chunk is cut, by what each costs.
-
-    A chunk is cut once its work is more than a thread's share of a quarter of what is left: chunks of a large
-    run stay whole until its end.
-
-    Args:
-        costs: Forward passes of each chunk, in the order in which they are sent.
-        threads: Threads of all workers together.
-
-    Yields:
-        One number a chunk, at least 1.
-    """
     left = sum(costs)
     for cost in costs:
-        yield max(1, math.ceil(cost * _TASKS_A_THREAD * max(1, threads) / max(1, left)))
+        yield left
         left -= cost
+
+
+def shape(rows: int, step: int, passes: Sequence[int], rest: Rest) -> Iterator[Part]:
+    """Choose the tasks of a chunk by their share of what is left: by rows as far as it can, then by bundles.
+
+    Chunks of a large run stay whole until its end; from there on tasks become ever smaller, so that all
+    threads end together.
+
+    Args:
+        rows: Images in the chunk.
+        step: Images that must stay together.
+        passes: By bundle: forward passes of one image.
+        rest: What is left of the run.
+
+    Yields:
+        One part or more, that are all rows together.
+    """
+    each, left, threads = sum(passes), max(1, rest.passes), max(1, rest.threads)
+    batches = math.ceil(rows / step)
+    wanted = math.ceil(rows * each * _PARTS_A_THREAD * threads / left)
+    parts = min(max(1, wanted), batches)
+    bounds = [min(rows, step * (batches * i // parts)) for i in range(parts + 1)]
+    for start, stop in itertools.pairwise(bounds):
+        cost = (stop - start) * each
+        yield Part(start, stop, _split(passes, cost * _TASKS_A_THREAD * threads // left))
+        left = max(1, left - cost)
+
+
+def _split(passes: Sequence[int], count: int) -> tuple[range, ...]:
+    """Split bundles into at most ``count`` runs of about the same cost, at least one."""
+    whole, before, last = sum(passes), 0, 0
+    bounds = [0]
+    for position, cost in enumerate(passes):
+        # A bundle belongs to the run in which its middle lies.
+        run = (2 * before + cost) * count // max(1, 2 * whole)
+        if position and run > last:
+            bounds.append(position)
+        last, before = run, before + cost
+    return tuple(itertools.starmap(range, itertools.pairwise([*bounds, len(passes)])))
 
 
 def cut(
@@ -69,62 +132,57 @@ def cut(
     batch_sizes: Mapping[str, int],
     chunk: Chunk,
     units: Sequence[Unit],
-    count: int,
+    rest: Rest,
 ) -> Iterator[Task]:
-    """Cut the units of a chunk into about ``count`` tasks, the longest first.
+    """Cut the units of a chunk into tasks, the longest first.
 
     Args:
         prepared: The run that is scored.
         batch_sizes: Images in a batch, by detector.
         chunk: Images to share out, with their rows in the manifest.
         units: Units of these images that are still needed.
-        count: Tasks to aim at.
+        rest: What is left of the run.
     """
     table = prepared.manifest.table.take(chunk.rows)
     step = math.lcm(*(batch_sizes[unit.detector] for unit in units))
     together = step if _in_batches(prepared, units) else len(chunk.rows)
-    parts, by_detector = shape(len(chunk.rows), together, count)
-    for group in _groups(units, by_detector=by_detector):
-        if parts == 1:
-            yield Task(chunk.index, table, group)
-            continue
-        probed = tuple(u for u in group if is_probed(prepared.conditions[u.condition].attack))
-        if probed:
-            rows = probe_candidates(table["label"].to_pylist(), table["sample_id"].to_pylist())
-            yield Task(chunk.index, table.take(rows), probed, "probes", parts, parts)
-        batches = math.ceil(len(table) / step)
-        bounds = [min(len(table), step * (batches * i // parts)) for i in range(parts + 1)]
-        for number, (start, stop) in enumerate(itertools.pairwise(bounds)):
-            part = table.slice(start, stop - start)
-            yield Task(chunk.index, part, group, "rows", number, parts)
+    bundles = _bundles(units, prepared.conditions)
+    parts = list(shape(len(table), together, [b.passes for b in bundles], rest))
+    for number, part in enumerate(parts):
+        rows = table.slice(part.start, part.stop - part.start)
+        for group in part.groups:
+            own = tuple(unit for position in group for unit in bundles[position].units)
+            if len(parts) == 1:
+                yield Task(chunk.index, rows, own)
+                continue
+            probed = tuple(u for u in own if is_probed(prepared.conditions[u.condition].attack))
+            if probed and number == 0:
+                chosen = probe_candidates(
+                    table["label"].to_pylist(), table["sample_id"].to_pylist()
+                )
+                yield Task(
+                    chunk.index, table.take(chosen), probed, "probes", len(parts), len(parts)
+                )
+            yield Task(chunk.index, rows, own, "rows", number, len(parts))
 
 
-def shape(rows: int, step: int, count: int) -> tuple[int, bool]:
-    """Choose how a chunk gives about ``count`` tasks: by rows as far as it can, then by detector too.
-
-    Args:
-        rows: Images in the chunk.
-        step: Images that must stay together.
-        count: Tasks to aim at.
-
-    Returns:
-        Parts of its rows, and whether each detector has tasks of its own.
-    """
-    parts = min(count, math.ceil(rows / step))
-    return parts, parts < count
+def _bundles(units: Sequence[Unit], conditions: Mapping[str, Condition]) -> list[_Bundle]:
+    """Group units that share work; bundles with the same corruptions come one after the other."""
+    chains = {unit: conditions[unit.condition].source_chain for unit in units}
+    places = {chain: place for place, chain in enumerate(dict.fromkeys(chains.values()))}
+    labels = list(dict.fromkeys(unit.detector for unit in units))
+    ranked = sorted(units, key=lambda u: (places[chains[u]], labels.index(u.detector)))
+    return [
+        _Bundle(tuple(group), sum(weight(conditions[unit.condition]) for unit in group))
+        for _, together in itertools.groupby(ranked, key=lambda u: (chains[u], u.detector))
+        for group in sharing_groups(list(together), conditions, free_clean=True)
+    ]
 
 
 def _in_batches(prepared: Prepared, units: Sequence[Unit]) -> bool:
     """Tell whether batches follow from the rows alone: every canvas has the size that the card says."""
     detectors = [prepared.detectors.get(label) for label in {unit.detector for unit in units}]
     return all(d is not None and d.fits_by_card and d.card.input.canvas for d in detectors)
-
-
-def _groups(units: Sequence[Unit], *, by_detector: bool) -> list[tuple[Unit, ...]]:
-    groups: dict[str, list[Unit]] = {}
-    for unit in units:
-        groups.setdefault(unit.detector if by_detector else "", []).append(unit)
-    return [tuple(group) for group in groups.values()]
 
 
 @dataclass(slots=True)

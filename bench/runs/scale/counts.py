@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import repeat
 from typing import NamedTuple
 
 from attacks.base import FORWARDS_PER_GRADIENT
 from bench.results.streamed.scope import STREAM_FROM
-from bench.runs.cluster.parts import shape, shares
+from bench.runs.cluster.parts import Rest, shape
 from bench.store.units import chunk_images
 
 
@@ -59,13 +59,17 @@ class Kind(NamedTuple):
 
     Attributes:
         rows: Images in the task, to be decoded.
-        detectors: Detectors whose units it holds.
+        conditions: Conditions that it puts the images under.
+        units: Units that it holds.
+        passes: Forward passes of one image, a gradient counted as several; those of probes are left out.
         files: Score shards that it completes; a part of a unit counts as a part of a shard.
         probes: Whether it holds probes of attacks only, whose work is left out.
     """
 
     rows: int
-    detectors: int
+    conditions: int
+    units: int
+    passes: int
     files: float
     probes: bool = False
 
@@ -113,29 +117,54 @@ def count(load: Load) -> Counts:
     last = load.images - size * (chunks - 1)
     # Chunks are cut once less is left than four times the threads: no more than these many at the end.
     tail = min(chunks, 4 * load.workers + 2)
-    rows = [size] * (tail - 1) + [last]
-    weight = load.detectors * load.passes
-    tasks = [
-        kind
-        for n, pieces in zip(rows, shares([n * weight for n in rows], load.workers), strict=True)
-        for kind in _kinds(load, n, pieces)
-    ]
-    units = chunks * load.detectors * load.conditions
-    body = Kind(size, load.detectors, load.detectors * load.conditions)
-    return Counts(chunks, units, load.scores, (body, chunks - tail), tuple(tasks))
+    tasks, left = list[Kind](), ((tail - 1) * size + last) * load.detectors * load.passes
+    for rows in [*repeat(size, tail - 1), last]:
+        tasks += _kinds(load, rows, left)
+        left -= rows * load.detectors * load.passes
+    units = load.detectors * load.conditions
+    body = Kind(size, load.conditions, units, load.detectors * load.passes, units)
+    return Counts(chunks, chunks * units, load.scores, (body, chunks - tail), tuple(tasks))
 
 
-def _kinds(load: Load, rows: int, pieces: int) -> list[Kind]:
-    """Cut one chunk."""
-    parts, by_detector = shape(rows, load.batch_size, pieces)
-    detectors = 1 if by_detector else load.detectors
-    files = detectors * load.conditions
-    if parts == 1:
-        return [Kind(rows, detectors, files)] * (load.detectors // detectors)
-    batches = math.ceil(rows / load.batch_size)
-    bounds = [min(rows, load.batch_size * (batches * i // parts)) for i in range(parts + 1)]
-    group = [Kind(0, detectors, 0, probes=True)] if load.gradients else []
-    group += [
-        Kind(stop - start, detectors, files / parts) for start, stop in itertools.pairwise(bounds)
+class _Bundle(NamedTuple):
+    """Units of one detector that share work: see :mod:`bench.runs.cluster.parts`."""
+
+    condition: int
+    units: int
+    passes: int
+
+
+def _bundles(load: Load) -> list[_Bundle]:
+    """Lay units out as a cluster's client does, were all attacks one that shares its gradient with clean."""
+    attacks = min(1, load.gradients, load.conditions - 1)
+    first = load.passes - (load.conditions - 1 - attacks)
+    plain = range(1, load.conditions - attacks)
+    return [
+        *repeat(_Bundle(0, 1 + attacks, first), load.detectors),
+        *(_Bundle(number, 1, 1) for number in plain for _ in range(load.detectors)),
     ]
-    return group * (load.detectors // detectors)
+
+
+def _kinds(load: Load, rows: int, left: int) -> list[Kind]:
+    """Cut one chunk, with so many forward passes left in the run."""
+    bundles = _bundles(load)
+    step, passes = load.batch_size, [bundle.passes for bundle in bundles]
+    parts = list(shape(rows, step, passes, Rest(left, load.workers)))
+    kinds = []
+    for number, part in enumerate(parts):
+        for group in part.groups:
+            own = [bundles[position] for position in group]
+            units = sum(bundle.units for bundle in own)
+            probed = load.gradients and any(bundle.condition == 0 for bundle in own)
+            if probed and number == 0 and len(parts) > 1:
+                kinds.append(Kind(0, 0, 0, 0, 0, probes=True))
+            kinds.append(
+                Kind(
+                    part.stop - part.start,
+                    sum(b.units for b in {b.condition: b for b in own}.values()),
+                    units,
+                    sum(bundle.passes for bundle in own),
+                    units / len(parts),
+                )
+            )
+    return kinds

@@ -208,15 +208,14 @@ def _demands(whole: Cost, workers: int, worker: Worker) -> dict[str, float]:
 
 def cost_of(kind: Kind, load: Load, worker: Worker, rates: Rates) -> Cost:
     """Say what one task takes of each resource."""
-    made = kind.rows * load.conditions  # canvases, for all detectors of one geometry
-    units = kind.detectors * load.conditions
-    device = kind.rows * load.passes * rates.pass_seconds * kind.detectors / load.detectors
+    made = kind.rows * kind.conditions  # canvases, for all detectors of one geometry
+    device = kind.rows * kind.passes * rates.pass_seconds / load.detectors
     return Cost(
         device=device,
         cores=made * rates["core_ms"] / 1e3 / worker.cores,
         lock=made * rates["lock_ms"] / 1e3 if worker.gpu else 0.0,
         data=kind.rows * rates["image_kb"] * 8e3 / (rates["data_gbit"] * 1e9),
-        scheduler=(rates["task_ms"] + units * rates["unit_ms"]) / 1e3,
+        scheduler=(rates["task_ms"] + kind.units * rates["unit_ms"]) / 1e3,
         writing=kind.files * rates["write_ms"] / 1e3,
     )
 
