@@ -1,7 +1,8 @@
 """Where work runs: many threads with a core each, and one lane for what may not run beside itself.
 
 On a CPU, a thread a core with a batch of its own is quicker than one batch spread over all cores: nothing
-waits for the slowest part of every layer. The results are the same bits for any number of threads.
+waits for the slowest part of every layer. The results are the same bits for any number of threads. NumPy's
+BLAS computes on the thread that calls it.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
 import torch
+from threadpoolctl import threadpool_limits
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -38,6 +40,9 @@ class Lanes:
         self._stop = threading.Event()
         self._known = threading.local()
         self._before = torch.get_num_threads()
+        # NumPy's BLAS would spread each small product over all cores, where its threads go on spinning
+        # when they are done, beside the threads of these lanes; and how it spreads them can show in a bit.
+        self._blas = threadpool_limits(1, user_api="blas")
 
     def submit(self, do: Callable[[T], R], item: T, *, alone: bool = False) -> Future[R]:
         """Do one thing soon; ``alone`` means never beside another that is alone."""
@@ -56,13 +61,14 @@ class Lanes:
         return gathered([self.submit(do, item, alone=alone) for item in items])
 
     def close(self) -> None:
-        """Let what is queued fail at once, and give torch back the number of threads it had."""
+        """Let what is queued fail at once, and give torch and BLAS back the numbers of threads they had."""
         self._stop.set()
         self._stop = threading.Event()
         if self._single is not None:
             self._single.shutdown()
             self._single = None
         torch.set_num_threads(self._before)
+        self._blas.restore_original_limits()
 
     def _run(self, do: Callable[[T], R], item: T, threads: int, stop: threading.Event) -> R:
         if stop.is_set():

@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 import torch
+from threadpoolctl import threadpool_info, threadpool_limits
 
 import bench
 from bench.inference.detector import DetectorRequest, resolve
@@ -347,3 +348,24 @@ def test_a_network_that_cannot_be_compiled_is_one_sentence(tree, toy, tmp_path, 
         bench.BenchError, match=r"--compile: toy cannot.*no C\+\+ compiler\): leave"
     ):
         bench.run(toy(), suite=SUITE, data=tree, out=tmp_path / "out", compile=True)
+
+
+def blas_threads():
+    found = threadpool_info()
+    return {pool["filepath"]: pool["num_threads"] for pool in found if pool["user_api"] == "blas"}
+
+
+def test_blas_computes_on_the_thread_that_calls_it_and_gets_its_threads_back():
+    """Its own threads would spin beside ours: a tenth of the CPU time of small images under JPEG."""
+    with threadpool_limits(2, user_api="blas"):
+        before = blas_threads()
+        if set(before.values()) != {2}:
+            pytest.skip("a BLAS that cannot be told how many threads to use")
+        with ThreadPoolExecutor(1) as pool:
+            lanes = Lanes(pool, 2)
+            for alone in (False, True):
+                (inside,) = lanes.each(lambda _: blas_threads(), [0], alone=alone)
+                assert inside
+                assert set(inside.values()) == {1}
+            lanes.close()
+        assert blas_threads() == before
