@@ -133,7 +133,7 @@ def parse_size(value: str | None) -> int | tuple[int, int] | None:
     if value is None:
         return None
     sides = value.lower().split("x")
-    if len(sides) > 2 or not all(side.isascii() and side.isdigit() for side in sides):
+    if len(sides) > 2 or not all(s.isascii() and s.isdigit() and int(s) for s in sides):
         raise BenchError(f"--size {value}: give pixels, as 64 or HEIGHTxWIDTH")
     return int(sides[0]) if len(sides) == 1 else (int(sides[0]), int(sides[1]))
 

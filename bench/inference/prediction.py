@@ -70,6 +70,10 @@ def find_images(paths: Sequence[Path]) -> list[Path]:
             files += inside
         elif path.exists():
             files.append(path)
+        elif len(scheme := path.parts[0] if path.parts else "") > 2 and scheme.endswith(":"):
+            raise BenchError(
+                f"{scheme}// is a URL: name files and folders, and download what lies elsewhere"
+            )
         else:
             raise BenchError(f"no image at {path}: check the path")
     if not files:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 from typing import Annotated, Final, Literal, get_args
 
 from pydantic import (
@@ -50,6 +51,22 @@ def _change(value: object) -> object:
         raise ValueError(str(error)) from error
 
 
+def _norm_within(condition: Condition, eps: float) -> str:
+    """Give the norm of an attack whose budget is ``eps``, or that looks for changes as far as that.
+
+    Raises:
+        ValueError: The condition is no such attack.
+    """
+    attack = condition.attack
+    if attack is None:
+        raise ValueError(f"{condition} has no budget: eps is for attacks alone")
+    if attack.finds_distance and attack.eps < eps * (1 - 1e-9):
+        raise ValueError(f"{condition} looks no further than {attack.eps:g}, and eps is {eps:g}")
+    if not attack.finds_distance and not math.isclose(attack.eps, eps, rel_tol=1e-9):
+        raise ValueError(f"{condition} has another budget than the part's eps, {eps:g}")
+    return attack.norm
+
+
 class Part(BaseModel):
     """One part of a protocol: the worst, image by image, of a list of conditions.
 
@@ -57,8 +74,9 @@ class Part(BaseModel):
         name: What the board calls it.
         conditions: Conditions in any spelling, made canonical; the suite runs them all.
         headline: Title of the headline number that it is; "" for none.
-        eps: The largest change that counts, as ``2/255``, for attacks that look for the smallest one.
-        radius: L2 radius that a certificate among the conditions must reach.
+        eps: The budget of its attacks, as ``2/255``: the largest change that counts of those that look for
+            the smallest one.
+        radius: L2 radius that its certificates must reach.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -66,13 +84,32 @@ class Part(BaseModel):
     name: Annotated[str, Field(min_length=1)]
     conditions: Annotated[list[str], Field(min_length=1)]
     headline: str = ""
-    eps: Annotated[float | None, BeforeValidator(_change)] = None
+    eps: Annotated[float | None, Field(gt=0), BeforeValidator(_change)] = None
     radius: Annotated[float | None, Field(gt=0)] = None
 
     @field_validator("conditions")
     @classmethod
     def _canonical(cls, value: list[str]) -> list[str]:
         return [str(parse(text)) for text in value]
+
+    @model_validator(mode="after")
+    def _of_one_kind(self) -> Part:
+        """Refuse a limit that a condition of the part does not keep: the number would claim it."""
+        norms = set[str]()
+        for condition in map(parse, self.conditions):
+            if not condition.steps:
+                continue
+            if self.radius is not None and condition.certificate is None:
+                raise ValueError(
+                    f"{condition} certifies nothing: a radius is for certificates alone"
+                )
+            if self.eps is not None:
+                norms.add(_norm_within(condition, self.eps))
+        if len(norms) > 1:
+            raise ValueError(
+                f"eps would be of two norms, {' and '.join(sorted(norms))}: make two parts"
+            )
+        return self
 
     def facts(self) -> PartFacts:
         """Describe the part as boards need it."""

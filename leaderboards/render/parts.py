@@ -32,7 +32,7 @@ def parts_section(extras: Extras | None, suite: str, asked: Sequence[PartFacts])
         [
             [
                 escape(row["detector"]), escape(row["part"]), str(len(row["conditions"].split("; "))),
-                *(_number(row, name) for name in ("balanced", "fakes", "reals")),
+                *(_number(row, name) for name in ("value", "fakes", "reals")),
             ]
             for row in measured
         ],
@@ -63,7 +63,7 @@ def _limits(part: PartFacts) -> str:
     return "" if part.eps is None else f" (changes up to {part.eps * 255:.4g}/255)"
 
 
-def _number(row: Mapping[Any, Any], name: str = "balanced") -> str:
+def _number(row: Mapping[Any, Any], name: str = "value") -> str:
     if pd.isna(row[name]):
         return UNDEFINED
     return with_interval(row[name], row[f"{name}_lo"], row[f"{name}_hi"])

@@ -11,7 +11,7 @@ import torch
 
 from attacks.base import Attack, NotAttackableError, Perturbed, ThreatModel
 from attacks.fgsm import FGSM
-from attacks.pgd import PGD
+from attacks.pgd import PGD, PGDL2
 
 KINDS = [FGSM, PGD]
 
@@ -276,3 +276,16 @@ def test_running_out_of_memory_stays_what_it_is():
 
     with pytest.raises(torch.OutOfMemoryError):
         FGSM()(full, torch.zeros(1, 3, 4, 4), torch.tensor([1]), [1])
+
+
+@pytest.mark.parametrize(("side", "eps"), [(64, 0.1), (64, 3.0), (224, 3.0)])
+def test_the_rounding_of_many_pixels_is_not_taken_for_a_budget_that_was_left(side, eps):
+    """Along one direction over flat pictures all pixels round the same way, and their excess adds up."""
+    generator = torch.Generator().manual_seed(0)
+    direction = torch.tensor([1.0, 0.0, -1.0]).reshape(1, 3, 1, 1)
+    for _ in range(40):
+        colours = torch.randint(60, 200, (2, 3, 1, 1), generator=generator)
+        canvas = (colours / 255).expand(2, 3, side, side).clone()
+        admitted = PGDL2(eps=eps, quantize=False).admit(canvas + 0.3 * direction, canvas)
+        change = (admitted.double() - canvas.double()).flatten(1)
+        assert float(change.norm(dim=1).max()) <= eps * (1 + 1e-5) + 2**-24 * (3 * side**2) ** 0.5

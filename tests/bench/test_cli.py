@@ -160,6 +160,11 @@ def test_profile_says_where_the_time_went(cli, tree, toy, tmp_path):
         (["show", "resnet5"], 2, "did you mean 'resnet50'"),
         (["ls", "detectrs"], 2, "detectrs"),
         (["predict", "nowhere.png", "-d", "{toy}"], 2, "no image at nowhere.png"),
+        (
+            ["predict", "s3://bucket/x.png", "-d", "{toy}"],
+            2,
+            "s3:// is a URL: name files and folders",
+        ),
         (["predict", "{file}", "-d", "hf:x", "--input", "crop(mean=half)"], 2, "it has no size"),
         (["predict", "{file}", "-d", "hf:x", "--input", "native(64)"], 2, "leave the size out"),
         (["predict", "{empty}", "-d", "{toy}"], 5, "no image in"),

@@ -187,6 +187,7 @@ def test_a_rate_that_nobody_measured_says_so(cli):
         (["--rate", "900", "--rate", "a=3"], "--rate: name a detector with every rate"),
         (["--rate", "a=3", "--detectors", "2"], "--detectors has no effect beside rates"),
         (["--device", "tpu"], "--device tpu: choose"),
+        (["--size", "0x64"], "--size 0x64: give pixels"),
     ],
 )
 def test_what_is_wrong_with_a_plan_is_one_sentence(cli, arguments, sentence):

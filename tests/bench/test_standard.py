@@ -42,6 +42,18 @@ def test_the_suite_runs_every_condition_of_its_parts_and_says_what_is_quoted():
         ({"conditions": []}, "at least 1"),
         ({"radius": -1.0}, "greater than 0"),
         ({"conditions": ["jepg"]}, "jpeg"),
+        # A limit that no condition keeps would be claimed all the same.
+        ({"radius": 0.25}, "jpeg.* certifies nothing"),
+        (
+            {"radius": 0.25, "conditions": ["smoothing(sigma=0.25)", "fgsm"]},
+            "fgsm.* certifies nothing",
+        ),
+        ({"eps": "2/255"}, "jpeg.* has no budget"),
+        ({"eps": "0", "conditions": ["fgsm(eps=2/255)"]}, "greater than 0"),
+        ({"eps": "2/255", "conditions": ["fgsm(eps=4/255)"]}, "fgsm.* has another budget"),
+        ({"eps": "4/255", "conditions": ["square(eps=2/255)"]}, "square.* has another budget"),
+        ({"eps": "4/255", "conditions": ["fmn(eps=1/255)"]}, "fmn.* looks no further"),
+        ({"eps": 0.5, "conditions": ["fmn(eps=0.5)", "fmn-l2(eps=0.5)"]}, "two norms"),
     ],
 )
 def test_a_part_that_cannot_be_read_says_why(wrong, said):
@@ -79,12 +91,12 @@ def test_a_run_in_parts_is_never_above_the_weakest_of_them(cli, tree, toy, tmp_p
     table = run.board.extras.parts.set_index("part")
     cells = run.board.rows.set_index("condition")["balanced_accuracy"]
     for part in parts[:2]:
-        value = table.loc[part.name, "balanced"]
+        value = table.loc[part.name, "value"]
         fixed = [text for text in part.conditions if not text.startswith("fmn")]
         assert value <= min(cells[["clean", *fixed]])
-    assert table.loc["attacks", "balanced"] <= robust_by_distance(run, 2 / 255) + 1e-12
-    assert table.loc["proof", "balanced"] <= cells["clean"]
-    assert table.loc["clean", "balanced"] == pytest.approx(run.board.rows["auc"].iloc[0])
+    assert table.loc["attacks", "value"] <= robust_by_distance(run, 2 / 255) + 1e-12
+    assert table.loc["proof", "value"] <= cells["clean"]
+    assert table.loc["clean", "value"] == pytest.approx(run.board.rows["auc"].iloc[0])
     # The folder keeps the protocol whole: the same command again asks for the same parts.
     kept = Suite.model_validate(tomllib.loads((run.folder / "suite.toml").read_text()))
     assert kept.parts == suite.parts

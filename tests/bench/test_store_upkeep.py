@@ -8,6 +8,7 @@ import shutil
 import time
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 import bench
@@ -92,6 +93,16 @@ def test_a_parents_damaged_or_renamed_shard_does_not_count(tmp_path):
     store = Store(tmp_path / "mine", [parent.root])
     assert [store.take(name) for name in (FIRST, SECOND, THIRD)] == [False, True, False]
     assert files(parent.root) == before
+
+
+def test_a_parents_shard_without_a_digest_is_not_believed(tmp_path):
+    """Earlier versions wrote such; so does whoever changes the scores of a later one."""
+    parent = store_of(tmp_path / "team", **{FIRST: 0})
+    plain = shard(-1.0).replace_schema_metadata({"fingerprint": FIRST})
+    pq.write_table(plain, parent.path(FIRST))
+    store = Store(tmp_path / "mine", [parent.root])
+    assert not store.has(FIRST)
+    assert not store.take(FIRST)
 
 
 def test_a_run_takes_what_a_parent_has_and_its_board_stands_alone(tree, toy, tmp_path):

@@ -482,6 +482,12 @@ def test_a_file_url_is_a_path(images, lay, read):
     assert read(f"file://{folder}").digest == read(folder).digest
 
 
+@pytest.mark.parametrize("url", ["file://", "local://", "s3://", "memory:///"])
+def test_a_url_that_names_nothing_is_not_the_working_folder(url):
+    with pytest.raises(BenchError, match="names nothing"):
+        place_of(url)
+
+
 def test_places_are_joined_like_paths_and_never_leave_their_bucket():
     root = place_of("s3://bucket/a/b/")
     assert str(root) == "s3://bucket/a/b"

@@ -19,7 +19,7 @@ SMOOTH = "smoothing(sigma=0.25)"
 MINIMAL = "minimal(eps=8/255)"
 FACTS = AttackFacts(
     name="minimal", family="minimal(eps=*)", ladder="", chain="*", norm="linf", eps=8 / 255,
-    goal="both", quantize=True, knowledge="white-box",
+    goal="both", quantize=True, knowledge="white-box", finds_distance=True,
 )  # fmt: skip
 
 
@@ -52,18 +52,18 @@ def test_the_worst_is_never_above_the_weakest_of_its_parts_and_equals_brute_forc
     each = [balanced_accuracy_score(labels, verdict) for verdict in verdicts]
     worst = np.where((verdicts == labels).all(axis=0), labels, 1 - labels)
     row = table.loc["worst"]
-    assert row["balanced"] == pytest.approx(balanced_accuracy_score(labels, worst))
-    assert row["balanced"] <= min(each)
-    assert row["balanced"] < min(each[:3])
-    assert row["balanced_lo"] < row["balanced"] < row["balanced_hi"]
+    assert row["value"] == pytest.approx(balanced_accuracy_score(labels, worst))
+    assert row["value"] <= min(each)
+    assert row["value"] < min(each[:3])
+    assert row["value_lo"] < row["value"] < row["value_hi"]
     assert row["fakes"] == pytest.approx((worst == 1)[labels == 1].mean())
-    assert table.loc["clean", "balanced"] == pytest.approx(roc_auc_score(labels, columns[0].logits))
+    assert table.loc["clean", "value"] == pytest.approx(roc_auc_score(labels, columns[0].logits))
 
 
 def test_a_longer_list_is_never_above_a_shorter_one(measured, columns):
     names = [column.condition for column in columns[1:]]
     asked = [PartFacts(name=str(k), conditions=tuple(names[:k])) for k in (1, 2, 3)]
-    values = measured(asked, columns).loc[["1", "2", "3"], "balanced"].tolist()
+    values = measured(asked, columns).loc[["1", "2", "3"], "value"].tolist()
     assert values == sorted(values, reverse=True)
 
 
@@ -79,9 +79,28 @@ def test_of_a_smallest_change_only_what_the_budget_allows_counts(measured, colum
     table = measured(asked, [sure, minimal])
     near = np.arange(len(pocket)) % 2 == 1
     half = (np.mean(~near[labels == 1]) + np.mean(~near[labels == 0])) / 2
-    assert table.loc[["0.5/255", "1/255", "2/255", "8/255"], "balanced"].tolist() == pytest.approx(
+    assert table.loc[["0.5/255", "1/255", "2/255", "8/255"], "value"].tolist() == pytest.approx(
         [1.0, half, half, 0.0]
     )
+
+
+def test_an_attack_of_a_fixed_budget_counts_wherever_it_ended(measured, columns, pocket, scores):
+    labels = pocket["label"].to_numpy()
+    wrong = np.where(labels == 1, -1.0, 1.0).astype(np.float32)
+    far = np.full(len(pocket), 2 / 255 + 2e-6, dtype=np.float32)
+    attacked = dataclasses.replace(scores(pocket, "net", MINIMAL), logits=wrong, linf=far)
+    sure = dataclasses.replace(columns[0], logits=-wrong)
+    asked = [PartFacts(name="p", conditions=(MINIMAL,), eps=2 / 255)]
+    for finds, value in ((False, 0.0), (True, 1.0)):
+        facts = {MINIMAL: dataclasses.replace(FACTS, finds_distance=finds)}
+        assert measured(asked, [sure, attacked], attacks=facts).loc["p", "value"] == value
+
+
+def test_nothing_is_certified_by_what_is_no_certificate(measured, columns):
+    part = PartFacts(name="p", conditions=("jpeg(quality=75)",), radius=0.25)
+    row = measured([part], columns).loc["p"]
+    assert np.isnan(row["value"])
+    assert row["reason"] == "jpeg(quality=75) certifies nothing"
 
 
 def test_a_certificate_counts_where_it_is_right_and_reaches_the_radius(
@@ -98,7 +117,7 @@ def test_a_certificate_counts_where_it_is_right_and_reaches_the_radius(
         for radius in (0.25, 0.55, 0.7)
     ]
     table = measured(asked, [sure, smoothed])
-    assert table.loc[["0.25", "0.55", "0.7"], "balanced"].tolist() == [1.0, 0.5, 0.0]
+    assert table.loc[["0.25", "0.55", "0.7"], "value"].tolist() == [1.0, 0.5, 0.0]
 
 
 def test_without_a_result_there_is_no_number_and_the_reason_says_why(measured, columns):
@@ -108,13 +127,13 @@ def test_without_a_result_there_is_no_number_and_the_reason_says_why(measured, c
         dataclasses.replace(columns[3], status="not attackable", reason="no slope"),
     ]
     row = measured([part], failed).loc["p"]
-    assert np.isnan(row["balanced"])
+    assert np.isnan(row["value"])
     assert row["reason"] == "pgd(eps=2/255) is not attackable: no slope"
     assert "was not run" in measured([part], columns[:3]).loc["p", "reason"]
     doubtful = dataclasses.replace(columns[3], status="attack unreliable", reason="it falls")
     # It can only lower the number, beside one that is reliable; alone it is believed nothing.
     row = measured([part], [*columns[:3], doubtful]).loc["p"]
-    assert row["balanced"] == measured([part], columns).loc["p", "balanced"]
+    assert row["value"] == measured([part], columns).loc["p", "value"]
     alone = PartFacts(name="a", conditions=("pgd(eps=2/255)",))
     assert "believe none" in measured([alone], [*columns[:3], doubtful]).loc["a", "reason"]
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Final, NamedTuple, TypeAlias
 
+from bench.errors import BenchError
 from bench.support.objects.remote import (
     DeniedError,
     ObjectError,
@@ -248,6 +249,7 @@ class ObjectPath:
 
 Place: TypeAlias = Path | ObjectPath
 
+_ON_DISK: Final = ("file", "local")
 LACKING: Final = "no size or no version of it, so that nobody would notice a change"
 
 
@@ -283,7 +285,9 @@ def locator_from(root: Place, place: Place) -> str:
 
 def _by_url(url: str) -> Place:
     protocol, rest = split_url(url)
-    if protocol in ("file", "local"):
+    if not rest.strip("/") and not (rest and protocol in _ON_DISK):
+        raise BenchError(f"the URL {protocol}:// names nothing: write out what follows")
+    if protocol in _ON_DISK:
         return Path(rest)
     return ObjectPath(f"{protocol}://{rest.rstrip('/')}")
 

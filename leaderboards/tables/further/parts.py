@@ -20,14 +20,14 @@ from leaderboards.tables.slicing import Slice, pool
 if TYPE_CHECKING:
     from leaderboards.tables.attacks import AttackFacts
 
-_RATES: Final = ("balanced", "fakes", "reals")
+_RATES: Final = ("value", "fakes", "reals")
 PART_COLUMNS: Final = (
-    "detector", "part", "headline", "conditions", "status", "reason", "n_real", "n_fake",
+    "detector", "part", "headline", "conditions", "status", "reason", "n_real", "n_fake", "metric",
     *(f"{rate}{end}" for rate in _RATES for end in ("", "_lo", "_hi")),
 )  # fmt: skip
 CLEAN_AUC: Final = "AUC, clean"
-# Rounding in a stored distance that a budget may be exceeded by.
-_SLACK: Final = 1e-6
+# Rounding in a stored distance that a budget may be exceeded by; in L2 that of all pixels adds up.
+_SLACK: Final = {"linf": 1e-6, "l2": 3e-5}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,9 +84,9 @@ def parts(
         proofs: Condition to its certificate.
 
     Returns:
-        Columns ``PART_COLUMNS``, a row a detector and part, the AUC on clean images first (in ``balanced``).
-        ``balanced`` is the mean of the share of fakes and of reals judged rightly, with Newcombe's interval,
-        the two with Wilson's; nan where undefined, and the reason says why.
+        Columns ``PART_COLUMNS``, a row a detector and part. ``value`` is in the first row the AUC on
+        clean images, in the others the mean of the share of fakes and of reals judged rightly, with
+        Newcombe's interval, the two with Wilson's; nan where undefined, and the reason says why.
     """
     if not asked:
         return pd.DataFrame(columns=list(PART_COLUMNS))
@@ -123,7 +123,9 @@ def _judge(
         if state.status not in ("ok", "attack unreliable"):
             return _Judged(nothing, f"{name} is {state.status}: {state.reason}")
         reliable += state.status == "ok" and name != CLEAN
-        if part.radius is not None and name in proofs:
+        if part.radius is not None and name != CLEAN:
+            if name not in proofs:
+                return _Judged(nothing, f"{name} certifies nothing")
             right &= _proven(column, everything, proofs[name], part.radius)
             continue
         held = called_fake(column.logits[everything.rows], threshold) == labels
@@ -147,17 +149,23 @@ def _proven(
 def _too_far(
     column: ScoreColumn, rows: NDArray[np.int64], eps: float | None, facts: AttackFacts | None
 ) -> NDArray[np.bool_]:
-    """Mark images that an attack moved further than the part allows: what it did there does not count."""
-    sizes = None if facts is None else column.linf if facts.norm == "linf" else column.l2
-    if eps is None or sizes is None:
+    """Mark images whose smallest change found is larger than the part allows: it does not count.
+
+    An attack of a fixed budget counts wherever it ends: that its budget is the part's, the protocol says.
+    """
+    if eps is None or facts is None or not facts.finds_distance:
         return np.zeros(rows.size, dtype=bool)
-    return np.asarray(sizes, dtype=np.float64)[rows] > eps + _SLACK
+    sizes = column.linf if facts.norm == "linf" else column.l2
+    if sizes is None:
+        return np.zeros(rows.size, dtype=bool)
+    return np.asarray(sizes, dtype=np.float64)[rows] > eps + _SLACK[facts.norm]
 
 
 def _record(detector: str, part: PartFacts, judged: _Judged, everything: Slice) -> dict[str, Any]:
     fake = everything.labels == 1
     head = (detector, part.name, part.headline, "; ".join(part.conditions))
-    state = ("n/a" if judged.reason else "ok", judged.reason, int((~fake).sum()), int(fake.sum()))
+    status = "n/a" if judged.reason else "ok"
+    state = (status, judged.reason, int((~fake).sum()), int(fake.sum()), "balanced accuracy")
     rates = [_share(judged.right[fake]), _share(judged.right[~fake])]
     if judged.reason or any(np.isnan(value) for value, _ in rates):
         return dict(zip(PART_COLUMNS, (*head, *state, *([NAN] * 9)), strict=True))
@@ -188,6 +196,6 @@ def _clean_auc(detector: str, clean: ScoreColumn | None, everything: Slice) -> d
         value, interval = estimate.auc, auc_interval(estimate, n_real, n_fake)
     values = (
         detector, "clean", CLEAN_AUC, CLEAN, "n/a" if reason else "ok", reason, n_real, n_fake,
-        value, *interval, *([NAN] * 6),
+        "auc", value, *interval, *([NAN] * 6),
     )  # fmt: skip
     return dict(zip(PART_COLUMNS, values, strict=True))
