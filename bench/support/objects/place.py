@@ -30,7 +30,7 @@ _VERSIONS: Final = (
     "mtime", "LastModified", "last_modified", "Last-Modified", "modified", "modify", "created",
 )  # fmt: skip
 _AHEAD: Final = 1 << 20
-# For so long an object counts as what it was: an archive of a thousand images is not asked about for each.
+# So long an object counts as what it was: an archive of a thousand images is not asked about for each.
 _FRESH_S: Final = 10.0
 _KNOWN: Final = 4096
 
@@ -249,7 +249,6 @@ class ObjectPath:
 
 Place: TypeAlias = Path | ObjectPath
 
-_ON_DISK: Final = ("file", "local")
 LACKING: Final = "no size or no version of it, so that nobody would notice a change"
 
 
@@ -285,11 +284,10 @@ def locator_from(root: Place, place: Place) -> str:
 
 def _by_url(url: str) -> Place:
     protocol, rest = split_url(url)
-    if not rest.strip("/") and not (rest and protocol in _ON_DISK):
+    on_disk = protocol in ("file", "local")
+    if not (rest if on_disk else rest.strip("/")):
         raise BenchError(f"the URL {protocol}:// names nothing: write out what follows")
-    if protocol in _ON_DISK:
-        return Path(rest)
-    return ObjectPath(f"{protocol}://{rest.rstrip('/')}")
+    return Path(rest) if on_disk else ObjectPath(f"{protocol}://{rest.rstrip('/')}")
 
 
 def _stat(info: Mapping[str, Any]) -> ObjectStat | None:
