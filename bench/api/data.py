@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.api.places import PathLike
-from bench.support.objects.place import place_of
 from bench.support.progress import Progress, Silent
 
 if TYPE_CHECKING:
@@ -46,7 +45,7 @@ def index(
         progress or Silent(),
         layout=layout,
         columns=columns,
-        reals=[place_of(place) for place in reals],
+        reals=reals,
         splits=splits,
         cache=None if cache is None else Path(cache),
     )

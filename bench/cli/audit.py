@@ -97,7 +97,6 @@ def command(
     from bench.datasets.layouts.columns import parse_columns
     from bench.datasets.open import open_data
     from bench.protocol.equaliser import parse_equaliser
-    from bench.support.objects.place import place_of
 
     request = AuditRequest(
         limit=limit,
@@ -108,8 +107,7 @@ def command(
     splits = None if split in (None, "", "all") else [str(split)]
     with Bar(quiet=quiet) as bar:
         manifest = open_data(
-            data, bar, layout=layout, cache=cache, splits=splits, columns=parse_columns(columns),
-            reals=[place_of(place) for place in reals],
+            data, bar, layout=layout, cache=cache, splits=splits, columns=parse_columns(columns), reals=reals
         )  # fmt: skip
         other = (
             None if against is None else _open_other(against, bar, cache, parse_columns(columns))

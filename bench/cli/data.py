@@ -94,12 +94,11 @@ def index_command(
     """Recognise a data set's layout, read every image's header, and say what was found."""
     from bench.datasets.layouts.columns import parse_columns
     from bench.datasets.open import card_of, known_card, open_data
-    from bench.support.objects.place import place_of
 
     with Bar(quiet=quiet) as bar:
         manifest = open_data(
             path, bar, layout=layout, cache=cache, refresh=refresh, hash_files=not no_hash,
-            columns=parse_columns(columns), reals=[place_of(place) for place in reals],
+            columns=parse_columns(columns), reals=reals,
         )  # fmt: skip
     if as_json:
         _put_json(manifest, card_of(manifest, path))
@@ -176,12 +175,7 @@ def describe_command(
 
     with Bar(quiet=quiet) as bar:
         manifest = open_data(
-            path,
-            bar,
-            layout=layout,
-            cache=cache,
-            columns=parse_columns(columns),
-            reals=[place_of(place) for place in reals],
+            path, bar, layout=layout, cache=cache, columns=parse_columns(columns), reals=reals
         )
     card = card_of(manifest, path)
     said = {"reference": reference, "licence": licence, "citation": read_citation(citation)}

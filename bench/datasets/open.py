@@ -79,7 +79,7 @@ def open_data(
     hash_files: bool = True,
     splits: Sequence[str] | None = None,
     columns: Mapping[str, str] | None = None,
-    reals: Sequence[Place] = (),
+    reals: Sequence[str | Place] = (),
     reals_alone: bool = False,
 ) -> Manifest:
     """Index a data set; a second call reads no image.
@@ -93,7 +93,7 @@ def open_data(
         hash_files: Hash every image, so that a changed one is noticed.
         splits: Read only the images of these; ``None`` reads all.
         columns: Which columns of tables are which of ours; see ``layouts.columns.parse_columns``.
-        reals: Places of further real images.
+        reals: Paths or URLs of further real images.
         reals_alone: Whether a data set without AI-generated images will do.
 
     Raises:
@@ -122,6 +122,6 @@ def open_data(
             layouts=known,
             split=splits,
             columns=columns,
-            reals=reals,
+            reals=[place_of(each) for each in reals],
             reals_alone=reals_alone,
         )

@@ -19,6 +19,7 @@ from bench.inference.batches import Batch, auto_batch_of, batches, power_of_two
 from bench.inference.detector import DetectorRequest, resolve
 from bench.inference.device import pick_device, quiet_numerics
 from bench.inference.foreign import blamed, guarded, identify
+from bench.support.objects.remote import was_url
 from bench.support.progress import Progress, Silent
 from bench.support.user_file import why
 from detectors.base import Detector
@@ -70,9 +71,9 @@ def find_images(paths: Sequence[Path]) -> list[Path]:
             files += inside
         elif path.exists():
             files.append(path)
-        elif len(scheme := path.parts[0] if path.parts else "") > 2 and scheme.endswith(":"):
+        elif was_url(path):
             raise BenchError(
-                f"{scheme}// is a URL: name files and folders, and download what lies elsewhere"
+                f"{path.parts[0]}// is a URL: name files and folders, and download what lies elsewhere"
             )
         else:
             raise BenchError(f"no image at {path}: check the path")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,6 +13,7 @@ from bench.inference.numerics import Numerics
 from bench.protocol.suite import Suite
 from bench.protocol.until import Until
 from bench.support.objects.place import ObjectPath, Place, place_of
+from bench.support.objects.remote import was_url
 from bench.support.plain import path_name
 
 
@@ -115,7 +115,7 @@ class RunRequest:
         anchor = Path.cwd()
         for flag in ("out", "store", "cache"):
             path: Path | None = getattr(self, flag)
-            if path is not None and path.parts and re.fullmatch(r"\w{2,}:", path.parts[0]):
+            if path is not None and was_url(path):
                 raise BenchError(
                     f"--{flag} {path}: what a run writes lies on disk: name a folder, and copy it afterwards"
                 )

@@ -11,6 +11,7 @@ import os
 import re
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from bench.errors import BenchError, DataError
@@ -37,6 +38,11 @@ class DeniedError(ObjectError):
 def is_url(text: str) -> bool:
     """Whether a text names a place by a URL: ``s3://bucket/x``, not ``/data/x`` and not ``C:/x``."""
     return _URL.fullmatch(text) is not None
+
+
+def was_url(path: Path) -> bool:
+    """Whether a path has been made of a URL, of whose slashes one is left: ``s3:/bucket/x``."""
+    return bool(path.parts) and re.fullmatch(r"[\w+.-]{2,}:", path.parts[0]) is not None
 
 
 def split_url(url: str) -> tuple[str, str]:
